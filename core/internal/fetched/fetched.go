@@ -1,0 +1,222 @@
+// Package fetched keeps a remote document in memory: a provider's metadata, its key set.
+//
+// The first use fetches it. From then on nobody who can be served waits: the document is
+// fetched again ahead of its end, in the background; while the provider is away the
+// last good one serves for a day. One fetch runs at a time and everybody who needs it waits for that one.
+package fetched
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Document is what a fetch brought.
+type Document[T any] struct {
+	Value     T
+	Fresh     time.Duration // how long the provider lets it be kept; 0: it did not say
+	ETag      string
+	Unchanged bool // the previous one still holds (304); Value is not looked at
+}
+
+// The bounds of what a provider may ask for, and our own manners.
+const (
+	defaultFresh = 10 * time.Minute
+	minFresh     = time.Minute
+	maxFresh     = time.Hour
+	maxStale     = 24 * time.Hour   // a good document serves so long without the provider
+	refetchEvery = 10 * time.Second // at most one demanded fetch in this time
+	firstRetry   = time.Second      // after a failure, doubled with each
+	lastRetry    = time.Minute
+)
+
+var errClosed = errors.New("the client is closed")
+
+// Value is a document and how it is fetched. Make it with New; it is safe for concurrent use.
+type Value[T any] struct {
+	fetch  func(ctx context.Context, etag string) (Document[T], error)
+	now    func() time.Time
+	jitter func() float64 // in [0, 1)
+
+	background context.Context
+	stop       context.CancelFunc
+	running    sync.WaitGroup
+
+	mu        sync.Mutex // guards all below
+	held      *held[T]   // nil until the first success
+	flight    *flight[T]
+	failures  int       // since the last success
+	failed    error     // the last failure, nil after a success
+	retryAt   time.Time // no fetch before this, after a failure
+	demanded  time.Time // when Refetch last started a fetch
+	refreshAt *time.Timer
+}
+
+type held[T any] struct {
+	value      T
+	etag       string
+	confirmed  time.Time // when the provider last answered with it
+	refreshDue time.Time // ahead of its end
+}
+
+type flight[T any] struct {
+	done  chan struct{}
+	value T // valid when err is nil, after done
+	err   error
+}
+
+// New makes a value; there is no fetch before the first use.
+func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx context.Context, etag string) (Document[T], error)) *Value[T] {
+	v := &Value[T]{fetch: fetch, now: now, jitter: jitter}
+	v.background, v.stop = context.WithCancel(context.Background())
+	return v
+}
+
+// Get returns the document. It waits for the network only when there is none that may still
+// serve; ctx bounds this caller's waiting and nobody else's.
+func (v *Value[T]) Get(ctx context.Context) (T, error) {
+	v.mu.Lock()
+	now := v.now()
+	if h := v.held; h != nil && now.Sub(h.confirmed) < maxStale {
+		if !now.Before(h.refreshDue) && !now.Before(v.retryAt) {
+			v.start()
+		}
+		v.mu.Unlock()
+		return h.value, nil
+	}
+	if v.flight == nil && now.Before(v.retryAt) {
+		err := v.failed
+		v.mu.Unlock()
+		var none T
+		return none, err
+	}
+	f := v.start()
+	v.mu.Unlock()
+	return f.wait(ctx)
+}
+
+// Refetch returns a document that was fetched after the caller missed something in the one
+// that Get returned: a key that is not in the set. One caller's fetch serves all, and at most one
+// starts in ten seconds, whether it succeeds or not; in between the held document is
+// returned as it is, or the error of the fetch that failed.
+func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
+	v.mu.Lock()
+	now := v.now()
+	if v.flight == nil && !v.demanded.IsZero() && now.Sub(v.demanded) < refetchEvery {
+		h, err := v.held, v.failed
+		v.mu.Unlock()
+		if err == nil && h != nil {
+			return h.value, nil
+		}
+		var none T
+		return none, err
+	}
+	if v.flight == nil {
+		v.demanded = now
+	}
+	f := v.start()
+	v.mu.Unlock()
+	return f.wait(ctx)
+}
+
+// Close ends a fetch that is under way and waits for it. Afterwards nothing is fetched any more.
+func (v *Value[T]) Close() {
+	v.mu.Lock()
+	v.stop()
+	if v.refreshAt != nil {
+		v.refreshAt.Stop()
+	}
+	v.mu.Unlock()
+	v.running.Wait()
+}
+
+func (f *flight[T]) wait(ctx context.Context) (T, error) {
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// start joins the fetch under way or begins one. The caller holds the lock.
+func (v *Value[T]) start() *flight[T] {
+	if v.flight != nil {
+		return v.flight
+	}
+	f := &flight[T]{done: make(chan struct{})}
+	if v.background.Err() != nil {
+		f.err = errClosed
+		close(f.done)
+		return f
+	}
+	v.flight = f
+	etag := ""
+	if v.held != nil {
+		etag = v.held.etag
+	}
+	v.running.Go(func() {
+		document, err := v.fetch(v.background, etag)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if f.err = err; err == nil {
+			f.value = v.keep(document)
+		} else {
+			v.putOff(err)
+		}
+		v.flight = nil
+		close(f.done)
+	})
+	return f
+}
+
+// keep takes a good document over. The caller holds the lock.
+func (v *Value[T]) keep(d Document[T]) T {
+	fresh := d.Fresh
+	if fresh == 0 {
+		fresh = defaultFresh
+	}
+	fresh = min(max(fresh, minFresh), maxFresh)
+	now := v.now()
+	next := &held[T]{value: d.Value, etag: d.ETag, confirmed: now}
+	if d.Unchanged && v.held != nil {
+		next.value, next.etag = v.held.value, v.held.etag
+	}
+	// Between 75 and 90 per cent of its time, so that a fleet does not ask in step.
+	ahead := time.Duration(float64(fresh) * (0.75 + 0.15*v.jitter()))
+	next.refreshDue = now.Add(ahead)
+	v.held, v.failures, v.failed, v.retryAt = next, 0, nil, time.Time{}
+	v.refreshIn(ahead)
+	return next.value
+}
+
+// putOff notes a failure: what is held stays, and the next try comes later. The caller
+// holds the lock.
+func (v *Value[T]) putOff(err error) {
+	v.failed = err
+	delay := min(firstRetry<<min(v.failures, 10), lastRetry)
+	if v.held == nil {
+		delay = firstRetry // somebody is waiting to be served
+	}
+	v.failures++
+	delay = time.Duration(float64(delay) * (0.5 + 0.5*v.jitter()))
+	v.retryAt = v.now().Add(delay)
+	if v.held != nil {
+		v.refreshIn(delay)
+	}
+}
+
+// refreshIn fetches again after d though nobody may ask by then: what the provider withdrew is gone in
+// time even where requests are rare. The caller holds the lock.
+func (v *Value[T]) refreshIn(d time.Duration) {
+	if v.refreshAt != nil {
+		v.refreshAt.Stop()
+	}
+	v.refreshAt = time.AfterFunc(d, func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.start()
+	})
+}

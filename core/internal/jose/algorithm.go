@@ -1,0 +1,105 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	_ "crypto/sha256" // SHA-256
+	_ "crypto/sha512" // SHA-384 and SHA-512
+	"math/big"
+)
+
+// algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or RFC 9864. HMAC and none are
+// not among them, so that no setting can let them in.
+type algorithm struct {
+	hash  crypto.Hash
+	fits  func(crypto.PublicKey) bool
+	check func(pub crypto.PublicKey, a algorithm, signed, signature []byte) bool
+}
+
+var algorithms = map[string]algorithm{
+	"RS256":   {hash: crypto.SHA256, fits: isRSA, check: checkPKCS1},
+	"RS384":   {hash: crypto.SHA384, fits: isRSA, check: checkPKCS1},
+	"RS512":   {hash: crypto.SHA512, fits: isRSA, check: checkPKCS1},
+	"PS256":   {hash: crypto.SHA256, fits: isRSA, check: checkPSS},
+	"PS384":   {hash: crypto.SHA384, fits: isRSA, check: checkPSS},
+	"PS512":   {hash: crypto.SHA512, fits: isRSA, check: checkPSS},
+	"ES256":   {hash: crypto.SHA256, fits: isOn(elliptic.P256()), check: checkECDSA},
+	"ES384":   {hash: crypto.SHA384, fits: isOn(elliptic.P384()), check: checkECDSA},
+	"ES512":   {hash: crypto.SHA512, fits: isOn(elliptic.P521()), check: checkECDSA},
+	"EdDSA":   {fits: isEd25519, check: checkEd25519},
+	"Ed25519": {fits: isEd25519, check: checkEd25519},
+}
+
+// Known reports whether name is a signature algorithm that this package verifies.
+func Known(name string) bool { _, ok := algorithms[name]; return ok }
+
+// Hash returns the hash that the algorithm signs, which is at_hash's too (OpenID Connect
+// Core section 3.1.3.6). For Ed25519 it is SHA-512, as Ed25519 hashes with it.
+func Hash(name string) crypto.Hash {
+	if h := algorithms[name].hash; h != 0 {
+		return h
+	}
+	return crypto.SHA512
+}
+
+// byType are the algorithms of a key that names none.
+func byType(pub crypto.PublicKey) []string {
+	switch {
+	case isRSA(pub):
+		return []string{"RS256"}
+	case isOn(elliptic.P256())(pub):
+		return []string{"ES256"}
+	case isOn(elliptic.P384())(pub):
+		return []string{"ES384"}
+	case isOn(elliptic.P521())(pub):
+		return []string{"ES512"}
+	case isEd25519(pub):
+		return []string{"EdDSA", "Ed25519"}
+	}
+	return nil
+}
+
+func isRSA(pub crypto.PublicKey) bool { _, ok := pub.(*rsa.PublicKey); return ok }
+
+func isEd25519(pub crypto.PublicKey) bool { _, ok := pub.(ed25519.PublicKey); return ok }
+
+func isOn(curve elliptic.Curve) func(crypto.PublicKey) bool {
+	return func(pub crypto.PublicKey) bool {
+		key, ok := pub.(*ecdsa.PublicKey)
+		return ok && key.Curve == curve
+	}
+}
+
+func digest(h crypto.Hash, signed []byte) []byte {
+	d := h.New()
+	d.Write(signed)
+	return d.Sum(nil)
+}
+
+func checkPKCS1(pub crypto.PublicKey, a algorithm, signed, signature []byte) bool {
+	return rsa.VerifyPKCS1v15(pub.(*rsa.PublicKey), a.hash, digest(a.hash, signed), signature) == nil
+}
+
+// checkPSS demands a salt as long as the hash, RFC 7518 section 3.5.
+func checkPSS(pub crypto.PublicKey, a algorithm, signed, signature []byte) bool {
+	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+	return rsa.VerifyPSS(pub.(*rsa.PublicKey), a.hash, digest(a.hash, signed), signature, opts) == nil
+}
+
+// checkECDSA reads R and S, each as long as the curve's order, RFC 7518 section 3.4.
+func checkECDSA(pub crypto.PublicKey, a algorithm, signed, signature []byte) bool {
+	key := pub.(*ecdsa.PublicKey)
+	size := (key.Curve.Params().BitSize + 7) / 8
+	if len(signature) != 2*size {
+		return false
+	}
+	r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
+	return ecdsa.Verify(key, digest(a.hash, signed), r, s)
+}
+
+func checkEd25519(pub crypto.PublicKey, _ algorithm, signed, signature []byte) bool {
+	return ed25519.Verify(pub.(ed25519.PublicKey), signed, signature)
+}

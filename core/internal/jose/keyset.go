@@ -1,0 +1,167 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// Key is a public key that a provider signs with.
+type Key struct {
+	ID         string // kid; empty when the key has none
+	Public     crypto.PublicKey
+	Algorithms []string // what it may be used with, never empty
+}
+
+// ParseSet reads the signature keys of a JSON Web Key Set, RFC 7517 section 5. A key that
+// is broken, of a kind unknown here, symmetric, private, too weak or not for signatures is
+// left out, with the reason among skipped, and does not spoil the others. allowed, when not empty,
+// is the list of the algorithms that may be used at all; without it, a key that names no
+// algorithm has one by its type: RS256, ES256, ES384, ES512, EdDSA.
+func ParseSet(document []byte, allowed []string) (keys []Key, skipped []error, err error) {
+	elements, err := strictjson.Elements(document, "keys")
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, element := range elements {
+		key, err := parseKey(element, allowed)
+		switch {
+		case err != nil:
+			skipped = append(skipped, fmt.Errorf("key %d: %w", i, err))
+		default:
+			keys = append(keys, key)
+		}
+	}
+	return keys, skipped, nil
+}
+
+func parseKey(element []byte, allowed []string) (Key, error) {
+	var members struct {
+		Type       string         `json:"kty"`
+		ID         string         `json:"kid"`
+		Algorithm  string         `json:"alg"`
+		Use        string         `json:"use"`
+		Operations []string       `json:"key_ops"`
+		Private    strictjson.Raw `json:"d"`
+	}
+	if err := strictjson.Unmarshal(element, &members); err != nil {
+		return Key{}, err
+	}
+	switch {
+	case members.Type == "oct":
+		// Whoever reads the set could sign with it.
+		return Key{}, errors.New("symmetric, and published")
+	case members.Private != nil:
+		return Key{}, errors.New("private, and published")
+	case members.Use != "" && members.Use != "sig":
+		return Key{}, fmt.Errorf("its use is %q", members.Use)
+	case members.Operations != nil && !slices.Contains(members.Operations, "verify"):
+		return Key{}, errors.New("its key_ops lack verify")
+	}
+	public, err := publicKey(element)
+	if err != nil {
+		return Key{}, err
+	}
+	key := Key{ID: members.ID, Public: public}
+	switch {
+	case members.Algorithm != "":
+		key.Algorithms = []string{members.Algorithm}
+		if members.Algorithm == "EdDSA" || members.Algorithm == "Ed25519" {
+			key.Algorithms = []string{"EdDSA", "Ed25519"} // one algorithm under two names, RFC 9864
+		}
+	case len(allowed) > 0:
+		key.Algorithms = allowed
+	default:
+		key.Algorithms = byType(public)
+	}
+	key.Algorithms = slices.DeleteFunc(slices.Clone(key.Algorithms), func(name string) bool {
+		a, known := algorithms[name]
+		return !known || !a.fits(public) || len(allowed) > 0 && !slices.Contains(allowed, name)
+	})
+	if len(key.Algorithms) == 0 {
+		return Key{}, fmt.Errorf("no accepted algorithm (alg %q)", members.Algorithm)
+	}
+	return key, nil
+}
+
+// publicKey has jwx read the key's numbers, and refuses weak ones.
+func publicKey(element []byte) (crypto.PublicKey, error) {
+	parsed, err := jwk.ParseKey(element)
+	if err != nil {
+		return nil, errors.New("not a key that is understood")
+	}
+	var raw any
+	if err := parsed.Raw(&raw); err != nil {
+		return nil, errors.New("not a key that is understood")
+	}
+	switch public := raw.(type) {
+	case *rsa.PublicKey:
+		if bits := public.N.BitLen(); bits < 2048 || bits > 16384 {
+			return nil, fmt.Errorf("RSA of %d bits", bits)
+		}
+		if public.E < 3 || public.E%2 == 0 {
+			return nil, errors.New("RSA with a bad exponent")
+		}
+		return public, nil
+	case *ecdsa.PublicKey:
+		// ECDH refuses a point that is not on the curve, and curves that Go's library does not have.
+		if _, err := public.ECDH(); err != nil || byType(public) == nil {
+			return nil, errors.New("EC with an unknown curve or a point that is not on it")
+		}
+		return public, nil
+	case ed25519.PublicKey:
+		if len(public) != ed25519.PublicKeySize {
+			return nil, errors.New("Ed25519 of a wrong length")
+		}
+		return public, nil
+	}
+	return nil, errors.New("of a type that does not sign")
+}
+
+// Select returns the one key that the header may mean: the key of its kid that may be used with
+// its alg, or, when it names none, the only key that may (the same kid on keys of
+// different types is legal). The errors are ErrUnknownKey, ErrAlgorithm and ErrAmbiguous.
+func Select(keys []Key, h Header) (Key, error) {
+	var found []Key
+	sawKeyID := false
+	for _, key := range keys {
+		if h.KeyID != nil && key.ID != *h.KeyID {
+			continue
+		}
+		sawKeyID = true
+		if slices.Contains(key.Algorithms, h.Algorithm) {
+			found = append(found, key)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return Key{}, ErrAmbiguous
+	case !Known(h.Algorithm) || sawKeyID:
+		return Key{}, ErrAlgorithm
+	default:
+		return Key{}, ErrUnknownKey
+	}
+}
+
+// Verify checks the message's signature with key. The algorithm is one of the key's; what the
+// token says is only compared with them.
+func (m *Message) Verify(key Key) error {
+	if !slices.Contains(key.Algorithms, m.Header.Algorithm) {
+		return ErrAlgorithm
+	}
+	a := algorithms[m.Header.Algorithm]
+	if !a.fits(key.Public) || !a.check(key.Public, a, []byte(m.signed), m.signature) {
+		return ErrSignature
+	}
+	return nil
+}

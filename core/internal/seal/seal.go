@@ -1,0 +1,119 @@
+// Package seal encrypts and authenticates small values that strangers keep for us: cookies.
+//
+// A Ring holds secrets: the first seals, every one opens, so that a secret is changed
+// without signing anybody out. The package is pure: randomness is an argument, and there is no clock.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+)
+
+// Every value has an AES-256 key of its own, derived with HKDF-SHA256 (RFC 5869) from the
+// secret, a random salt and the purpose. The GCM nonce can therefore be constant, and the number of
+// values that a secret may seal has no bound in practice (random 96 bit nonces under one
+// key would end at 2^32).
+const (
+	version   = 1
+	idSize    = 4
+	saltSize  = 24
+	keySize   = 32
+	prefixLen = 1 + idSize + saltSize
+)
+
+// MinSecret is the length that a secret must have at least, in bytes.
+const MinSecret = 32
+
+// ErrOpen says that a value was not sealed by this ring for this purpose, or was altered. It
+// does not say which.
+var ErrOpen = errors.New("not a value that was sealed here")
+
+// Ring seals and opens. It is safe for concurrent use.
+type Ring struct{ secrets []secret }
+
+type secret struct {
+	id  [idSize]byte
+	key []byte // HKDF's pseudorandom key
+}
+
+// New makes a ring. first seals; first and the others open. application is bound into
+// every value: two applications that share a secret cannot read each other's.
+func New(application, first string, others ...string) (*Ring, error) {
+	r := &Ring{}
+	for _, s := range append([]string{first}, others...) {
+		if len(s) < MinSecret {
+			return nil, errors.New("a secret is shorter than 32 bytes")
+		}
+		prk, err := hkdf.Extract(sha256.New, []byte(s), []byte("idserver-go seal v1\x00"+application))
+		if err != nil {
+			return nil, err
+		}
+		id, err := hkdf.Expand(sha256.New, prk, "key id", idSize)
+		if err != nil {
+			return nil, err
+		}
+		r.secrets = append(r.secrets, secret{id: [idSize]byte(id), key: prk})
+	}
+	return r, nil
+}
+
+// Seal encrypts plaintext for purpose, which Open must name again: a value that was sealed as
+// one kind of cookie is none of another kind. The result is base64url.
+func (r *Ring) Seal(random io.Reader, purpose string, plaintext []byte) (string, error) {
+	s := r.secrets[0]
+	out := make([]byte, prefixLen, prefixLen+len(plaintext)+16)
+	out[0] = version
+	copy(out[1:], s.id[:])
+	if _, err := io.ReadFull(random, out[1+idSize:]); err != nil {
+		return "", err
+	}
+	aead, err := s.aead(purpose, out[:prefixLen])
+	if err != nil {
+		return "", err
+	}
+	out = aead.Seal(out, make([]byte, aead.NonceSize()), plaintext, out[:prefixLen])
+	return encoding.EncodeToString(out), nil
+}
+
+// Open returns what was sealed for purpose, and whether it should be sealed anew
+// because the secret is no longer the first. The error is ErrOpen.
+func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err error) {
+	in, err := encoding.DecodeString(sealed)
+	if err != nil || len(in) < prefixLen || in[0] != version {
+		return nil, false, ErrOpen
+	}
+	for i, s := range r.secrets {
+		if [idSize]byte(in[1:1+idSize]) != s.id {
+			continue
+		}
+		aead, err := s.aead(purpose, in[:prefixLen])
+		if err != nil {
+			return nil, false, ErrOpen
+		}
+		plaintext, err := aead.Open(nil, make([]byte, aead.NonceSize()), in[prefixLen:], in[:prefixLen])
+		if err == nil {
+			return plaintext, i > 0, nil
+		}
+	}
+	return nil, false, ErrOpen
+}
+
+var encoding = base64.RawURLEncoding.Strict()
+
+// aead derives the cipher of one value.
+func (s secret) aead(purpose string, prefix []byte) (cipher.AEAD, error) {
+	key, err := hkdf.Expand(sha256.New, s.key, string(prefix)+purpose, keySize)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}

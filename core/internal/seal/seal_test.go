@@ -1,0 +1,107 @@
+package seal
+
+import (
+	"bytes"
+	"crypto/rand"
+	"strings"
+	"testing"
+)
+
+var (
+	one = strings.Repeat("1", MinSecret)
+	two = strings.Repeat("2", MinSecret)
+)
+
+func ring(t testing.TB, application, first string, others ...string) *Ring {
+	t.Helper()
+	r, err := New(application, first, others...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func sealed(t testing.TB, r *Ring, purpose, plaintext string) string {
+	t.Helper()
+	s, err := r.Seal(rand.Reader, purpose, []byte(plaintext))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestOpen(t *testing.T) {
+	value := sealed(t, ring(t, "app", one), "session", "alice")
+	for name, row := range map[string]struct {
+		ring    *Ring
+		purpose string
+		value   string
+		ok, old bool
+	}{
+		"as sealed":              {ring(t, "app", one), "session", value, true, false},
+		"rotated secret":         {ring(t, "app", two, one), "session", value, true, true},
+		"secret gone":            {ring(t, "app", two), "session", value, false, false},
+		"other application":      {ring(t, "other", one), "session", value, false, false},
+		"other purpose":          {ring(t, "app", one), "login", value, false, false},
+		"empty":                  {ring(t, "app", one), "session", "", false, false},
+		"cut":                    {ring(t, "app", one), "session", value[:len(value)-4], false, false},
+		"prefix alone":           {ring(t, "app", one), "session", value[:40], false, false},
+		"longer":                 {ring(t, "app", one), "session", value + "AAAA", false, false},
+		"not base64url":          {ring(t, "app", one), "session", "!" + value[1:], false, false},
+		"other version":          {ring(t, "app", one), "session", "Ag" + value[2:], false, false},
+		"other secret's key id":  {ring(t, "app", two, one), "session", value[:2] + "AAAAAA" + value[8:], false, false},
+		"no secret of the value": {ring(t, "app", two, two), "session", value, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, old, err := row.ring.Open(row.purpose, row.value)
+			if (err == nil) != row.ok || old != row.old || row.ok && string(got) != "alice" {
+				t.Errorf("got %q, %v, %v, want ok %v, old %v", got, old, err, row.ok, row.old)
+			}
+		})
+	}
+}
+
+func TestOpenRefusesEveryFlippedBit(t *testing.T) {
+	r := ring(t, "app", one)
+	raw, err := encoding.DecodeString(sealed(t, r, "session", "alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(raw) * 8 {
+		altered := bytes.Clone(raw)
+		altered[i/8] ^= 1 << (i % 8)
+		if _, _, err := r.Open("session", encoding.EncodeToString(altered)); err == nil {
+			t.Errorf("bit %d flipped, and opened", i)
+		}
+	}
+}
+
+func TestSealIsNeverTwiceTheSame(t *testing.T) {
+	r := ring(t, "app", one)
+	if sealed(t, r, "session", "alice") == sealed(t, r, "session", "alice") {
+		t.Error("two seals of one value are equal")
+	}
+}
+
+func TestSealWithoutRandomness(t *testing.T) {
+	if s, err := ring(t, "app", one).Seal(strings.NewReader("short"), "session", nil); err == nil {
+		t.Errorf("sealed %q without randomness", s)
+	}
+}
+
+func TestNewRefusesShortSecret(t *testing.T) {
+	if _, err := New("app", one, "short"); err == nil {
+		t.Error("a short secret was taken")
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	r := ring(f, "app", one)
+	f.Add(sealed(f, r, "session", "alice"))
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		if got, _, err := r.Open("login", s); err == nil {
+			t.Errorf("opened %q", got)
+		}
+	})
+}

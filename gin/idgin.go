@@ -1,0 +1,2 @@
+// Package idgin signs users in and guards routes in gin.
+package idgin
