@@ -1,0 +1,116 @@
+package idserver
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+
+	"golang.org/x/oauth2"
+)
+
+// AuthorizationRequest is one attempt to sign in: the URL to send the browser to, and what
+// must be kept for it, bound to that browser, until the code comes back.
+type AuthorizationRequest struct {
+	URL          string
+	State        string // compare it with the state that comes back
+	Nonce        string // the ID token must have it
+	CodeVerifier string // RFC 7636
+	RedirectURI  string
+}
+
+// AuthorizeOptions are what an authorization request may add. All are optional.
+type AuthorizeOptions struct {
+	RedirectURI string     // default: BaseURL + RoutesPath + /callback
+	Scopes      []string   // default: Config.Scopes
+	Extra       url.Values // further parameters, such as prompt, login_hint, ui_locales; none of the protocol's own
+}
+
+// AuthorizeURL begins a sign-in by hand: an authorization code request with a fresh state,
+// nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). It needs
+// the provider's metadata. Who uses Routes does not need it.
+func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*AuthorizationRequest, error) {
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.newAuthorizationRequest(m, o, "")
+}
+
+// newAuthorizationRequest makes the secrets of an attempt and the URL. mark ends the state.
+func (c *Client) newAuthorizationRequest(m metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
+	r := &AuthorizationRequest{RedirectURI: o.RedirectURI}
+	if r.RedirectURI == "" {
+		if c.web == nil {
+			return nil, errors.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
+		}
+		r.RedirectURI = c.web.redirectURI
+	}
+	var err error
+	for _, secret := range []*string{&r.State, &r.Nonce, &r.CodeVerifier} {
+		if *secret, err = randomText(c.cfg.Rand); err != nil {
+			return nil, err
+		}
+	}
+	r.State += mark
+	r.URL, err = c.authorizationURL(m, r, o)
+	return r, err
+}
+
+func (c *Client) authorizationURL(m metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
+	if m.AuthorizationEndpoint == "" {
+		return "", &DiscoveryError{c.cfg.Authority, errors.New("no authorization_endpoint in it")}
+	}
+	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.CodeVerifier), oauth2.SetAuthURLParam("nonce", r.Nonce)}
+	for name, values := range o.Extra {
+		if slices.Contains([]string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}, name) {
+			return "", fmt.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
+		}
+		for _, value := range values {
+			options = append(options, oauth2.SetAuthURLParam(name, value))
+		}
+	}
+	config := oauth2.Config{
+		ClientID:    c.cfg.ClientID,
+		Endpoint:    oauth2.Endpoint{AuthURL: m.AuthorizationEndpoint},
+		RedirectURL: r.RedirectURI,
+		Scopes:      c.scopes(m, o.Scopes),
+	}
+	return config.AuthCodeURL(r.State, options...), nil
+}
+
+// scopes are what is asked for, openid always among them: without it there is no ID token.
+func (c *Client) scopes(m metadata, asked []string) []string {
+	scopes := asked
+	if len(scopes) == 0 {
+		scopes = c.cfg.Scopes
+	}
+	if len(scopes) == 0 {
+		scopes = []string{"openid", "profile", "email"}
+		if slices.Contains(m.ScopesSupported, "roles") {
+			scopes = append(scopes, "roles")
+		}
+	}
+	if !slices.Contains(scopes, "openid") {
+		scopes = append([]string{"openid"}, scopes...)
+	}
+	return scopes
+}
+
+// NewCodeVerifier returns a fresh code verifier of 43 characters, RFC 7636 section 4.1.
+func NewCodeVerifier() string { return oauth2.GenerateVerifier() }
+
+// CodeChallenge returns the S256 code challenge of a verifier, RFC 7636 section 4.2.
+func CodeChallenge(verifier string) string { return oauth2.S256ChallengeFromVerifier(verifier) }
+
+// randomText returns 256 random bits as 43 characters of base64url: a state, a nonce or a verifier.
+func randomText(random io.Reader) (string, error) {
+	var b [32]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return "", fmt.Errorf("idserver: no randomness: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b[:]), nil
+}

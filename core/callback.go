@@ -1,0 +1,164 @@
+package idserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// The bounds of what comes back from the provider, in bytes.
+const (
+	maxCallback = 16 << 10
+	maxState    = 256
+	maxCode     = 8 << 10
+)
+
+// callbackParameters are what an authorization response says, RFC 6749 section 4.1.2 and RFC 9207.
+type callbackParameters struct {
+	code, state, issuer string
+	err, description    string
+	sentIssuer          bool
+}
+
+// parseCallback reads the query. A parameter that stands twice is refused (RFC 6749 section 3.1): which one
+// another reader would take cannot be known.
+func parseCallback(rawQuery string) (p callbackParameters, err error) {
+	if len(rawQuery) > maxCallback {
+		return p, fmt.Errorf("the query is longer than %d bytes", maxCallback)
+	}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return p, errors.New("the query cannot be read")
+	}
+	for name, into := range map[string]*string{
+		"code": &p.code, "state": &p.state, "iss": &p.issuer, "error": &p.err, "error_description": &p.description,
+	} {
+		switch values := query[name]; len(values) {
+		case 0:
+		case 1:
+			*into = values[0]
+		default:
+			return p, fmt.Errorf("%s stands more than once", name)
+		}
+	}
+	_, p.sentIssuer = query["iss"]
+	switch {
+	case p.state == "" || len(p.state) > maxState:
+		return p, fmt.Errorf("state has %d bytes, want 1 to %d", len(p.state), maxState)
+	case (p.code == "") == (p.err == ""):
+		return p, errors.New("want either code or error")
+	case len(p.code) > maxCode:
+		return p, fmt.Errorf("code has %d bytes, want at most %d", len(p.code), maxCode)
+	}
+	return p, nil
+}
+
+// callback answers /callback: it finishes a sign-in.
+func (c *Client) callback(ctx context.Context, r Request) Answer {
+	if refused, ok := c.onlyGet(ctx, r); !ok {
+		return refused
+	}
+	p, err := parseCallback(r.RawQuery)
+	if err != nil {
+		return c.lostCallback(ctx, r, CodeInvalidCallback, err, p.state)
+	}
+	login, ok := c.web.pendingLogin(r, p.state, c.now())
+	switch {
+	case !ok:
+		return c.lostCallback(ctx, r, CodeSignInLost, fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", printable(r.Host, 128), c.web.base), p.state)
+	case login.Spent != 0: // reloaded, or gone back to
+		return seeOther(c.web.page(login.ReturnTo))
+	}
+	forget := c.web.setCookie(c.web.loginCookie(login.State), "", c.web.routes, -1)
+
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return c.refuse(ctx, r, codeOf(err), err)
+	}
+	if err := checkResponseIssuer(p, m); err != nil {
+		return c.refuse(ctx, r, CodeIssuerMismatch, err, forget)
+	}
+	if p.err != "" {
+		return c.refuse(ctx, r, codeOfResponse(p.err), fmt.Errorf("the provider answered %q: %q", printable(p.err, 64), printable(p.description, 256)), forget)
+	}
+	tokens, err := c.exchangeOnce(ctx, p.code, login)
+	switch {
+	case errors.Is(err, ErrUnavailable): // the cookie stays: reloading the page tries again
+		return c.refuse(ctx, r, CodeProviderUnavailable, err)
+	case err != nil:
+		return c.refuse(ctx, r, codeOf(err), err, forget)
+	}
+	s, err := c.newSession(ctx, tokens)
+	if err != nil {
+		c.revoke(ctx, tokens.RefreshToken)
+		return c.refuse(ctx, r, CodeSignInRefused, err, forget)
+	}
+	return c.signedIn(ctx, r, s, login)
+}
+
+// checkResponseIssuer applies RFC 9207 section 2.4: the answer of one provider must not be taken
+// for another's (a mix-up attack).
+func checkResponseIssuer(p callbackParameters, m metadata) error {
+	switch {
+	case p.sentIssuer && p.issuer != m.Issuer:
+		return fmt.Errorf("iss is %q, want %q", printable(p.issuer, 256), m.Issuer)
+	case !p.sentIssuer && m.SendsIssuer:
+		return fmt.Errorf("no iss, and the provider's metadata says that it sends %q", m.Issuer)
+	}
+	return nil
+}
+
+// codeOfResponse finds the code for an error of RFC 6749 section 4.1.2.1.
+func codeOfResponse(name string) Code {
+	switch name {
+	case "access_denied":
+		return CodeAccessDenied
+	case "server_error", "temporarily_unavailable":
+		return CodeProviderUnavailable
+	}
+	return CodeProviderError
+}
+
+// exchangeOnce trades the code in, once for all requests of the same attempt: a reload while the first
+// is under way must not send the code a second time, which providers take for theft.
+func (c *Client) exchangeOnce(ctx context.Context, code string, login pendingLogin) (*Tokens, error) {
+	key := sha256.Sum256([]byte("code\x00" + login.State + "\x00" + code))
+	return c.web.grants.once(ctx, key, func(ctx context.Context) (*Tokens, error) {
+		return c.ExchangeCode(ctx, code, &AuthorizationRequest{
+			RedirectURI: c.web.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
+		})
+	})
+}
+
+// signedIn starts the session and goes to the page that was wanted. The login cookie stays as a
+// mark that this attempt is spent.
+func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pendingLogin) Answer {
+	cookies, err := c.saveSession(r, s)
+	if err != nil {
+		return c.refuse(ctx, r, CodeInternal, err)
+	}
+	target := login.ReturnTo
+	set(&target, c.web.page(c.cfg.AfterSignIn))
+	login.Nonce, login.Verifier, login.ReturnTo, login.Spent = "", "", target, c.now().Unix()
+	spent, err := c.web.keepLogin(c, r, login)
+	if err != nil {
+		return c.refuse(ctx, r, CodeInternal, err)
+	}
+	c.cfg.Logger.InfoContext(ctx, "idserver: signed in", "issuer", s.user.Issuer, "subject", s.user.Subject)
+	return seeOther(target, append(cookies, spent...)...)
+}
+
+// lostCallback deals with an answer that no open sign-in of this browser waits for: who is signed in goes
+// on, who is not begins once more by itself, and then is told.
+func (c *Client) lostCallback(ctx context.Context, r Request, code Code, err error, state string) Answer {
+	if s, _ := c.loadSession(r); s != nil {
+		return seeOther(c.web.page(c.cfg.AfterSignIn))
+	}
+	if code == CodeSignInLost && !strings.HasSuffix(state, restartMark) && r.isNavigation() {
+		return c.begin(ctx, r, false, "", url.Values{}, restartMark)
+	}
+	return c.refuse(ctx, r, code, err)
+}

@@ -1,0 +1,120 @@
+package idserver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/fetched"
+	"github.com/signward/idserver-go/core/internal/keys"
+)
+
+// Client signs users in at one provider and verifies its tokens. Make it with New; it is
+// safe for concurrent use.
+type Client struct {
+	cfg      Config
+	http     *providerHTTP
+	metadata *fetched.Value[metadata]
+	keys     keys.Set
+
+	web *web // nil for an API
+}
+
+// New checks cfg and makes a client. There is no network in it: the provider's metadata and keys are
+// fetched at their first use, and a provider that is away does not keep a program from starting. The error
+// joins all faults of the configuration.
+func New(cfg Config) (*Client, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.faults(); err != nil {
+		return nil, fmt.Errorf("idserver: configuration: %w", err)
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	c := &Client{cfg: cfg, http: newProviderHTTP(cfg)}
+	c.metadata = fetched.New(cfg.Now, mathrand.Float64, c.fetchMetadata)
+	c.keys = keys.Set{Value: fetched.New(cfg.Now, mathrand.Float64, c.fetchKeys)}
+	if cfg.BaseURL != "" {
+		var err error
+		if c.web, err = newWeb(cfg); err != nil {
+			return nil, fmt.Errorf("idserver: configuration: %w", err)
+		}
+	}
+	if cfg.InsecureSkipTLSVerify {
+		cfg.Logger.Warn("idserver: the provider's TLS certificate is not verified (InsecureSkipTLSVerify)", "authority", cfg.Authority)
+	}
+	return c, nil
+}
+
+// Close ends what the client does in the background (fetching metadata and keys, refreshing tokens) and waits
+// for it. A program that runs until its end need not call it.
+func (c *Client) Close() {
+	c.keys.Close()
+	c.metadata.Close()
+	if c.web != nil {
+		c.web.grants.close()
+	}
+	if c.cfg.HTTPClient == nil {
+		c.http.client.CloseIdleConnections()
+	}
+}
+
+// Refetch reads the provider's metadata and keys now. It is of use for a health check and for
+// tests; in operation they are kept fresh without it.
+func (c *Client) Refetch(ctx context.Context) error {
+	_, err := c.metadata.Refetch(ctx)
+	if err == nil {
+		_, err = c.keys.Refetch(ctx)
+	}
+	return err
+}
+
+// PrivacyCenterURL returns the page at which a signed-in user sees and settles what Signward
+// keeps about them. Set Config.WebBaseURL where it is not below the Authority.
+func (c *Client) PrivacyCenterURL() string {
+	return strings.TrimSuffix(c.cfg.WebBaseURL, "/") + "/Auth/MyPrivacy"
+}
+
+// EndSession are the parameters of RP-Initiated Logout 1.0 section 2. All are optional.
+type EndSession struct {
+	IDTokenHint           string // the ID token of the session that ends
+	PostLogoutRedirectURI string // registered at the provider
+	State                 string // comes back with the redirect
+}
+
+// EndSessionURL returns where a browser is sent to end the session at the provider. It needs the
+// provider's metadata; the error is a DiscoveryError, also when the provider has no such endpoint.
+func (c *Client) EndSessionURL(ctx context.Context, e EndSession) (string, error) {
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.EndSessionEndpoint == "" {
+		return "", &DiscoveryError{c.cfg.Authority, errors.New("no end_session_endpoint in it")}
+	}
+	query := url.Values{"client_id": {c.cfg.ClientID}}
+	for name, value := range map[string]string{
+		"id_token_hint": e.IDTokenHint, "post_logout_redirect_uri": e.PostLogoutRedirectURI, "state": e.State,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return withQuery(m.EndSessionEndpoint, query), nil
+}
+
+// withQuery adds parameters to an endpoint that may have some already (RFC 6749 section 3.1).
+func withQuery(endpoint string, query url.Values) string {
+	separator := "?"
+	if strings.Contains(endpoint, "?") {
+		separator = "&"
+	}
+	return endpoint + separator + query.Encode()
+}
+
+func (c *Client) now() time.Time { return c.cfg.Now() }

@@ -1,0 +1,109 @@
+package idserver
+
+import (
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// eachCookie goes through the cookies of a request, as they came. A malformed neighbour is passed over:
+// http.ParseCookie would drop the whole line, and sign the user out for a stranger's cookie.
+func (r Request) eachCookie() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for _, line := range r.Cookie {
+			for pair := range strings.SplitSeq(line, ";") {
+				name, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
+				if ok && !yield(name, value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// cookie returns the value of the cookie name; ok is false where there is none, and where there are two: one of
+// them was planted, from a neighbouring host or over http, and which one cannot be told.
+func (r Request) cookie(name string) (value string, ok bool) {
+	for n, v := range r.eachCookie() {
+		if n != name {
+			continue
+		}
+		if ok {
+			return "", false
+		}
+		value, ok = v, true
+	}
+	return value, ok
+}
+
+// hasCookie reports whether there is a cookie of that name, be it one too many.
+func (r Request) hasCookie(name string) bool {
+	for n := range r.eachCookie() {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// setCookie writes a cookie that JavaScript does not see and other sites do not send along,
+// but for a link that is followed here. maxAge is in seconds; negative deletes.
+func (w *web) setCookie(name, value, path string, maxAge int) Field {
+	c := http.Cookie{
+		Name: name, Value: value, Path: path, MaxAge: maxAge,
+		Secure: w.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	return Field{"Set-Cookie", c.String()}
+}
+
+// Browsers keep at least 4096 bytes of a cookie, name and attributes included (RFC 6265 section 6.1).
+const (
+	maxChunk  = 3800
+	maxChunks = 5
+)
+
+// chunks splits a long value over cookies: name, name.1, name.2 ... The first tells how many there are; the
+// whole is sealed, so that what was mixed of two values does not open.
+func chunks(name, value string) map[string]string {
+	if len(value) <= maxChunk {
+		return map[string]string{name: value}
+	}
+	all := map[string]string{}
+	n := (len(value) + maxChunk - 1) / maxChunk
+	for i := range n {
+		all[chunkName(name, i)] = value[i*maxChunk : min((i+1)*maxChunk, len(value))]
+	}
+	all[name] = strconv.Itoa(n) + "." + all[name]
+	return all
+}
+
+// unchunk is the inverse of chunks.
+func (r Request) unchunk(name string) (value string, ok bool) {
+	value, ok = r.cookie(name)
+	count, rest, chunked := strings.Cut(value, ".")
+	if !ok || !chunked {
+		return value, ok
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 2 || n > maxChunks {
+		return "", false
+	}
+	var whole strings.Builder
+	whole.WriteString(rest)
+	for i := 1; i < n; i++ {
+		chunk, ok := r.cookie(chunkName(name, i))
+		if !ok {
+			return "", false
+		}
+		whole.WriteString(chunk)
+	}
+	return whole.String(), true
+}
+
+func chunkName(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return name + "." + strconv.Itoa(i)
+}

@@ -1,0 +1,118 @@
+package idserver
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+)
+
+// grants sees to it that one token request is made for one code or refresh token, however many
+// requests need it: a provider that rotates refresh tokens takes the second use of one for theft, and ends
+// the session.
+type grants struct {
+	now        func() time.Time
+	background context.Context
+	stop       context.CancelFunc
+	running    sync.WaitGroup
+
+	mu    sync.Mutex
+	byKey map[[32]byte]*grant // keys are hashes: no token is kept as a key
+	swept time.Time
+}
+
+// grant is a token request under way, or its result for a while.
+type grant struct {
+	done   chan struct{}
+	tokens *Tokens // after done
+	err    error
+	until  time.Time // when the result is forgotten; zero while it is under way
+}
+
+const (
+	grantKept   = time.Minute      // browsers send the old cookie for a moment, from other tabs
+	grantPaused = 10 * time.Second // after a fault that may pass
+	grantLimit  = 30 * time.Second // for the token request and what follows it
+)
+
+var errClientClosed = errors.New("idserver: the client is closed")
+
+func newGrants(now func() time.Time) *grants {
+	g := &grants{now: now, byKey: map[[32]byte]*grant{}}
+	g.background, g.stop = context.WithCancel(context.Background())
+	return g
+}
+
+// once runs request for key, or waits for who does, or returns what it returned lately. It runs to
+// its end although the caller leaves: a token request that was sent has happened.
+func (g *grants) once(ctx context.Context, key [32]byte, request func(context.Context) (*Tokens, error)) (*Tokens, error) {
+	g.mu.Lock()
+	g.sweep()
+	known, ok := g.byKey[key]
+	if ok && !known.until.IsZero() && !g.now().Before(known.until) {
+		ok = false
+	}
+	if !ok {
+		if g.background.Err() != nil {
+			g.mu.Unlock()
+			return nil, errClientClosed
+		}
+		known = &grant{done: make(chan struct{})}
+		g.byKey[key] = known
+		detached := context.WithoutCancel(ctx)
+		g.running.Go(func() { g.run(detached, known, request) })
+	}
+	g.mu.Unlock()
+	select {
+	case <-known.done:
+		return known.tokens, known.err
+	case <-ctx.Done():
+		return nil, errors.Join(ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+func (g *grants) run(ctx context.Context, own *grant, request func(context.Context) (*Tokens, error)) {
+	ctx, cancel := context.WithTimeout(ctx, grantLimit)
+	defer cancel()
+	defer context.AfterFunc(g.background, cancel)()
+	tokens, err := request(ctx)
+	kept := grantKept
+	if tokens == nil && errors.Is(err, ErrUnavailable) {
+		kept = max(grantPaused, retryAfter(err))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	own.tokens, own.err, own.until = tokens, err, g.now().Add(kept)
+	close(own.done)
+}
+
+// latest returns what became of a grant, without waiting; nil when nothing is known.
+func (g *grants) latest(key [32]byte) *Tokens {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if known := g.byKey[key]; known != nil && !known.until.IsZero() {
+		return known.tokens
+	}
+	return nil
+}
+
+// sweep forgets old results, once in a while. The caller holds the lock.
+func (g *grants) sweep() {
+	now := g.now()
+	if now.Sub(g.swept) < grantKept {
+		return
+	}
+	g.swept = now
+	maps.DeleteFunc(g.byKey, func(_ [32]byte, known *grant) bool {
+		return !known.until.IsZero() && !now.Before(known.until)
+	})
+}
+
+// close ends the requests under way and waits for them.
+func (g *grants) close() {
+	g.mu.Lock()
+	g.stop()
+	g.mu.Unlock()
+	g.running.Wait()
+}

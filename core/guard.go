@@ -1,0 +1,199 @@
+package idserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// LoadUser returns a guard that admits everybody, and lets UserFrom find the user where one is
+// signed in. Credentials that are not good, a provider that is away and a cross-site unsafe request
+// make nobody of the visitor.
+func (c *Client) LoadUser() Guard {
+	return func(ctx context.Context, r Request) (context.Context, Answer) {
+		v := c.identify(ctx, r)
+		if v.visitor != nil {
+			ctx = context.WithValue(ctx, visitorKey{}, v.visitor)
+		}
+		return ctx, v.goOn()
+	}
+}
+
+// RequireUser returns a guard that admits a signed-in user: by a bearer access token or by
+// the session cookie. A browser's navigation without a session is sent to sign in, where Config.BaseURL has
+// turned that on; any other request is answered 401.
+func (c *Client) RequireUser() Guard {
+	return c.guard(CodeNotAdmitted, func(*User) bool { return true })
+}
+
+// RequireRole returns a guard that admits a signed-in user who has one of the roles, built-in
+// or custom. An empty role panics.
+func (c *Client) RequireRole(role string, more ...string) Guard {
+	mustBeRoles(role, more)
+	return c.guard(CodeInsufficientRole, func(u *User) bool { return u.HasAnyRole(role, more...) })
+}
+
+// RequireAllRoles returns a guard that admits a signed-in user who has every one of the
+// roles, built-in or custom. An empty role panics.
+func (c *Client) RequireAllRoles(role string, more ...string) Guard {
+	mustBeRoles(role, more)
+	return c.guard(CodeInsufficientRole, func(u *User) bool { return u.HasAllRoles(role, more...) })
+}
+
+// RequireBuiltInRole is RequireRole without the tenant's custom roles, whose names a tenant
+// chooses freely. An empty role panics.
+func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
+	mustBeRoles(role, more)
+	return c.guard(CodeInsufficientRole, func(u *User) bool {
+		for _, r := range append([]string{role}, more...) {
+			if u.HasBuiltInRole(r) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// Require returns a guard that admits a signed-in user of whom admit is true. admit must be
+// safe for concurrent use. Who is not admitted is answered 403, never sent to sign in.
+func (c *Client) Require(admit func(*User) bool) Guard {
+	if admit == nil {
+		panic("idserver: Require: no predicate")
+	}
+	return c.guard(CodeNotAdmitted, admit)
+}
+
+// mustBeRoles stops a program whose guard would ask for nothing.
+func mustBeRoles(role string, more []string) {
+	for _, r := range append([]string{role}, more...) {
+		if strings.TrimSpace(r) == "" {
+			panic("idserver: a guard asks for an empty role")
+		}
+	}
+}
+
+// guard admits a signed-in user of whom admit is true; other is what to tell the rest.
+func (c *Client) guard(other Code, admit func(*User) bool) Guard {
+	return func(ctx context.Context, r Request) (context.Context, Answer) {
+		v := c.identify(ctx, r)
+		switch {
+		case v.code == CodeNotSignedIn && v.err == nil && c.web != nil && r.isNavigation() && len(r.Authorization) == 0:
+			return ctx, seeOther(c.web.signInURL(r), v.fields...)
+		case v.visitor == nil:
+			return ctx, c.refuse(ctx, r, v.code, v.err, v.fields...)
+		case !admit(v.visitor.user):
+			return ctx, c.refuse(ctx, r, other, nil, v.fields...)
+		}
+		return context.WithValue(ctx, visitorKey{}, v.visitor), v.goOn()
+	}
+}
+
+// identity is who sends a request, as far as its credentials tell.
+type identity struct {
+	*visitor         // nil: nobody
+	fields   []Field // of a session that was renewed, or is over
+	code     Code    // why nobody
+	err      error
+}
+
+// goOn is the answer of a request that is let through.
+func (v identity) goOn() Answer {
+	a := Answer{Add: append([]Field{varyOnCredentials}, v.fields...)}
+	if len(v.fields) > 0 { // nobody else may get these cookies
+		a.Set = []Field{noStore}
+	}
+	return a
+}
+
+// identify finds out who sends a request. An Authorization header decides alone: a request that
+// brings one never counts as the browser's session.
+func (c *Client) identify(ctx context.Context, r Request) identity {
+	switch {
+	case len(r.Authorization) > 0:
+		return c.bearer(ctx, r)
+	case c.web == nil || !r.hasCookie(c.web.sessionName):
+		return identity{code: CodeNotSignedIn}
+	case c.web.crossSite(r):
+		return identity{code: CodeCrossSite}
+	}
+	return c.fromSession(ctx, r)
+}
+
+// bearer identifies by RFC 6750 section 2.1.
+func (c *Client) bearer(ctx context.Context, r Request) identity {
+	scheme, token, _ := strings.Cut(r.Authorization[0], " ")
+	token = strings.TrimLeft(token, " ")
+	switch {
+	case len(r.Authorization) > 1:
+		return identity{code: CodeInvalidRequest, err: errors.New("more than one Authorization header")}
+	case !strings.EqualFold(scheme, "Bearer"):
+		return identity{code: CodeNotSignedIn, err: errors.New("the Authorization header is not of the scheme Bearer")}
+	case !isToken68(token):
+		return identity{code: CodeInvalidRequest, err: errors.New("the Authorization header is not of the form: Bearer <access token>")}
+	}
+	user, err := c.ValidateToken(ctx, token)
+	switch {
+	case errors.Is(err, ErrInvalidToken):
+		return identity{code: CodeInvalidToken, err: err}
+	case err != nil:
+		return identity{code: CodeProviderUnavailable, err: err}
+	}
+	return identity{visitor: &visitor{user, token}}
+}
+
+// isToken68 reports whether s may be a bearer token, RFC 6750 section 2.1.
+func isToken68(s string) bool {
+	body := strings.TrimRight(s, "=")
+	return body != "" && !strings.ContainsFunc(body, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~+/", c))
+	})
+}
+
+// fromSession identifies by the session cookie, renewing the session where that is due.
+func (c *Client) fromSession(ctx context.Context, r Request) identity {
+	s, renew := c.loadSession(r)
+	if s == nil {
+		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
+	}
+	changed, err := c.refresh(ctx, s)
+	if err != nil {
+		c.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
+		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
+	}
+	v := identity{visitor: &visitor{s.user, s.tokens.AccessToken}}
+	if renew || changed {
+		s.seen = c.now()
+		if v.fields, err = c.saveSession(r, s); err != nil {
+			return identity{code: CodeInternal, err: err}
+		}
+	}
+	return v
+}
+
+// signInURL is where a navigation is sent that needs a user, and back from there.
+func (w *web) signInURL(r Request) string {
+	target := w.asSeen(r)
+	if w.returnTo(target) == "" {
+		return w.path("/login")
+	}
+	return w.path("/login") + "?return_to=" + url.QueryEscape(target)
+}
+
+// userInfoRoute answers /userinfo: who is signed in, for a front end. It never holds a token and never
+// redirects.
+func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return c.refuse(ctx, r, CodeMethodNotAllowed, nil)
+	}
+	v := c.identify(ctx, r)
+	if v.visitor == nil {
+		return c.refuse(ctx, r, v.code, v.err, v.fields...)
+	}
+	a, err := jsonAnswer(v.user, v.fields...)
+	if err != nil {
+		return c.refuse(ctx, r, CodeInternal, err)
+	}
+	return a
+}

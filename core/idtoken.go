@@ -1,0 +1,116 @@
+package idserver
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/jose"
+)
+
+// IDTokenCheck is what an ID token is held against, beside the configuration.
+type IDTokenCheck struct {
+	// Nonce is the one of the authorization request. Empty only for an ID token that came
+	// with a refresh, which then must have none.
+	Nonce string
+	// AccessToken is the one that came along; at_hash is compared with it when present.
+	AccessToken string
+	// Subject, when set, must be the token's sub: the one signed in before, at a refresh.
+	Subject string
+}
+
+// maxIDTokenAge bounds how long ago an ID token may have been issued when it is first seen.
+const maxIDTokenAge = 10 * time.Minute
+
+// ValidateIDToken verifies an ID token and returns its user. It applies OpenID Connect Core section
+// 3.1.3.7; the error is an InvalidTokenError, or is ErrUnavailable when the keys cannot be had.
+func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
+	claims, err := c.verifyIDToken(ctx, idToken, check)
+	if err != nil {
+		return nil, err
+	}
+	return newUser(claims.all, c.cfg.RolesClaim), nil
+}
+
+func (c *Client) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*tokenClaims, error) {
+	issuer, err := c.issuer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	message, claims, err := c.verify(ctx, idToken) // steps 1 and 6 to 8
+	if err != nil {
+		return nil, err
+	}
+	return claims, checkIDToken(claims, idTokenRules{
+		IDTokenCheck: check, issuer: issuer, clientID: c.cfg.ClientID, now: c.now(), leeway: c.cfg.Leeway,
+		algorithm: message.Header.Algorithm, kind: message.Header.Type,
+	})
+}
+
+// idTokenRules are the facts that checkIDToken compares with.
+type idTokenRules struct {
+	IDTokenCheck
+	issuer, clientID string
+	now              time.Time
+	leeway           time.Duration
+	algorithm, kind  string // the header's alg and typ
+}
+
+// checkIDToken applies OpenID Connect Core section 3.1.3.7, in its order, to claims whose
+// signature is verified (steps 1 and 6 to 8 are verify's: no encryption was asked for, the
+// algorithm is the key's, and it is never a MAC).
+func checkIDToken(t *tokenClaims, want idTokenRules) error {
+	switch {
+	case !slices.Contains([]string{"", "jwt"}, strings.ToLower(want.kind)): // RFC 8725 section 3.11
+		return invalidToken(ReasonType, "typ is %q, want JWT", want.kind)
+	case t.has("events"): // a logout token
+		return invalidToken(ReasonType, "it has events, as a logout token")
+	case t.Issuer != want.issuer: // step 2
+		return invalidToken(ReasonIssuer, "iss is %q, want %q", t.Issuer, want.issuer)
+	case want.clientID == "" || !slices.Contains(t.Audience, want.clientID): // step 3
+		return invalidToken(ReasonAudience, "aud is %q, want %q", t.Audience, want.clientID)
+	case len(t.Audience) > 1 && t.AuthorizedParty == nil: // step 4
+		return invalidToken(ReasonAuthorizedParty, "aud is %q and there is no azp", t.Audience)
+	case t.AuthorizedParty != nil && *t.AuthorizedParty != want.clientID: // step 5
+		return invalidToken(ReasonAuthorizedParty, "azp is %q, want %q", *t.AuthorizedParty, want.clientID)
+	}
+	if err := checkTimes(t, want.now, want.leeway); err != nil { // steps 9 and 10
+		return err
+	}
+	switch {
+	case t.IssuedAt.IsZero(): // step 10
+		return invalidToken(ReasonIssuedAt, "no iat")
+	case want.now.After(t.IssuedAt.Add(maxIDTokenAge + want.leeway)): // step 10
+		return invalidToken(ReasonIssuedAt, "iat was %v ago, want at most %v", want.now.Sub(t.IssuedAt.Time).Round(time.Second), maxIDTokenAge)
+	case want.Nonce == "" && want.Subject == "":
+		return invalidToken(ReasonNonce, "no nonce was sent")
+	case !sameNonce(t.Nonce, want.Nonce): // step 11
+		return invalidToken(ReasonNonce, "nonce is not the one that was sent")
+	case t.AccessTokenHash != nil && !sameHash(*t.AccessTokenHash, want.AccessToken, want.algorithm): // section 3.1.3.8
+		return invalidToken(ReasonAccessTokenHash, "at_hash is not the access token's")
+	case want.Subject != "" && t.Subject != want.Subject: // section 12.2
+		return invalidToken(ReasonSubject, "sub is not the one that signed in")
+	}
+	return checkSubject(t.Subject)
+}
+
+// sameNonce compares in constant time. Where none was sent (a refresh), none may come; the one of the sign-in
+// may be repeated (section 12.2), and is not kept to compare with.
+func sameNonce(got *string, want string) bool {
+	if want == "" {
+		return true
+	}
+	return got != nil && subtle.ConstantTimeCompare([]byte(*got), []byte(want)) == 1
+}
+
+// sameHash compares at_hash with the left half of the access token's hash, section 3.1.3.6.
+func sameHash(atHash, accessToken, algorithm string) bool {
+	h := jose.Hash(algorithm).New()
+	h.Write([]byte(accessToken))
+	sum := h.Sum(nil)
+	want := base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+	return accessToken != "" && subtle.ConstantTimeCompare([]byte(atHash), []byte(want)) == 1
+}

@@ -1,0 +1,211 @@
+package idserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// loginLife is how long a sign-in may take.
+const loginLife = 20 * time.Minute
+
+// maxLogins is how many sign-ins one browser may have open at once: tabs that were restored together.
+const maxLogins = 5
+
+// restartMark ends the state of a sign-in that was begun again by itself, so that it is not begun a
+// third time.
+const restartMark = ".r"
+
+// loginParameters are the parameters of /login that the provider gets to see. Others are not passed on: a
+// link could otherwise change what is asked for.
+var loginParameters = []string{"login_hint", "prompt", "ui_locales", "acr_values"}
+
+// pendingLogin is what a browser keeps between /login and /callback, sealed: one cookie for
+// each attempt, so that tabs do not spoil each other's.
+type pendingLogin struct {
+	State    string `json:"state"`
+	Nonce    string `json:"nonce,omitempty"`
+	Verifier string `json:"verifier,omitempty"`
+	ReturnTo string `json:"return_to,omitempty"`
+	Begun    int64  `json:"begun"`
+	Spent    int64  `json:"spent,omitempty"` // when it led to a session; 0: not yet
+}
+
+// login answers /login: it begins a sign-in and sends the browser to the provider.
+func (c *Client) login(ctx context.Context, r Request) Answer {
+	if refused, ok := c.onlyGet(ctx, r); !ok {
+		return refused
+	}
+	asJSON, ok := c.web.mayBegin(r)
+	if !ok {
+		return c.refuse(ctx, r, CodeNotANavigation, nil)
+	}
+	if other := c.web.otherLoopbackName(r); other != "" && !asJSON {
+		return seeOther(other)
+	}
+	if c.web.goesInCircles(r, c.now()) {
+		return c.refuse(ctx, r, CodeSignInLost, errors.New("three sign-ins within half a minute, and the browser keeps no session cookie"))
+	}
+	query, err := url.ParseQuery(r.RawQuery)
+	if err != nil {
+		query = url.Values{}
+	}
+	extra := url.Values{}
+	for _, name := range loginParameters {
+		if value := query.Get(name); value != "" && len(value) <= 512 {
+			extra.Set(name, value)
+		}
+	}
+	return c.begin(ctx, r, asJSON, c.web.returnTo(query.Get("return_to")), extra, "")
+}
+
+// begin makes the authorization request and the cookie that belongs to it.
+func (c *Client) begin(ctx context.Context, r Request, asJSON bool, returnTo string, extra url.Values, mark string) Answer {
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return c.refuse(ctx, r, codeOf(err), err)
+	}
+	request, err := c.newAuthorizationRequest(m, AuthorizeOptions{Extra: extra}, mark)
+	if err != nil {
+		return c.refuse(ctx, r, codeOf(err), err)
+	}
+	cookies, err := c.web.keepLogin(c, r, pendingLogin{
+		State: request.State, Nonce: request.Nonce, Verifier: request.CodeVerifier,
+		ReturnTo: returnTo, Begun: c.now().Unix(),
+	})
+	if err != nil {
+		return c.refuse(ctx, r, CodeInternal, err)
+	}
+	return c.goTo(ctx, r, asJSON, request.URL, cookies...)
+}
+
+// mayBegin tells a person's navigation, and a script of the application's own that asks for the URL, from
+// all else: a frame, an image or a prefetch must not begin a sign-in.
+func (w *web) mayBegin(r Request) (asJSON, ok bool) {
+	switch {
+	case r.isPrefetch():
+		return false, false
+	case r.SecFetchMode == "": // not a browser, or an old one
+		return r.acceptsJSON() && !strings.Contains(r.Accept, "text/html"), true
+	case r.SecFetchMode == "navigate":
+		return false, r.SecFetchDest == "document" || r.SecFetchDest == ""
+	}
+	return true, w.fromOwnPage(r) && r.acceptsJSON()
+}
+
+// otherLoopbackName is where to begin instead when a developer opened localhost and BaseURL says
+// 127.0.0.1: the cookie must be of the host that the provider sends the browser back to.
+func (w *web) otherLoopbackName(r Request) string {
+	base, err := url.Parse(w.base)
+	if err != nil || r.Host == "" || r.Host == base.Host {
+		return ""
+	}
+	if host, _ := url.Parse("http://" + r.Host); host == nil || !isLoopback(base.Hostname()) || !isLoopback(host.Hostname()) || host.Port() != base.Port() {
+		return ""
+	}
+	target := w.origin + w.path("/login")
+	if r.RawQuery != "" {
+		target += "?" + r.RawQuery
+	}
+	return target
+}
+
+// goesInCircles reports whether this browser signed in again and again and has no session: it does
+// not keep the session cookie, or something before this program drops it.
+func (w *web) goesInCircles(r Request, now time.Time) bool {
+	if _, ok := r.cookie(w.sessionName); ok {
+		return false
+	}
+	lately := 0
+	for _, p := range w.logins(r) {
+		if p.Spent != 0 && now.Unix()-p.Spent < 30 {
+			lately++
+		}
+	}
+	return lately >= 3
+}
+
+// loginCookie names the cookie of an attempt.
+func (w *web) loginCookie(state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return w.loginName + base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// keepLogin writes the cookie of p, and deletes those that are one too many or of no use any more.
+func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
+	name := w.loginCookie(p.State)
+	content, err := strictjson.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := w.ring.Seal(c.cfg.Rand, name, content)
+	if err != nil {
+		return nil, err
+	}
+	life := loginLife - c.now().Sub(time.Unix(p.Begun, 0))
+	fields := []Field{w.setCookie(name, sealed, w.routes, int(life.Seconds()))}
+
+	open := w.logins(r)
+	var others []string
+	for other := range r.eachCookie() {
+		if strings.HasPrefix(other, w.loginName) && other != name && !slices.Contains(others, other) {
+			others = append(others, other)
+		}
+	}
+	slices.SortFunc(others, func(a, b string) int { return int(open[b].Begun - open[a].Begun) }) // the newest first
+	for i, other := range others {
+		p, ok := open[other]
+		if i >= maxLogins-1 || !ok || c.now().Sub(time.Unix(p.Begun, 0)) > loginLife {
+			fields = append(fields, w.setCookie(other, "", w.routes, -1))
+		}
+	}
+	return fields, nil
+}
+
+// logins opens the login cookies of a request, by their names.
+func (w *web) logins(r Request) map[string]pendingLogin {
+	all := map[string]pendingLogin{}
+	for name, value := range r.eachCookie() {
+		if !strings.HasPrefix(name, w.loginName) || len(all) > 2*maxLogins {
+			continue
+		}
+		if p, ok := w.openLogin(name, value); ok {
+			all[name] = p
+		}
+	}
+	return all
+}
+
+func (w *web) openLogin(name, value string) (p pendingLogin, ok bool) {
+	if len(value) > maxChunk {
+		return p, false
+	}
+	content, _, err := w.ring.Open(name, value)
+	if err != nil || strictjson.Unmarshal(content, &p) != nil || w.loginCookie(p.State) != name {
+		return pendingLogin{}, false
+	}
+	return p, true
+}
+
+// pendingLogin finds the attempt that state belongs to, in this browser and not too old. Its
+// cookie is the binding of the state to the browser: who has been made to follow a stranger's callback
+// has no cookie for it.
+func (w *web) pendingLogin(r Request, state string, now time.Time) (p pendingLogin, ok bool) {
+	name := w.loginCookie(state)
+	value, ok := r.cookie(name)
+	if !ok {
+		return p, false
+	}
+	p, ok = w.openLogin(name, value)
+	if !ok || p.State != state || now.Sub(time.Unix(p.Begun, 0)) > loginLife {
+		return pendingLogin{}, false
+	}
+	return p, true
+}

@@ -1,0 +1,70 @@
+package idserver
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// revokeWithin bounds how long a sign-out waits for the provider.
+const revokeWithin = 3 * time.Second
+
+// askSignOut answers GET /logout. It signs out only when a person followed a link on the application's
+// own pages; any other page, image or prefetch could otherwise sign people out. All else is shown a button.
+func (c *Client) askSignOut(ctx context.Context, r Request) Answer {
+	if refused, ok := c.onlyGet(ctx, r); !ok {
+		return refused
+	}
+	if r.SecFetchSite == "same-origin" && r.SecFetchMode == "navigate" && r.SecFetchDest == "document" && r.SecPurpose == "" {
+		return c.endSession(ctx, r, false)
+	}
+	return Answer{
+		Status: 200,
+		Set:    append([]Field{noStore, {"X-Content-Type-Options", "nosniff"}}, pageFields...),
+		Add:    []Field{varyOnCredentials},
+		Body:   signOutPage(c.web.path("/logout")),
+	}
+}
+
+// signOut answers POST /logout.
+func (c *Client) signOut(ctx context.Context, r Request) Answer {
+	if c.web.crossSite(r) {
+		return c.refuse(ctx, r, CodeCrossSite, nil)
+	}
+	return c.endSession(ctx, r, r.SecFetchMode != "navigate" && r.acceptsJSON() && c.web.fromOwnPage(r))
+}
+
+// endSession signs out here (the cookies), at the token endpoint (the refresh token) and at the provider (its
+// own session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens whatever the others do.
+func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer {
+	home := c.web.page(c.cfg.AfterSignOut)
+	s, _ := c.loadSession(r)
+	cookies := c.dropSession(r)
+	if s == nil {
+		return c.goTo(ctx, r, asJSON, home, cookies...)
+	}
+	latest := s.tokens
+	if t := c.web.grants.latest(refreshKey(s)); t != nil { // refreshed meanwhile, in another tab
+		latest = *t
+	}
+	c.revoke(ctx, latest.RefreshToken)
+	c.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)
+
+	target, err := c.EndSessionURL(ctx, EndSession{IDTokenHint: latest.IDToken, PostLogoutRedirectURI: c.web.origin + home})
+	if err != nil { // no such endpoint, or the provider is away
+		target = home
+	}
+	return c.goTo(ctx, r, asJSON, target, cookies...)
+}
+
+// revoke has the provider forget a refresh token, as well as it can be done in a moment.
+func (c *Client) revoke(ctx context.Context, refreshToken string) {
+	if refreshToken == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeWithin)
+	defer cancel()
+	if err := c.RevokeToken(ctx, refreshToken); err != nil && !errors.Is(err, ErrDiscovery) {
+		c.cfg.Logger.WarnContext(ctx, "idserver: the refresh token was not revoked", "error", err)
+	}
+}

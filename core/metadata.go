@@ -1,0 +1,167 @@
+package idserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/signward/idserver-go/core/internal/fetched"
+	"github.com/signward/idserver-go/core/internal/jose"
+)
+
+// metadata is what is read of the provider's metadata, OpenID Connect Discovery 1.0 section 3.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	UserInfoEndpoint      string   `json:"userinfo_endpoint"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	EndSessionEndpoint    string   `json:"end_session_endpoint"`
+	JWKSURI               string   `json:"jwks_uri"`
+	ScopesSupported       []string `json:"scopes_supported"`
+	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
+	SendsIssuer           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+}
+
+// override replaces what the configuration knows better.
+func (m *metadata) override(e Endpoints) {
+	for field, value := range map[*string]string{
+		&m.AuthorizationEndpoint: e.Authorization, &m.TokenEndpoint: e.Token, &m.JWKSURI: e.JWKS,
+		&m.UserInfoEndpoint: e.UserInfo, &m.RevocationEndpoint: e.Revocation, &m.EndSessionEndpoint: e.EndSession,
+	} {
+		if value != "" {
+			*field = value
+		}
+	}
+}
+
+// check refuses metadata that another issuer published or that leads where no secret may go.
+func (m *metadata) check(cfg Config) error {
+	authority := strings.TrimSuffix(cfg.Authority, "/")
+	switch {
+	case m.Issuer == "":
+		return errors.New("no issuer in it")
+	case cfg.Issuer != "" && m.Issuer != cfg.Issuer:
+		return fmt.Errorf("its issuer is %q, and Config.Issuer is %q: they must be equal", m.Issuer, cfg.Issuer)
+	case cfg.Issuer == "" && m.Issuer != authority && m.Issuer != cfg.Authority:
+		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Issuer to %q", m.Issuer, cfg.Authority, m.Issuer)
+	}
+	trusted, err := parseServerURL(cfg.Authority)
+	if err != nil {
+		return err
+	}
+	for name, endpoint := range map[string]string{
+		"authorization_endpoint": m.AuthorizationEndpoint, "token_endpoint": m.TokenEndpoint, "jwks_uri": m.JWKSURI,
+		"userinfo_endpoint": m.UserInfoEndpoint, "revocation_endpoint": m.RevocationEndpoint, "end_session_endpoint": m.EndSessionEndpoint,
+	} {
+		if endpoint == "" {
+			continue
+		}
+		u, err := parseServerURL(endpoint)
+		if err != nil {
+			return fmt.Errorf("its %s %q: %w", name, endpoint, err)
+		}
+		// A provider elsewhere must not make us ask services of our own machine.
+		if isLoopback(u.Hostname()) && !isLoopback(trusted.Hostname()) {
+			return fmt.Errorf("its %s %q is on loopback, and Config.Authority is not", name, endpoint)
+		}
+	}
+	if m.JWKSURI == "" {
+		return errors.New("no jwks_uri in it: set Config.Endpoints.JWKS")
+	}
+	if cfg.BaseURL != "" && (m.AuthorizationEndpoint == "" || m.TokenEndpoint == "") {
+		return errors.New("no authorization_endpoint or no token_endpoint in it: set Config.Endpoints")
+	}
+	return nil
+}
+
+// configured returns metadata made of the configuration alone, if that is enough.
+func (c Config) configured() (metadata, bool) {
+	e := c.Endpoints
+	if e.JWKS == "" || c.BaseURL != "" && (e.Authorization == "" || e.Token == "") {
+		return metadata{}, false
+	}
+	m := metadata{Issuer: c.Issuer}
+	set(&m.Issuer, strings.TrimSuffix(c.Authority, "/"))
+	m.override(e)
+	return m, true
+}
+
+// fetchMetadata reads the provider's metadata.
+func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Document[metadata], error) {
+	var document fetched.Document[metadata]
+	if m, ok := c.cfg.configured(); ok {
+		document.Value = m
+		return document, nil
+	}
+	location := strings.TrimSuffix(c.cfg.Authority, "/") + "/.well-known/openid-configuration"
+	fail := func(err error) (fetched.Document[metadata], error) {
+		c.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
+		return document, &DiscoveryError{location, err}
+	}
+	a, err := c.http.get(ctx, location, conditional(etag))
+	if err != nil {
+		return fail(errors.Join(ErrUnavailable, err))
+	}
+	document.Fresh, document.ETag = a.maxAge(), a.header.Get("ETag")
+	if a.status == http.StatusNotModified && etag != "" {
+		document.Unchanged, document.ETag = true, etag
+		return document, nil
+	}
+	if err := a.json(&document.Value); err != nil {
+		return fail(errors.Join(ErrUnavailable, err))
+	}
+	document.Value.override(c.cfg.Endpoints)
+	if err := document.Value.check(c.cfg); err != nil {
+		return fail(err)
+	}
+	return document, nil
+}
+
+// fetchKeys reads the provider's key set. An answer without a single usable key is a fault: it must
+// not replace good keys.
+func (c *Client) fetchKeys(ctx context.Context, etag string) (fetched.Document[[]jose.Key], error) {
+	var document fetched.Document[[]jose.Key]
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return document, err
+	}
+	fail := func(err error) (fetched.Document[[]jose.Key], error) {
+		c.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
+		return document, &DiscoveryError{m.JWKSURI, errors.Join(ErrUnavailable, err)}
+	}
+	a, err := c.http.get(ctx, m.JWKSURI, conditional(etag))
+	if err != nil {
+		return fail(err)
+	}
+	document.Fresh, document.ETag = a.maxAge(), a.header.Get("ETag")
+	if a.status == http.StatusNotModified && etag != "" {
+		document.Unchanged, document.ETag = true, etag
+		return document, nil
+	}
+	if a.status != http.StatusOK {
+		return fail(fmt.Errorf("status %d", a.status))
+	}
+	keys, skipped, err := jose.ParseSet(a.body, c.cfg.Algorithms)
+	if err != nil {
+		return fail(err)
+	}
+	for _, why := range skipped {
+		c.cfg.Logger.InfoContext(ctx, "idserver: a published key is left out", "url", m.JWKSURI, "reason", why)
+	}
+	if len(keys) == 0 {
+		return fail(errors.New("no key in it that can be used"))
+	}
+	document.Value = keys
+	return document, nil
+}
+
+func conditional(etag string) http.Header {
+	h := http.Header{}
+	if etag != "" {
+		h.Set("If-None-Match", etag)
+	}
+	return h
+}

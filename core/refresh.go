@@ -1,0 +1,73 @@
+package idserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+)
+
+// refreshWait is how long a request waits for a refresh while its access token is still good.
+const refreshWait = 3 * time.Second
+
+// refreshAt is when an access token is refreshed: within a minute of its end, or a fifth of its life.
+func refreshAt(issued, expiry time.Time) time.Time {
+	return expiry.Add(-min(time.Minute, expiry.Sub(issued)/5))
+}
+
+// refresh gives a session a new access token when the old one is about to end, and makes the user anew.
+// changed says that the session is to be saved. The error says that the session is over: the provider
+// refused (the person was disabled, the grant withdrawn), or the application did. A fault that may pass
+// changes nothing: who was signed in stays so.
+func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err error) {
+	now := c.now()
+	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
+		return false, nil
+	}
+	wait := ctx
+	if now.Before(s.tokens.Expiry) {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithTimeout(ctx, refreshWait)
+		defer cancel()
+	}
+	old := s.tokens
+	tokens, err := c.web.grants.once(wait, refreshKey(s), func(ctx context.Context) (*Tokens, error) {
+		return c.refreshTokens(ctx, &old)
+	})
+	var refused *TokenEndpointError
+	switch {
+	case err == nil:
+		s.user, s.tokens = tokens.User, *tokens
+		return true, nil
+	case errors.Is(err, ErrInvalidToken), errors.Is(err, errNotAdmitted), errors.As(err, &refused) && refused.terminal():
+		return false, err
+	}
+	c.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
+	if tokens == nil {
+		return false, nil
+	}
+	// The refresh token was rotated, and who the user is could not be learnt: the old one
+	// must not be sent again.
+	tokens.User, s.tokens = s.user, *tokens
+	return true, nil
+}
+
+// errNotAdmitted marks a refusal by OnSignIn at a refresh.
+var errNotAdmitted = errors.New("the application no longer admits the user")
+
+// refreshTokens is the work that is done once for all who hold the session.
+func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error) {
+	tokens, err := c.RefreshToken(ctx, old)
+	if err != nil {
+		return tokens, err
+	}
+	if tokens.User, err = c.admitted(ctx, tokens.User); err != nil {
+		return nil, errors.Join(errNotAdmitted, err)
+	}
+	return tokens, nil
+}
+
+// refreshKey names the grant of a session, by (issuer, refresh token).
+func refreshKey(s *session) [32]byte {
+	return sha256.Sum256([]byte("refresh\x00" + s.user.Issuer + "\x00" + s.tokens.RefreshToken))
+}

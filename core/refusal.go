@@ -1,0 +1,189 @@
+package idserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// Code is why a request was refused. Codes are stable: programs and people may rely on them.
+type Code string
+
+// The codes, each with its status and what to do about it in the table of README.md.
+const (
+	CodeNotSignedIn           Code = "not_signed_in"
+	CodeInvalidToken          Code = "invalid_token"
+	CodeInvalidRequest        Code = "invalid_request"
+	CodeInsufficientRole      Code = "insufficient_role"
+	CodeNotAdmitted           Code = "not_admitted"
+	CodeCrossSite             Code = "cross_site"
+	CodeNotANavigation        Code = "not_a_navigation"
+	CodeMethodNotAllowed      Code = "method_not_allowed"
+	CodeInvalidCallback       Code = "invalid_callback"
+	CodeSignInLost            Code = "sign_in_lost"
+	CodeIssuerMismatch        Code = "issuer_mismatch"
+	CodeAccessDenied          Code = "access_denied"
+	CodeProviderError         Code = "provider_error"
+	CodeCodeRefused           Code = "code_refused"
+	CodeIDTokenRefused        Code = "id_token_refused"
+	CodeSignInRefused         Code = "sign_in_refused"
+	CodeProviderUnavailable   Code = "provider_unavailable"
+	CodeProviderMisconfigured Code = "provider_misconfigured"
+	CodeInternal              Code = "internal"
+)
+
+type refusalKind struct {
+	status int
+	title  string
+	detail string
+}
+
+// refusalKinds is the one table of statuses and of what people are told.
+var refusalKinds = map[Code]refusalKind{
+	CodeNotSignedIn:           {http.StatusUnauthorized, "Not signed in", "Sign in, or send an access token, and try again."},
+	CodeInvalidToken:          {http.StatusUnauthorized, "The access token is not valid", "Get a new access token and try again."},
+	CodeInvalidRequest:        {http.StatusBadRequest, "The credentials cannot be read", "Send one Authorization header, of the form: Bearer <access token>."},
+	CodeInsufficientRole:      {http.StatusForbidden, "Not allowed", "You are signed in, and your account does not have the role that this page asks for."},
+	CodeNotAdmitted:           {http.StatusForbidden, "Not allowed", "You are signed in, and your account is not admitted here."},
+	CodeCrossSite:             {http.StatusForbidden, "The request came from another site", "Go to the application itself and try again there."},
+	CodeNotANavigation:        {http.StatusForbidden, "Sign-in starts in the browser's own window", "Open the sign-in page by following a link. A front end fetches it from the same origin with Accept: application/json."},
+	CodeMethodNotAllowed:      {http.StatusMethodNotAllowed, "Method not allowed", "This address answers other methods only."},
+	CodeInvalidCallback:       {http.StatusBadRequest, "The answer of the sign-in service cannot be read", "Please sign in again."},
+	CodeSignInLost:            {http.StatusBadRequest, "This sign-in cannot be finished", "It was begun in another browser, took too long, or the browser keeps no cookies for this site. Allow cookies and sign in again."},
+	CodeIssuerMismatch:        {http.StatusBadRequest, "The answer came from another sign-in service", "Please sign in again."},
+	CodeAccessDenied:          {http.StatusForbidden, "Sign-in was cancelled", "You can sign in again whenever you like."},
+	CodeProviderError:         {http.StatusBadGateway, "The sign-in service reported an error", "Please try again. If it happens again, tell those who run this application the code below."},
+	CodeCodeRefused:           {http.StatusBadGateway, "The sign-in service did not complete the sign-in", "Please sign in again."},
+	CodeIDTokenRefused:        {http.StatusBadGateway, "The sign-in service's answer was not accepted", "Please sign in again. If it happens again, tell those who run this application the code below."},
+	CodeSignInRefused:         {http.StatusForbidden, "You cannot sign in here", "Your account was recognised and is not admitted to this application."},
+	CodeProviderUnavailable:   {http.StatusServiceUnavailable, "The sign-in service is not available", "Please try again in a moment."},
+	CodeProviderMisconfigured: {http.StatusBadGateway, "The sign-in service is not set up rightly", "Please tell those who run this application the code below."},
+	CodeInternal:              {http.StatusInternalServerError, "Something went wrong", "Please try again."},
+}
+
+// Refusal is a request that was refused, for Config.RenderRefusal and for the log.
+type Refusal struct {
+	Code       Code
+	Status     int
+	Title      string        // a few words for people
+	Detail     string        // what they can do
+	RetryAfter time.Duration // of a 503
+	Navigation bool          // a browser wants a page; else problem+json is expected
+	SignInURL  string        // where to sign in (again); empty where that is of no use
+	Err        error         // the cause, for the log; never for the browser
+}
+
+// Rendered is a refusal in the application's own words.
+type Rendered struct {
+	Status      int    // 0: the refusal's
+	ContentType string // of Body
+	Body        []byte // nil: the built-in page or problem+json
+}
+
+// refuse answers a request with a refusal. more are header fields that belong to it.
+func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, more ...Field) Answer {
+	kind := refusalKinds[code]
+	refusal := Refusal{Code: code, Status: kind.status, Title: kind.title, Detail: kind.detail, Navigation: r.isNavigation(), Err: err}
+	a := Answer{
+		Set: []Field{{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}},
+		Add: append([]Field{varyOnCredentials}, more...),
+	}
+	switch {
+	case code == CodeProviderUnavailable:
+		refusal.RetryAfter = max(retryAfter(err), time.Second).Round(time.Second)
+		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
+	case kind.status == http.StatusUnauthorized || code == CodeInvalidRequest:
+		a.Add = append(a.Add, challenge(code))
+	}
+	if c.web != nil && kind.status != http.StatusMethodNotAllowed && !strings.HasPrefix(string(code), "cross") {
+		refusal.SignInURL = c.web.path("/login")
+	}
+	c.logRefusal(ctx, r, refusal)
+	c.render(ctx, refusal, &a)
+	return a
+}
+
+// challenge is the WWW-Authenticate of RFC 6750 section 3; a request without credentials gets no error
+// code (section 3.1).
+func challenge(code Code) Field {
+	if code == CodeNotSignedIn {
+		return Field{"WWW-Authenticate", "Bearer"}
+	}
+	return Field{"WWW-Authenticate", `Bearer error="` + string(code) + `"`}
+}
+
+func (c *Client) render(ctx context.Context, refusal Refusal, a *Answer) {
+	a.Status = refusal.Status
+	if c.cfg.RenderRefusal != nil {
+		own := c.cfg.RenderRefusal(ctx, refusal)
+		if own.Status >= 400 && own.Status <= 599 {
+			a.Status = own.Status
+		}
+		if own.Body != nil {
+			a.Set = append(a.Set, Field{"Content-Type", own.ContentType})
+			a.Body = own.Body
+			return
+		}
+	}
+	if refusal.Navigation {
+		a.Set = append(a.Set, pageFields...)
+		a.Body = refusalPage(refusal)
+		return
+	}
+	a.Set = append(a.Set, Field{"Content-Type", "application/problem+json"})
+	a.Body = problem(refusal, a.Status)
+}
+
+// problem is the problem document of RFC 9457. Its members hold nothing of the request.
+func problem(refusal Refusal, status int) []byte {
+	body, err := strictjson.Marshal(struct {
+		Type      string `json:"type"`
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail"`
+		Code      Code   `json:"code"`
+		SignInURL string `json:"sign_in_url,omitempty"`
+	}{"about:blank", refusal.Title, status, refusal.Detail, refusal.Code, refusal.SignInURL})
+	if err != nil {
+		return []byte(`{}`)
+	}
+	return append(body, '\n')
+}
+
+// logRefusal tells the operator what is theirs to mend as a warning, and the rest as information.
+func (c *Client) logRefusal(ctx context.Context, r Request, refusal Refusal) {
+	level := slog.LevelInfo
+	if refusal.Status >= 500 {
+		level = slog.LevelWarn
+	}
+	attributes := []slog.Attr{slog.String("code", string(refusal.Code)), slog.String("method", r.Method), slog.String("path", r.Path)}
+	if refusal.Err != nil {
+		attributes = append(attributes, slog.String("error", refusal.Err.Error()))
+	}
+	c.cfg.Logger.LogAttrs(ctx, level, "idserver: request refused", attributes...)
+}
+
+// codeOf finds the code for a fault of the protocol.
+func codeOf(err error) Code {
+	var token *TokenEndpointError
+	switch {
+	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return CodeProviderUnavailable
+	case errors.Is(err, ErrInvalidToken):
+		return CodeIDTokenRefused
+	case errors.As(err, &token) && token.terminal():
+		return CodeCodeRefused
+	case errors.Is(err, ErrDiscovery):
+		return CodeProviderMisconfigured
+	case errors.Is(err, ErrTokenEndpoint), errors.Is(err, ErrUserInfo):
+		return CodeProviderError
+	default:
+		return CodeInternal
+	}
+}

@@ -1,0 +1,94 @@
+package idserver
+
+import (
+	"context"
+	"net/http"
+)
+
+// Request is what the routes and guards read of a request. An adapter fills it in; with
+// net/http, RequestFrom does. The strings may be kept: an adapter whose framework reuses their memory
+// copies them first.
+type Request struct {
+	Method   string
+	Path     string // escaped, as it came
+	RawQuery string
+
+	// All lines of these headers, in their order: a second one must be seen.
+	Authorization []string
+	Cookie        []string
+
+	Accept       string
+	Origin       string
+	Host         string
+	SecFetchSite string // Sec-Fetch-Site, -Mode, -Dest: how a browser came to send the request
+	SecFetchMode string
+	SecFetchDest string
+	SecPurpose   string
+}
+
+// Answer is what to do with a request. With Status 0 it goes on to the handler, the header
+// fields written before; with any other it ends here.
+type Answer struct {
+	Status int
+	Set    []Field // replace what the application may have set
+	Add    []Field // stand beside it: Set-Cookie, Vary, WWW-Authenticate
+	Body   []byte
+}
+
+// Field is one header field.
+type Field struct{ Name, Value string }
+
+// Ends reports whether the request ends with this answer.
+func (a Answer) Ends() bool { return a.Status != 0 }
+
+// Route is one of the sign-in routes, for an adapter to register.
+type Route struct {
+	Method string
+	Path   string // below Config.RoutesPath: /login
+	Serve  func(context.Context, Request) Answer
+}
+
+// Guard admits a request, with a context that UserFrom reads, or answers it. An application's
+// own guard is a function of this type too.
+type Guard func(context.Context, Request) (context.Context, Answer)
+
+// RequestFrom reads a net/http request. It copies nothing.
+func RequestFrom(r *http.Request) Request {
+	h := r.Header
+	return Request{
+		Method:        r.Method,
+		Path:          r.URL.EscapedPath(),
+		RawQuery:      r.URL.RawQuery,
+		Authorization: h["Authorization"],
+		Cookie:        h["Cookie"],
+		Accept:        first(h["Accept"]),
+		Origin:        first(h["Origin"]),
+		Host:          r.Host,
+		SecFetchSite:  first(h["Sec-Fetch-Site"]),
+		SecFetchMode:  first(h["Sec-Fetch-Mode"]),
+		SecFetchDest:  first(h["Sec-Fetch-Dest"]),
+		SecPurpose:    first(h["Sec-Purpose"]),
+	}
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// WriteTo writes the header fields, and status and body when the answer ends the request.
+func (a Answer) WriteTo(w http.ResponseWriter) {
+	h := w.Header()
+	for _, f := range a.Set {
+		h.Set(f.Name, f.Value)
+	}
+	for _, f := range a.Add {
+		h.Add(f.Name, f.Value)
+	}
+	if a.Ends() {
+		w.WriteHeader(a.Status)
+		_, _ = w.Write(a.Body) // the reader may be gone; there is nobody left to tell
+	}
+}

@@ -1,0 +1,281 @@
+package idserver
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// session is what is kept of a sign-in.
+type session struct {
+	user     *User
+	tokens   Tokens
+	signedIn time.Time // the absolute limit counts from here
+	seen     time.Time // the idle limit counts from here
+}
+
+// newSession begins a session with what a sign-in brought. The error is the application's: OnSignIn refused.
+func (c *Client) newSession(ctx context.Context, tokens *Tokens) (*session, error) {
+	user, err := c.admitted(ctx, tokens.User)
+	if err != nil {
+		return nil, err
+	}
+	now := c.now()
+	return &session{user: user, tokens: *tokens, signedIn: now, seen: now}, nil
+}
+
+// admitted asks the application about a user, on a copy: the tokens' own may be shared.
+func (c *Client) admitted(ctx context.Context, u *User) (*User, error) {
+	own := *u
+	own.Roles, own.CustomRoles = slices.Clone(u.Roles), slices.Clone(u.CustomRoles)
+	if c.cfg.OnSignIn != nil {
+		if err := c.cfg.OnSignIn(ctx, &own); err != nil {
+			return nil, fmt.Errorf("OnSignIn: %w", err)
+		}
+	}
+	return &own, nil
+}
+
+// over reports whether a session has reached one of its limits.
+func (c *Client) over(s *session) bool {
+	now := c.now()
+	return now.Sub(s.seen) > c.cfg.SessionIdle || now.Sub(s.signedIn) > c.cfg.SessionMax
+}
+
+// loadSession opens the session of a request; nil when there is none. renew says that its cookie should
+// be written again: a tenth of the idle time has passed, or the secret is an old one.
+func (c *Client) loadSession(r Request) (s *session, renew bool) {
+	value, ok := r.unchunk(c.web.sessionName)
+	if !ok {
+		return nil, false
+	}
+	packed, old, err := c.web.ring.Open(c.web.sessionName, value)
+	if err != nil {
+		return nil, false
+	}
+	s, err = unpackSession(packed)
+	if err != nil || c.over(s) {
+		return nil, false
+	}
+	return s, old || c.now().Sub(s.seen) > c.cfg.SessionIdle/10
+}
+
+// saveSession writes the session's cookies, and deletes those of a longer one before it.
+func (c *Client) saveSession(r Request, s *session) ([]Field, error) {
+	packed, err := packSession(s)
+	if err != nil {
+		return nil, err
+	}
+	value, err := c.web.ring.Seal(c.cfg.Rand, c.web.sessionName, packed)
+	if err != nil {
+		return nil, err
+	}
+	if len(value) > maxChunk*maxChunks {
+		return nil, fmt.Errorf("the session has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", len(value), maxChunk*maxChunks)
+	}
+	life := min(c.cfg.SessionIdle, c.cfg.SessionMax-c.now().Sub(s.signedIn))
+	var fields []Field
+	kept := chunks(c.web.sessionName, value)
+	for i := range len(kept) {
+		name := chunkName(c.web.sessionName, i)
+		fields = append(fields, c.web.setCookie(name, kept[name], "/", int(life.Seconds())))
+	}
+	return append(fields, c.web.deleteCookies(r, func(name string) bool { _, ok := kept[name]; return !ok })...), nil
+}
+
+// dropSession deletes the session's cookies.
+func (c *Client) dropSession(r Request) []Field {
+	return c.web.deleteCookies(r, func(string) bool { return true })
+}
+
+// deleteCookies deletes the request's session cookies whose names are unwanted.
+func (w *web) deleteCookies(r Request, unwanted func(name string) bool) (fields []Field) {
+	for i := range maxChunks {
+		name := chunkName(w.sessionName, i)
+		if unwanted(name) && r.hasCookie(name) {
+			fields = append(fields, w.setCookie(name, "", "/", -1))
+		}
+	}
+	return fields
+}
+
+// maxSession bounds an unpacked session, in bytes.
+const maxSession = 256 << 10
+
+// sessionRecord is the part of a session that is written as JSON. OnSignIn may have changed the fields
+// of the user, so they are kept beside the claims that they came from; the compression
+// takes what is said twice.
+type sessionRecord struct {
+	User      userRecord                `json:"user"`
+	Claims    map[string]strictjson.Raw `json:"claims"`
+	SignedIn  int64                     `json:"signed_in"`
+	Seen      int64                     `json:"seen"`
+	Expiry    int64                     `json:"expiry,omitempty"`
+	RefreshAt int64                     `json:"refresh_at,omitempty"`
+}
+
+type userRecord struct {
+	Issuer        string   `json:"iss"`
+	Subject       string   `json:"sub"`
+	Email         string   `json:"email,omitempty"`
+	EmailVerified bool     `json:"email_verified,omitempty"`
+	Name          string   `json:"name,omitempty"`
+	GivenName     string   `json:"given_name,omitempty"`
+	FamilyName    string   `json:"family_name,omitempty"`
+	TenantID      string   `json:"tenant_id,omitempty"`
+	Roles         []string `json:"roles,omitempty"`
+	CustomRoles   []string `json:"custom_roles,omitempty"`
+}
+
+// packSession writes a session small: the JSON record and the tokens, each with its length before it, deflated. A
+// JWT's parts are decoded from base64url first, whose alphabet hides from the compression that the
+// claims stand in it once more.
+func packSession(s *session) ([]byte, error) {
+	u := s.user
+	record, err := strictjson.Marshal(sessionRecord{
+		User:     userRecord{u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.GivenName, u.FamilyName, u.TenantID, u.Roles, u.CustomRoles},
+		Claims:   u.claims,
+		SignedIn: s.signedIn.Unix(), Seen: s.seen.Unix(),
+		Expiry: unixMilli(s.tokens.Expiry), RefreshAt: unixMilli(s.tokens.refreshAt),
+	})
+	if err != nil {
+		return nil, err
+	}
+	parts := [][]byte{record}
+	for _, token := range []string{s.tokens.AccessToken, s.tokens.IDToken, s.tokens.RefreshToken} {
+		parts = append(parts, packToken(token)...)
+	}
+	var out bytes.Buffer
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	w.Reset(&out)
+	for _, part := range parts {
+		if _, err := w.Write(append(binary.AppendUvarint(nil, uint64(len(part))), part...)); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), w.Close()
+}
+
+// unpackSession is the inverse of packSession.
+func unpackSession(packed []byte) (*session, error) {
+	inflater := inflaters.Get().(io.ReadCloser)
+	defer inflaters.Put(inflater)
+	if err := inflater.(flate.Resetter).Reset(bytes.NewReader(packed), nil); err != nil {
+		return nil, err
+	}
+	plain, err := io.ReadAll(io.LimitReader(inflater, maxSession+1))
+	if err != nil || len(plain) > maxSession {
+		return nil, errSession
+	}
+	head, rest, err := nextPart(plain)
+	if err != nil {
+		return nil, err
+	}
+	var record sessionRecord
+	if err := strictjson.Unmarshal(head, &record); err != nil {
+		return nil, err
+	}
+	k := record.User
+	s := &session{
+		user:     &User{k.Issuer, k.Subject, k.Email, k.EmailVerified, k.Name, k.GivenName, k.FamilyName, k.TenantID, k.Roles, k.CustomRoles, record.Claims},
+		tokens:   Tokens{Expiry: fromUnixMilli(record.Expiry), refreshAt: fromUnixMilli(record.RefreshAt)},
+		signedIn: time.Unix(record.SignedIn, 0), seen: time.Unix(record.Seen, 0),
+	}
+	for _, token := range []*string{&s.tokens.AccessToken, &s.tokens.IDToken, &s.tokens.RefreshToken} {
+		if *token, rest, err = unpackToken(rest); err != nil {
+			return nil, err
+		}
+	}
+	s.tokens.User = s.user
+	return s, nil
+}
+
+var errSession = errors.New("not a session that can be read")
+
+// packToken gives the parts of a token: a count of three and three decoded ones for a JWT, else
+// a count of one and the token itself.
+func packToken(token string) [][]byte {
+	segments := strings.Split(token, ".")
+	if len(segments) == 3 {
+		parts := [][]byte{{3}}
+		for _, segment := range segments {
+			decoded, err := base64.RawURLEncoding.Strict().DecodeString(segment)
+			if err != nil || strings.ContainsAny(segment, "\r\n") {
+				return [][]byte{{1}, []byte(token)}
+			}
+			parts = append(parts, decoded)
+		}
+		return parts
+	}
+	return [][]byte{{1}, []byte(token)}
+}
+
+func unpackToken(in []byte) (token string, rest []byte, err error) {
+	count, rest, err := nextPart(in)
+	if err != nil {
+		return "", nil, err
+	}
+	switch {
+	case bytes.Equal(count, []byte{1}):
+		part, rest, err := nextPart(rest)
+		return string(part), rest, err
+	case !bytes.Equal(count, []byte{3}):
+		return "", nil, errSession
+	}
+	segments := make([]string, 3)
+	for i := range segments {
+		var part []byte
+		if part, rest, err = nextPart(rest); err != nil {
+			return "", nil, err
+		}
+		segments[i] = base64.RawURLEncoding.EncodeToString(part)
+	}
+	return strings.Join(segments, "."), rest, nil
+}
+
+func nextPart(in []byte) (part, rest []byte, err error) {
+	length, n := binary.Uvarint(in)
+	if n <= 0 || length > uint64(len(in)-n) {
+		return nil, nil, errSession
+	}
+	return in[n : n+int(length)], in[n+int(length):], nil
+}
+
+// Deflating and inflating need large tables, which are used again.
+var (
+	deflaters = sync.Pool{New: func() any {
+		w, err := flate.NewWriter(nil, flate.BestCompression)
+		if err != nil {
+			panic(err) // the level is a constant
+		}
+		return w
+	}}
+	inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+)
+
+// Milliseconds, where a short life is cut into fifths.
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromUnixMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}

@@ -1,0 +1,231 @@
+package idserver
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// Tokens are what the token endpoint gave, its ID token verified.
+type Tokens struct {
+	AccessToken  string
+	RefreshToken string    // empty when the provider gave none
+	IDToken      string    // empty after a refresh without one
+	Expiry       time.Time // of the access token; zero when the provider did not say
+	User         *User     // the ID token's user, with what ExchangeCode's comment tells
+	refreshAt    time.Time // when a session refreshes it; zero: never
+}
+
+// OAuth2 returns the tokens as golang.org/x/oauth2 has them, for its clients.
+func (t *Tokens) OAuth2() *oauth2.Token {
+	return &oauth2.Token{AccessToken: t.AccessToken, TokenType: "Bearer", RefreshToken: t.RefreshToken, Expiry: t.Expiry}
+}
+
+// Methods of client authentication, OpenID Connect Core section 9.
+const (
+	clientSecretPost  = "client_secret_post"
+	clientSecretBasic = "client_secret_basic"
+)
+
+// ExchangeCode trades the code of a callback for tokens, RFC 6749 section 4.1.3 and RFC 7636 section
+// 4.5, and verifies the ID token. r is what AuthorizeURL returned for the state that came
+// back; comparing state, and iss (RFC 9207), is the caller's business. The user is made of the ID
+// token; what that lacks of name, e-mail, tenant and roles is taken from the access token when it is
+// a JWT that validates and has the same subject, and else from userinfo, asked once. The errors are
+// TokenEndpointError, InvalidTokenError, UserInfoError and DiscoveryError.
+func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
+	tokens, err := c.grant(ctx, url.Values{
+		"grant_type": {"authorization_code"}, "code": {code},
+		"redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if tokens.IDToken == "" {
+		return nil, invalidToken(ReasonMalformed, "the token endpoint gave no ID token: openid must be among the scopes")
+	}
+	claims, err := c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken})
+	if err != nil {
+		return nil, err
+	}
+	tokens.User, err = c.user(ctx, claims, tokens.AccessToken)
+	return tokens, err
+}
+
+// RefreshToken asks for new tokens, RFC 6749 section 6. Of old, RefreshToken, IDToken and User are
+// used: the new ID token, if one comes, must be of the same subject (OpenID Connect Core section 12.2),
+// and a refresh token or ID token that does not come stays the old one. The user is made
+// anew, as ExchangeCode does. Providers that rotate refresh tokens accept each once: do not call it twice
+// with the same one.
+func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
+	if old.RefreshToken == "" {
+		return nil, errors.New("idserver: RefreshToken: there is no refresh token")
+	}
+	tokens, err := c.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
+	if err != nil {
+		return nil, err
+	}
+	set(&tokens.RefreshToken, old.RefreshToken)
+	claims, err := c.refreshedIDToken(ctx, old, tokens)
+	if err != nil {
+		return tokens, err
+	}
+	tokens.User, err = c.user(ctx, claims, tokens.AccessToken)
+	return tokens, err
+}
+
+// refreshedIDToken returns the claims of the ID token that came with a refresh, or of the old one, which
+// was verified when it came.
+func (c *Client) refreshedIDToken(ctx context.Context, old, tokens *Tokens) (*tokenClaims, error) {
+	if tokens.IDToken != "" {
+		return c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
+	}
+	tokens.IDToken = old.IDToken
+	_, payload, _ := strings.Cut(old.IDToken, ".")
+	payload, _, _ = strings.Cut(payload, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return nil, invalidToken(ReasonMalformed, "the old ID token is not readable")
+	}
+	claims, err := parseClaims(raw)
+	if err == nil && claims.Subject != old.User.Subject {
+		err = invalidToken(ReasonSubject, "sub is not the one that signed in")
+	}
+	return claims, err
+}
+
+// RevokeToken has the provider forget a token, RFC 7009: a refresh token, with all access tokens made from it,
+// or an access token. A token that the provider does not know is no error. Without a
+// revocation endpoint the error is a DiscoveryError.
+func (c *Client) RevokeToken(ctx context.Context, token string) error {
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if m.RevocationEndpoint == "" {
+		return &DiscoveryError{c.cfg.Authority, errors.New("no revocation_endpoint in it")}
+	}
+	_, err = c.post(ctx, m, m.RevocationEndpoint, url.Values{"token": {token}})
+	return err
+}
+
+// grant sends one token request and reads its answer, RFC 6749 section 5.1.
+func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.TokenEndpoint == "" {
+		return nil, &DiscoveryError{c.cfg.Authority, errors.New("no token_endpoint in it")}
+	}
+	asked := c.now()
+	a, err := c.post(ctx, m, m.TokenEndpoint, form)
+	if err != nil {
+		return nil, err
+	}
+	var reply struct {
+		AccessToken  string         `json:"access_token"`
+		TokenType    string         `json:"token_type"`
+		RefreshToken string         `json:"refresh_token"`
+		IDToken      string         `json:"id_token"`
+		ExpiresIn    strictjson.Raw `json:"expires_in"`
+	}
+	if err := a.json(&reply); err != nil {
+		return nil, &TokenEndpointError{Status: a.status, Err: errors.Join(ErrUnavailable, err)}
+	}
+	if reply.AccessToken == "" || !strings.EqualFold(reply.TokenType, "Bearer") {
+		return nil, &TokenEndpointError{Status: a.status, Err: errors.New("no access token of type Bearer in the answer")}
+	}
+	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
+	if d := lifetime(reply.ExpiresIn); d > 0 {
+		tokens.Expiry = asked.Add(d)
+		tokens.refreshAt = refreshAt(asked, tokens.Expiry)
+	}
+	return tokens, nil
+}
+
+// lifetime reads expires_in: seconds, which some providers write as a string. What is longer than
+// a year is no lifetime (nanoseconds have been seen) and counts as not said.
+func lifetime(raw strictjson.Raw) time.Duration {
+	seconds, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	if err != nil || !(seconds > 0 && seconds <= 366*24*60*60) {
+		return 0
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// post sends a form with the client's authentication, RFC 6749 section 2.3.1.
+func (c *Client) post(ctx context.Context, m metadata, endpoint string, form url.Values) (*answer, error) {
+	header := http.Header{}
+	switch {
+	case c.cfg.ClientSecret == "": // a public client names itself
+		form.Set("client_id", c.cfg.ClientID)
+	case c.clientAuth(m) == clientSecretBasic:
+		credentials := url.QueryEscape(c.cfg.ClientID) + ":" + url.QueryEscape(c.cfg.ClientSecret)
+		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
+	default:
+		form.Set("client_id", c.cfg.ClientID)
+		form.Set("client_secret", c.cfg.ClientSecret)
+	}
+	a, err := c.http.postForm(ctx, endpoint, header, form)
+	if err != nil {
+		return nil, &TokenEndpointError{Err: err}
+	}
+	if a.status != http.StatusOK {
+		return nil, c.refusedBy(a)
+	}
+	return a, nil
+}
+
+func (c *Client) clientAuth(m metadata) string {
+	switch {
+	case c.cfg.ClientAuth != "":
+		return c.cfg.ClientAuth
+	case slices.Contains(m.TokenAuthMethods, clientSecretBasic) && !slices.Contains(m.TokenAuthMethods, clientSecretPost):
+		return clientSecretBasic
+	}
+	return clientSecretPost
+}
+
+// refusedBy reads an error answer: OAuth's (RFC 6749 section 5.2) or a problem document (RFC 9457), and
+// anything else by its status alone.
+func (c *Client) refusedBy(a *answer) *TokenEndpointError {
+	var body struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Title       string `json:"title"`
+		Detail      string `json:"detail"`
+	}
+	e := &TokenEndpointError{Status: a.status, RetryAfter: c.http.retryAfter(a)}
+	if strictjson.Unmarshal(a.body, &body) != nil {
+		return e
+	}
+	e.Code = printable(body.Error, 64)
+	e.Description = printable(body.Description, 256)
+	if e.Description == "" {
+		e.Description = printable(strings.Trim(body.Title+": "+body.Detail, ": "), 256)
+	}
+	return e
+}
+
+// printable keeps the characters that RFC 6749 section 5.2 allows, and not too many of them: what a
+// stranger wrote must not forge lines of a log.
+func printable(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return -1
+		}
+		return r
+	}, s)
+	return s[:min(len(s), most)]
+}

@@ -1,0 +1,209 @@
+package idserver
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// User is who a request comes from: a signed-in person, or the subject of a bearer access
+// token. It is made of verified claims only. The identity is Issuer and Subject together;
+// an e-mail address is not one. A User that a guard admitted is shared by concurrent requests and must not be
+// changed; OnSignIn is where it may be.
+type User struct {
+	Issuer  string // iss
+	Subject string // sub: opaque, unique at the issuer
+
+	Email         string
+	EmailVerified bool   // only true when the claim is the JSON value true
+	Name          string // name, or given and family name where it is absent
+	GivenName     string
+	FamilyName    string
+	TenantID      string
+	Roles         []string // the provider's built-in roles
+	CustomRoles   []string // roles that a tenant's administrator made, of any name
+
+	claims map[string]strictjson.Raw
+}
+
+// HasRole reports whether the user has role, built-in or custom. Roles are compared without
+// regard to case. A tenant can make a custom role of any name, "owner" too: where that
+// matters use HasBuiltInRole.
+func (u *User) HasRole(role string) bool { return u.HasBuiltInRole(role) || u.HasCustomRole(role) }
+
+// HasBuiltInRole is HasRole without the tenant's custom roles.
+func (u *User) HasBuiltInRole(role string) bool { return containsFold(u.Roles, role) }
+
+// HasCustomRole is HasRole among the tenant's custom roles only.
+func (u *User) HasCustomRole(role string) bool { return containsFold(u.CustomRoles, role) }
+
+// HasAnyRole reports whether HasRole is true of one of the roles.
+func (u *User) HasAnyRole(role string, more ...string) bool {
+	return u.HasRole(role) || slices.ContainsFunc(more, u.HasRole)
+}
+
+// HasAllRoles reports whether HasRole is true of each of the roles.
+func (u *User) HasAllRoles(role string, more ...string) bool {
+	return u.HasRole(role) && !slices.ContainsFunc(more, func(r string) bool { return !u.HasRole(r) })
+}
+
+func containsFold(roles []string, role string) bool {
+	return slices.ContainsFunc(roles, func(r string) bool { return strings.EqualFold(r, role) })
+}
+
+// Claims reads the user's claims into v, which points to a struct or a map of the caller's.
+// Member names are matched exactly, unlike in encoding/json.
+func (u *User) Claims(v any) error {
+	raw, err := strictjson.Marshal(u.claims)
+	if err != nil {
+		return errors.New("idserver: the claims cannot be written")
+	}
+	if err := strictjson.Unmarshal(raw, v); err != nil {
+		return errors.New("idserver: claims: " + err.Error())
+	}
+	return nil
+}
+
+// Set adds a claim of the application's own, or replaces one, in OnSignIn. It is kept with
+// the session and read back by Claims; the fields of User do not follow it.
+func (u *User) Set(claim string, value any) error {
+	raw, err := strictjson.Marshal(value)
+	if err != nil {
+		return errors.New("idserver: the value of claim " + claim + " cannot be written as JSON")
+	}
+	u.claims = maps.Clone(u.claims)
+	if u.claims == nil {
+		u.claims = map[string]strictjson.Raw{}
+	}
+	u.claims[claim] = raw
+	return nil
+}
+
+// MarshalJSON writes what a front end may see: id, email, name, tenant_id, roles and custom_roles. All six
+// are always there; the roles are never null.
+func (u *User) MarshalJSON() ([]byte, error) {
+	return strictjson.Marshal(struct {
+		ID          string   `json:"id"`
+		Email       string   `json:"email"`
+		Name        string   `json:"name"`
+		TenantID    string   `json:"tenant_id"`
+		Roles       []string `json:"roles"`
+		CustomRoles []string `json:"custom_roles"`
+	}{u.Subject, u.Email, u.Name, u.TenantID, u.Roles, u.CustomRoles})
+}
+
+// newUser makes a user of verified claims.
+func newUser(claims map[string]strictjson.Raw, rolesClaim []string) *User {
+	u := &User{
+		Issuer:        text(claims["iss"]),
+		Subject:       text(claims["sub"]),
+		Email:         text(claims["email"]),
+		EmailVerified: string(claims["email_verified"]) == "true",
+		Name:          text(claims["name"]),
+		GivenName:     text(claims["given_name"]),
+		FamilyName:    text(claims["family_name"]),
+		TenantID:      text(claims["tenant_id"]),
+		Roles:         texts(at(claims, rolesClaim)),
+		CustomRoles:   texts(claims["custom_roles"]),
+		claims:        claims,
+	}
+	if u.Name == "" {
+		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
+	}
+	return u
+}
+
+// text reads a string; a value of another type is as good as none.
+func text(raw strictjson.Raw) (s string) {
+	if len(raw) > 0 && strictjson.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// texts reads roles: an array of strings, or one string. There is no splitting: "admin,user" is
+// one role of an odd name.
+func texts(raw strictjson.Raw) []string {
+	if one := text(raw); one != "" {
+		return []string{one}
+	}
+	var elements []strictjson.Raw
+	if len(raw) == 0 || strictjson.Unmarshal(raw, &elements) != nil {
+		return nil
+	}
+	var all []string
+	for _, e := range elements {
+		if s := text(e); s != "" {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// at walks down the claims, one name per level.
+func at(claims map[string]strictjson.Raw, names []string) strictjson.Raw {
+	for i, name := range names {
+		raw := claims[name]
+		if i == len(names)-1 {
+			return raw
+		}
+		claims = nil
+		if len(raw) == 0 || strictjson.Unmarshal(raw, &claims) != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// visitor is what a guard leaves in the context: who asks, and by which access token.
+type visitor struct {
+	user        *User
+	accessToken string
+}
+
+type visitorKey struct{}
+
+// WithUser returns a context in which UserFrom finds u: for tests of handlers and for guards of your own.
+func WithUser(ctx context.Context, u *User) context.Context {
+	return context.WithValue(ctx, visitorKey{}, &visitor{user: u})
+}
+
+// UserFrom returns the user that a guard put into ctx, or nil when nobody is signed in.
+func UserFrom(ctx context.Context) *User {
+	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {
+		return v.user
+	}
+	return nil
+}
+
+// AccessTokenFrom returns the access token of the request: the bearer token it came with, or
+// the session's, refreshed when it was about to end. It is for calling another API in the
+// user's name; send it only to an API that it was issued for (its aud).
+func AccessTokenFrom(ctx context.Context) string {
+	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {
+		return v.accessToken
+	}
+	return ""
+}
+
+// ParseUUID reads a subject or tenant ID as Signward writes them, in the form of RFC 9562
+// section 4. Other providers' subjects are not UUIDs: User keeps them as opaque strings.
+func ParseUUID(s string) (uuid [16]byte, err error) {
+	errNotUUID := errors.New("idserver: not a UUID")
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return uuid, errNotUUID
+	}
+	digits := strings.ReplaceAll(s, "-", "")
+	if len(digits) != 32 {
+		return uuid, errNotUUID
+	}
+	if _, err := hex.Decode(uuid[:], []byte(digits)); err != nil {
+		return [16]byte{}, errNotUUID
+	}
+	return uuid, nil
+}
