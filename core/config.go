@@ -168,9 +168,9 @@ func (c Config) faults() error {
 	authority, err := parseServerURL(c.Authority)
 	switch {
 	case c.Authority == "":
-		fault("Authority is empty: set the provider's URL, such as https://mytenant.signward.com")
+		fault("Authority (IDSERVER_AUTHORITY) is empty: set the provider's URL, such as https://mytenant.signward.com")
 	case err != nil:
-		fault("Authority %q: %w", c.Authority, err)
+		fault("Authority (IDSERVER_AUTHORITY) %q: %w", c.Authority, err)
 	case c.InsecureSkipTLSVerify && !isLoopback(authority.Hostname()):
 		fault("InsecureSkipTLSVerify is for a provider on loopback only, and Authority is %q", c.Authority)
 	}
@@ -178,7 +178,7 @@ func (c Config) faults() error {
 		fault("InsecureSkipTLSVerify does nothing for an HTTPClient of your own: leave one of both out")
 	}
 	for _, e := range []struct{ name, url string }{
-		{"Issuer", c.Issuer}, {"WebBaseURL", c.WebBaseURL},
+		{"Issuer (IDSERVER_ISSUER)", c.Issuer}, {"WebBaseURL", c.WebBaseURL},
 		{"Endpoints.Authorization", c.Endpoints.Authorization}, {"Endpoints.Token", c.Endpoints.Token},
 		{"Endpoints.JWKS", c.Endpoints.JWKS}, {"Endpoints.UserInfo", c.Endpoints.UserInfo},
 		{"Endpoints.Revocation", c.Endpoints.Revocation}, {"Endpoints.EndSession", c.Endpoints.EndSession},
@@ -219,22 +219,22 @@ func (c Config) signInFaults() []error {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.BaseURL == "" {
 		if c.SessionSecret != "" {
-			fault("SessionSecret is set and BaseURL is empty: set where browsers reach the application, such as https://app.example.com, or leave both out for an API")
+			fault("SessionSecret (SESSION_SECRET) is set and BaseURL (BASE_URL) is empty: set where browsers reach the application, such as https://app.example.com, or leave both out for an API")
 		}
 		return faults
 	}
 	if _, err := parseServerURL(c.BaseURL); err != nil {
-		fault("BaseURL %q: %w", c.BaseURL, err)
+		fault("BaseURL (BASE_URL) %q: %w", c.BaseURL, err)
 	}
 	if c.ClientID == "" {
-		fault("ClientID is empty: set the client_id that the provider gave to the application")
+		fault("ClientID (IDSERVER_CLIENT_ID) is empty: set the client_id that the provider gave to the application")
 	}
 	if c.SessionSecret == "" {
-		fault("SessionSecret is empty: set at least %d random bytes, such as the output of: openssl rand -base64 32", seal.MinSecret)
+		fault("SessionSecret (SESSION_SECRET) is empty: set at least %d random bytes, such as the output of: openssl rand -base64 32", seal.MinSecret)
 	}
 	for _, secret := range append([]string{c.SessionSecret}, c.OldSessionSecrets...) {
 		if secret != "" && len(secret) < seal.MinSecret {
-			fault("SessionSecret or one of OldSessionSecrets has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", len(secret), seal.MinSecret)
+			fault("SessionSecret (SESSION_SECRET) or one of OldSessionSecrets (SESSION_SECRET_OLD) has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", len(secret), seal.MinSecret)
 		}
 	}
 	if slices.Contains(c.OldSessionSecrets, "") {

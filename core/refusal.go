@@ -156,11 +156,15 @@ func problem(refusal Refusal, status int) []byte {
 	return append(body, '\n')
 }
 
-// logRefusal tells the operator what is theirs to mend as a warning, and the rest as information.
+// logRefusal tells the operator what is theirs to mend as a warning, and the rest as information;
+// a request that merely lacks credentials is everyday.
 func (c *Client) logRefusal(ctx context.Context, r Request, refusal Refusal) {
 	level := slog.LevelInfo
-	if refusal.Status >= 500 {
+	switch {
+	case refusal.Status >= 500:
 		level = slog.LevelWarn
+	case refusal.Code == CodeNotSignedIn:
+		level = slog.LevelDebug
 	}
 	attributes := []slog.Attr{slog.String("code", string(refusal.Code)), slog.String("method", r.Method), slog.String("path", r.Path)}
 	if refusal.Err != nil {

@@ -1,3 +1,105 @@
+// Command gin is a web application and an API whose users sign in with an OpenID provider.
+// Copy the folder, change it, and you have an application. README.md tells its settings.
 package main
 
-func main() {}
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+	idgin "github.com/signward/idserver-go/gin"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
+	if err != nil {
+		return fmt.Errorf("ADDR: want an address to listen on, such as 127.0.0.1:8080: %w", err)
+	}
+	cfg, provider, err := idtest.ConfigFromEnv(listener.Addr()) // your own program: cfg := idserver.ConfigFromEnv()
+	if err != nil {
+		return err
+	}
+	client, err := idserver.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	fmt.Println("open", cfg.BaseURL)
+	if provider != nil {
+		fmt.Println("provider", provider.URL())
+		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
+	}
+	server := &http.Server{Handler: app(idgin.New(client)), ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Shutdown(context.Background()) })
+	if err = server.Serve(listener); errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func app(auth *idgin.Auth) http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // codes do not belong into a log
+	r.SetHTMLTemplate(pages)
+
+	auth.Mount(r.Group("/auth"))
+	r.GET("/", auth.LoadUser(), page("home"))
+	r.GET("/profile", auth.RequireUser(), profile)
+	r.GET("/admin", auth.RequireRole("admin"), page("admin"))
+
+	api := r.Group("/api")
+	api.GET("/me", auth.RequireUser(), func(c *gin.Context) { c.JSON(http.StatusOK, idgin.User(c)) })
+	api.GET("/admin", auth.RequireRole("admin"), ok)
+	api.GET("/editors", auth.RequireRole("admin", "editor"), ok)
+	api.GET("/billing", auth.RequireAllRoles("admin", "billing"), ok)
+	api.POST("/echo", auth.RequireUser(), ok)
+	return r
+}
+
+func page(name string) gin.HandlerFunc {
+	return func(c *gin.Context) { c.HTML(http.StatusOK, name, idgin.User(c)) }
+}
+
+func profile(c *gin.Context) {
+	var claims map[string]json.RawMessage
+	if err := idgin.User(c).Claims(&claims); err != nil {
+		_ = c.AbortWithError(http.StatusInternalServerError, err)
+		return
+	}
+	c.HTML(http.StatusOK, "profile", claims)
+}
+
+func ok(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"ok": true}) }
+
+var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title>
+<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;
+margin:3rem auto;padding:0 1rem}a,td{margin-right:1rem;padding-right:1rem}code{overflow-wrap:anywhere}</style><nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
+{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles
+{{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
+<form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
+{{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
+{{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

@@ -1,0 +1,208 @@
+package idtest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// SetAuthorizationResponse lets edit change the parameters of every authorization response, successful
+// (code, state, iss) or not (error, error_description, state, iss); nil ends that. It is called
+// concurrently.
+func (p *Provider) SetAuthorizationResponse(edit func(response url.Values)) {
+	p.hooks.authorizationResponse.Store(&edit)
+}
+
+// Authorize plays the person at the browser: it opens the URL of an authorization request, signs in as
+// login and returns where the provider then sends the browser, without going there. With an empty login
+// the person cancels. A request that the provider does not send back to the client is an error. Both steps
+// count as requests.
+func (p *Provider) Authorize(ctx context.Context, authorizationURL, login string) (callback *url.URL, err error) {
+	browser := *p.client
+	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	visit := func(method string, form url.Values) (*url.URL, error) {
+		r, err := http.NewRequestWithContext(ctx, method, authorizationURL, strings.NewReader(form.Encode()))
+		if err != nil {
+			return nil, err
+		}
+		if form != nil {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		a, err := browser.Do(r)
+		if err != nil {
+			return nil, err
+		}
+		defer a.Body.Close()
+		if location, err := a.Location(); err == nil {
+			return location, nil
+		}
+		if a.StatusCode != http.StatusOK || form != nil {
+			page, _ := io.ReadAll(io.LimitReader(a.Body, maxBody))
+			return nil, fmt.Errorf("idtest: the authorization endpoint answered %s: %s", a.Status, mainText(page))
+		}
+		return nil, nil
+	}
+	if callback, err = visit(http.MethodGet, nil); callback != nil || err != nil {
+		return callback, err
+	}
+	if login == "" {
+		return visit(http.MethodPost, url.Values{"cancel": {"1"}})
+	}
+	return visit(http.MethodPost, url.Values{"user": {login}})
+}
+
+// authorizationRequest is RFC 6749 section 4.1.1 with RFC 7636 section 4.3 and OpenID Connect Core
+// section 3.1.2.1.
+type authorizationRequest struct {
+	client             Client
+	redirectURI, state string
+	scope, nonce       string
+	challenge          string
+	hint               string
+}
+
+// authorize shows the sign-in page, and takes the choice made there: the page posts to its own URL, so
+// the request is the query of both.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	request, params, err := p.addressee(r.URL.RawQuery)
+	if err != nil {
+		// The redirect_uri is not to be trusted: the person is told, not the client.
+		refusalPage(w, err.Error())
+		return
+	}
+	if fault := request.read(params); fault != nil {
+		p.respond(w, request, url.Values{"error": {fault.Code}, "error_description": {fault.Description}})
+		return
+	}
+	if r.Method != http.MethodPost {
+		p.signInPage(w, request)
+		return
+	}
+	if err := sameOrigin(r); err != nil {
+		messagePage(w, http.StatusForbidden, "Sign-in refused", "The choice was not made on this provider's page.")
+		return
+	}
+	form, fault := readForm(r)
+	if fault != nil {
+		refusalPage(w, fault.Description)
+		return
+	}
+	if form.Has("cancel") {
+		p.respond(w, request, url.Values{"error": {"access_denied"}, "error_description": {"the person cancelled"}})
+		return
+	}
+	person, ok := p.registry.person(form.Get("user"))
+	if !ok {
+		refusalPage(w, fmt.Sprintf("There is no user %q.", form.Get("user")))
+		return
+	}
+	now := p.now()
+	p.respond(w, request, url.Values{"code": {p.grants.addCode(code{
+		grant: &grant{
+			client: request.client.ID, login: person.Login, scope: request.scope,
+			sid: rand.Text(), authTime: now,
+		},
+		redirectURI: request.redirectURI,
+		challenge:   request.challenge,
+		nonce:       request.nonce,
+		expires:     now.Add(codeTTL),
+	})}})
+}
+
+// addressee reads whom the answer goes to. As long as that is in doubt, there is no redirect.
+func (p *Provider) addressee(query string) (request authorizationRequest, params url.Values, err error) {
+	params, err = url.ParseQuery(query)
+	if err != nil {
+		return request, nil, fmt.Errorf("The request cannot be read.")
+	}
+	for _, name := range []string{"client_id", "redirect_uri"} {
+		if len(params[name]) != 1 || params.Get(name) == "" {
+			return request, nil, fmt.Errorf("%s must be there, and once.", name)
+		}
+	}
+	id, uri := params.Get("client_id"), params.Get("redirect_uri")
+	client, ok := p.registry.client(id)
+	if !ok {
+		return request, nil, fmt.Errorf("There is no client %q.", id)
+	}
+	if !client.mayRedirect(uri) {
+		return request, nil, fmt.Errorf("redirect_uri %q is not registered for the client %q.", uri, id)
+	}
+	return authorizationRequest{client: client, redirectURI: uri, state: params.Get("state")}, params, nil
+}
+
+func (a *authorizationRequest) read(params url.Values) *oauthError {
+	fault := func(code, description string) *oauthError {
+		return &oauthError{Code: code, Description: description}
+	}
+	prompt := strings.Fields(params.Get("prompt"))
+	mode := params.Get("response_mode")
+	a.scope = strings.Join(strings.Fields(params.Get("scope")), " ")
+	a.nonce, a.challenge, a.hint = params.Get("nonce"), params.Get("code_challenge"), params.Get("login_hint")
+	name := repeated(params)
+	switch {
+	case name != "":
+		return fault("invalid_request", name+" is there more than once")
+	case params.Has("request"):
+		return fault("request_not_supported", "request objects are not supported")
+	case params.Has("request_uri"):
+		return fault("request_uri_not_supported", "request objects are not supported")
+	case params.Get("response_type") == "":
+		return fault("invalid_request", "response_type is missing")
+	case params.Get("response_type") != "code":
+		return fault("unsupported_response_type", "response_type must be code")
+	case mode != "" && mode != "query":
+		return fault("invalid_request", "response_mode must be query")
+	case a.scope == "":
+		return fault("invalid_scope", "scope is missing")
+	case a.challenge == "" || params.Get("code_challenge_method") != "S256":
+		return fault("invalid_request", "PKCE is required: code_challenge with code_challenge_method S256")
+	case !isS256(a.challenge):
+		return fault("invalid_request", "code_challenge is not a SHA-256 hash in base64url")
+	case slices.Contains(prompt, "none") && len(prompt) > 1:
+		return fault("invalid_request", "prompt none goes with no other")
+	case slices.Contains(prompt, "none"):
+		return fault("login_required", "no sign-in is kept here")
+	}
+	return nil
+}
+
+func isS256(challenge string) bool {
+	sum, err := base64url.DecodeString(challenge)
+	return err == nil && len(sum) == 32
+}
+
+// respond sends the browser back to the client, RFC 6749 section 4.1.2 with RFC 9207.
+func (p *Provider) respond(w http.ResponseWriter, request authorizationRequest, response url.Values) {
+	if request.state != "" {
+		response.Set("state", request.state)
+	}
+	response.Set("iss", p.URL())
+	p.hooks.authorizationResponse.apply(response)
+	redirect(w, withQuery(request.redirectURI, response))
+}
+
+// withQuery adds to the query that a registered URI may have of its own.
+func withQuery(uri string, more url.Values) string {
+	if len(more) == 0 {
+		return uri
+	}
+	separator := "?"
+	if strings.Contains(uri, "?") {
+		separator = "&"
+	}
+	return uri + separator + more.Encode()
+}
+
+func redirect(w http.ResponseWriter, target string) {
+	h := w.Header()
+	h.Set("Location", target)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer") // the request's URL is none of the next page's business
+	w.WriteHeader(http.StatusSeeOther)
+}

@@ -1,0 +1,124 @@
+package idtest
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"slices"
+)
+
+// The clients of [Clients].
+const (
+	// ExampleClient is the id of a confidential client, [ExampleSecret] its secret.
+	ExampleClient = "example"
+	// ExampleSecret is no secret: it is here for everyone to read.
+	ExampleSecret = "example-secret-of-at-least-32-bytes"
+	// ExamplePublicClient is the id of a public client.
+	ExamplePublicClient = "example-cli"
+)
+
+// Client is a relying party that is registered at the provider.
+type Client struct {
+	// ID is the client_id.
+	ID string
+
+	// Secret authenticates the client at the token and revocation endpoints, by client_secret_basic or
+	// client_secret_post. A client without one is public (RFC 6749 section 2.1) and sends only its id.
+	Secret string
+
+	// RedirectURIs are the allowed values of redirect_uri, compared character by character.
+	RedirectURIs []string
+
+	// PostLogoutRedirectURIs are the same for post_logout_redirect_uri.
+	PostLogoutRedirectURIs []string
+
+	// AnyLoopbackRedirect allows every http URL with a loopback host as well, for both.
+	AnyLoopbackRedirect bool
+}
+
+// Clients returns the clients of the example apps: [ExampleClient], confidential, and
+// [ExamplePublicClient], both with any loopback redirect_uri. The slice is the caller's own.
+func Clients() []Client {
+	return []Client{
+		{ID: ExampleClient, Secret: ExampleSecret, AnyLoopbackRedirect: true},
+		{ID: ExamplePublicClient, AnyLoopbackRedirect: true},
+	}
+}
+
+// AddClient registers a client, or replaces the one with the same ID.
+func (p *Provider) AddClient(client Client) { p.registry.setClient(client) }
+
+func (c Client) mayRedirect(uri string) bool {
+	return slices.Contains(c.RedirectURIs, uri) || c.AnyLoopbackRedirect && isLoopbackURL(uri)
+}
+
+func (c Client) mayRedirectAfterLogout(uri string) bool {
+	return slices.Contains(c.PostLogoutRedirectURIs, uri) || c.AnyLoopbackRedirect && isLoopbackURL(uri)
+}
+
+func isLoopbackURL(uri string) bool {
+	u, err := url.Parse(uri)
+	return err == nil && u.Scheme == "http" && isLoopback(u.Hostname()) && u.User == nil && u.Fragment == ""
+}
+
+// oauthError is an error answer: RFC 6749 section 4.1.2.1 in a redirect, section 5.2 in a body.
+type oauthError struct {
+	Code        string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+	status      int    // default 400
+}
+
+func (e *oauthError) Error() string { return e.Code + ": " + e.Description }
+
+func (e *oauthError) write(w http.ResponseWriter) {
+	status := e.status
+	fill(&status, http.StatusBadRequest)
+	writeJSON(w, status, e)
+}
+
+// readForm returns the form of a POST. Parameters of the URL do not count, and none may come twice
+// (RFC 6749 section 3.2).
+func readForm(r *http.Request) (url.Values, *oauthError) {
+	if err := r.ParseForm(); err != nil {
+		return nil, &oauthError{Code: "invalid_request", Description: "the form cannot be read"}
+	}
+	if name := repeated(r.PostForm); name != "" {
+		return nil, &oauthError{Code: "invalid_request", Description: name + " is there more than once"}
+	}
+	return r.PostForm, nil
+}
+
+func repeated(values url.Values) string {
+	for name, list := range values {
+		if len(list) > 1 {
+			return name
+		}
+	}
+	return ""
+}
+
+// authenticate reads a client's request and finds out whose it is, RFC 6749 section 2.3.
+func (p *Provider) authenticate(w http.ResponseWriter, r *http.Request) (Client, url.Values, *oauthError) {
+	form, fault := readForm(r)
+	if fault != nil {
+		return Client{}, nil, fault
+	}
+	id, secret := form.Get("client_id"), form.Get("client_secret")
+	if user, password, ok := r.BasicAuth(); ok {
+		if secret != "" {
+			return Client{}, nil, &oauthError{Code: "invalid_request", Description: "the client authenticates in two ways at once"}
+		}
+		basicID, err1 := url.QueryUnescape(user)
+		basicSecret, err2 := url.QueryUnescape(password)
+		if err1 != nil || err2 != nil || id != "" && id != basicID {
+			return Client{}, nil, &oauthError{Code: "invalid_request", Description: "the Authorization header is malformed or names another client"}
+		}
+		id, secret = basicID, basicSecret
+	}
+	client, known := p.registry.client(id)
+	if !known || subtle.ConstantTimeCompare([]byte(client.Secret), []byte(secret)) != 1 {
+		w.Header().Set("WWW-Authenticate", `Basic realm="idtest"`)
+		return Client{}, nil, &oauthError{Code: "invalid_client", Description: "unknown client or wrong secret", status: http.StatusUnauthorized}
+	}
+	return client, form, nil
+}

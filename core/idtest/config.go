@@ -1,0 +1,83 @@
+package idtest
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// Config returns the configuration of an application at baseURL (for an API: "") that signs its users in
+// at this provider, as the client [ExampleClient], with a session secret of this process.
+func (p *Provider) Config(baseURL string) idserver.Config {
+	cfg := idserver.Config{
+		Authority:    p.URL(),
+		ClientID:     ExampleClient,
+		ClientSecret: ExampleSecret,
+		BaseURL:      baseURL,
+		HTTPClient:   p.HTTPClient(),
+		Audience:     p.options.Audience,
+	}
+	if baseURL != "" {
+		cfg.SessionSecret = rand.Text() + rand.Text()
+	}
+	return cfg
+}
+
+// ConfigFromEnv is how the example programs start with nothing set up: it is
+// idserver.ConfigFromEnv, and when no variable is set of IDSERVER_... and SESSION_SECRET..., it starts a
+// provider, which runs as long as the program, and returns that one's configuration. That is done
+// for a program that listens on loopback only, and not when some variables are set and some
+// forgotten: what is deployed never signs in anyone who asks. BaseURL is BASE_URL, or else http:// and
+// the address listened on. IDTEST_ACCESS_TTL sets the lifetime of that provider's access tokens, such as 15m.
+func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
+	cfg := idserver.ConfigFromEnv()
+	address, ok := listen.(*net.TCPAddr)
+	if !ok {
+		return cfg, nil, fmt.Errorf("idtest: ConfigFromEnv: want a TCP address, got %q", listen)
+	}
+	fill(&cfg.BaseURL, baseURLOf(*address))
+	if anySet("IDSERVER_", "SESSION_SECRET") {
+		return cfg, nil, nil
+	}
+	if !address.IP.IsLoopback() {
+		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET, or ADDR=127.0.0.1:8080", listen)
+	}
+	var options Options
+	if ttl := os.Getenv("IDTEST_ACCESS_TTL"); ttl != "" {
+		d, err := time.ParseDuration(ttl)
+		if err != nil {
+			return cfg, nil, fmt.Errorf("IDTEST_ACCESS_TTL is %q: want a duration such as 15m", ttl)
+		}
+		options.AccessTTL = d
+	}
+	provider, err := Start(options)
+	if err != nil {
+		return cfg, nil, err
+	}
+	return provider.Config(cfg.BaseURL), provider, nil
+}
+
+// baseURLOf is where a browser on this machine reaches an address.
+func baseURLOf(address net.TCPAddr) string {
+	if address.IP.IsUnspecified() {
+		address.IP = net.IPv4(127, 0, 0, 1)
+	}
+	return "http://" + address.String()
+}
+
+func anySet(prefixes ...string) bool {
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		for _, prefix := range prefixes {
+			if value != "" && strings.HasPrefix(name, prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}

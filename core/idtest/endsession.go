@@ -1,0 +1,69 @@
+package idtest
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// endSession is OpenID Connect RP-Initiated Logout 1.0. There is no sign-in of the provider's own to end,
+// so what is left is to check the request and to lead back.
+func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
+	params, err := url.ParseQuery(r.URL.RawQuery)
+	if r.Method == http.MethodPost && err == nil {
+		err = r.ParseForm()
+		params = r.PostForm
+	}
+	if err != nil {
+		refusalPage(w, "The request cannot be read.")
+		return
+	}
+	if name := repeated(params); name != "" {
+		refusalPage(w, name+" is there more than once.")
+		return
+	}
+	target, err := p.afterLogout(params)
+	if err != nil {
+		refusalPage(w, err.Error())
+		return
+	}
+	if target == "" {
+		messagePage(w, http.StatusOK, "You are signed out", "This provider keeps no sign-in. You can close this page.")
+		return
+	}
+	redirect(w, target)
+}
+
+// afterLogout is the page to go to, "" if none was asked for.
+func (p *Provider) afterLogout(params url.Values) (string, error) {
+	clientID := params.Get("client_id")
+	if hint := params.Get("id_token_hint"); hint != "" {
+		claims, err := p.keys.verify(hint) // it may have expired: people stay longer than their ID token
+		if err != nil || claims["iss"] != p.URL() {
+			return "", fmt.Errorf("id_token_hint is not an ID token of this provider.")
+		}
+		audience, _ := claims["aud"].(string)
+		if clientID != "" && clientID != audience {
+			return "", fmt.Errorf("id_token_hint was issued to the client %q, not to %q.", audience, clientID)
+		}
+		clientID = audience
+	}
+	uri := params.Get("post_logout_redirect_uri")
+	if uri == "" {
+		return "", nil
+	}
+	client, ok := p.registry.client(clientID)
+	switch {
+	case clientID == "":
+		return "", fmt.Errorf("post_logout_redirect_uri needs id_token_hint or client_id.")
+	case !ok:
+		return "", fmt.Errorf("There is no client %q.", clientID)
+	case !client.mayRedirectAfterLogout(uri):
+		return "", fmt.Errorf("post_logout_redirect_uri %q is not registered for the client %q.", uri, clientID)
+	}
+	response := url.Values{}
+	if state := params.Get("state"); state != "" {
+		response.Set("state", state)
+	}
+	return withQuery(uri, response), nil
+}

@@ -1,0 +1,212 @@
+package idtest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is how an endpoint fails. The first of Drop, Hang, Redirect, Endless, GzipBomb, OAuthError, HTML
+// that is set decides; without any of them Status and Body do, and the zero Fault is a 500.
+type Fault struct {
+	// Status is the HTTP status. Default 307 with Redirect, 400 with OAuthError, otherwise 200 when there
+	// is something to answer with. A status of 400 or more without anything else has an
+	// application/problem+json body; 429 then has a Retry-After of 30 seconds, unless Header has another.
+	Status int
+	// Body is the body, and ContentType its type, default "application/json".
+	Body        string
+	ContentType string
+	// Header is added to the answer.
+	Header http.Header
+
+	// HTML answers with a web page where JSON is expected, as a proxy in between may.
+	HTML bool
+	// Redirect is where to send the client.
+	Redirect string
+	// Endless answers with JSON that never ends.
+	Endless bool
+	// Hang does not answer before the client goes away or the provider closes.
+	Hang bool
+	// Drop closes the connection without an answer.
+	Drop bool
+	// GzipBomb answers with about 250 kB that unpack to 256 MiB of JSON whitespace.
+	GzipBomb bool
+
+	// OAuthError is an error code, such as "invalid_grant", to answer with as RFC 6749 section 5.2 has it,
+	// and OAuthDescription its error_description.
+	OAuthError       string
+	OAuthDescription string
+
+	// Slow is how long to wait, in real time, before the answer. If nothing else is set, the answer is
+	// then the healthy one.
+	Slow time.Duration
+	// Once heals the endpoint with the first request that meets the fault.
+	Once bool
+}
+
+// Fail makes an endpoint fail until [Provider.Heal], or once. It replaces the fault that was there.
+func (p *Provider) Fail(endpoint Endpoint, fault Fault) {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	if p.faults.faults == nil {
+		p.faults.faults = map[Endpoint]Fault{}
+	}
+	p.faults.faults[endpoint] = fault
+}
+
+// Heal ends the fault of an endpoint.
+func (p *Provider) Heal(endpoint Endpoint) {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	delete(p.faults.faults, endpoint)
+}
+
+// Requests returns how many requests an endpoint has had since the start or the last ResetRequests, those
+// included that met a fault or are not answered yet.
+func (p *Provider) Requests(endpoint Endpoint) int {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	return p.faults.requests[endpoint]
+}
+
+// ResetRequests begins to count anew, for all endpoints.
+func (p *Provider) ResetRequests() {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	clear(p.faults.requests)
+}
+
+type faultTable struct {
+	mu       sync.Mutex
+	faults   map[Endpoint]Fault
+	requests map[Endpoint]int
+}
+
+func (t *faultTable) wrap(endpoint Endpoint, done <-chan struct{}, healthy http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if fault, ok := t.count(endpoint); ok && fault.serve(w, r, done) {
+			return
+		}
+		healthy(w, r)
+	}
+}
+
+func (t *faultTable) count(endpoint Endpoint) (Fault, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.requests == nil {
+		t.requests = map[Endpoint]int{}
+	}
+	t.requests[endpoint]++
+	fault, ok := t.faults[endpoint]
+	if fault.Once {
+		delete(t.faults, endpoint)
+	}
+	return fault, ok
+}
+
+// serve answers with the fault, or reports false when the healthy answer is to follow.
+func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{}) bool {
+	if f.Slow > 0 || f.Hang {
+		wait(w, r, f, done)
+	}
+	h := w.Header()
+	answer := func(status int, contentType string) {
+		fill(&f.Status, status)
+		if h.Get("Content-Type") == "" {
+			h.Set("Content-Type", contentType)
+		}
+		w.WriteHeader(f.Status)
+	}
+	maps.Copy(h, f.Header)
+	if f.ContentType != "" {
+		h.Set("Content-Type", f.ContentType)
+	}
+	switch {
+	case f.Drop:
+		panic(http.ErrAbortHandler)
+	case f.Redirect != "":
+		h.Set("Location", f.Redirect)
+		answer(http.StatusTemporaryRedirect, "text/html; charset=utf-8")
+	case f.Endless:
+		answer(http.StatusOK, "application/json")
+		writeEndlessly(w, done)
+	case f.GzipBomb:
+		h.Set("Content-Encoding", "gzip")
+		answer(http.StatusOK, "application/json")
+		w.Write(gzipBomb())
+	case f.OAuthError != "":
+		(&oauthError{f.OAuthError, f.OAuthDescription, f.Status}).write(w)
+	case f.HTML:
+		answer(http.StatusOK, "text/html; charset=utf-8")
+		io.WriteString(w, "<!doctype html><title>Gateway</title><p>This is not the page you are looking for.")
+	case f.Body != "" || f.ContentType != "" || f.Status > 0 && f.Status < 400:
+		answer(http.StatusOK, "application/json")
+		io.WriteString(w, f.Body)
+	case f.Slow > 0 && f.Status == 0:
+		return false
+	default:
+		f.problem(w)
+	}
+	return true
+}
+
+func (f Fault) problem(w http.ResponseWriter) {
+	fill(&f.Status, http.StatusInternalServerError)
+	if f.Status == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "30")
+	}
+	problem(w, f.Status, "")
+}
+
+// wait holds a request. It reads the body first, because net/http does not notice before that the client
+// has gone.
+func wait(w http.ResponseWriter, r *http.Request, f Fault, done <-chan struct{}) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var over <-chan time.Time
+	if !f.Hang {
+		timer := time.NewTimer(f.Slow)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	case <-done:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func writeEndlessly(w io.Writer, done <-chan struct{}) {
+	_, err := io.WriteString(w, `{"endless":"`)
+	more := strings.Repeat("a", 32<<10)
+	for err == nil {
+		select {
+		case <-done:
+			return
+		default:
+			_, err = io.WriteString(w, more)
+		}
+	}
+}
+
+var gzipBomb = sync.OnceValue(func() []byte {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	blank := bytes.Repeat([]byte(" "), 1<<20)
+	for range 256 {
+		z.Write(blank)
+	}
+	z.Close()
+	return packed.Bytes()
+})

@@ -1,0 +1,141 @@
+package idtest
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+var base64url = base64.RawURLEncoding.Strict()
+
+// firstKey is what every provider of the process begins with: making a key takes long enough to be felt
+// in tests.
+var firstKey = sync.OnceValue(newKey)
+
+func newKey() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	return key
+}
+
+type signingKey struct {
+	id      string
+	private *rsa.PrivateKey
+}
+
+// keyring holds all keys that the provider has had, oldest first. The last one signs.
+type keyring struct {
+	mu        sync.RWMutex
+	keys      []signingKey
+	withdrawn int    // how many of them are published no more
+	document  []byte // published in place of the set, unless nil
+}
+
+func (k *keyring) add(private *rsa.PrivateKey) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys = append(k.keys, signingKey{rand.Text(), private})
+}
+
+func (k *keyring) current() signingKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.keys[len(k.keys)-1]
+}
+
+// set is the published JWK set, RFC 7517 section 5.
+func (k *keyring) set() []byte {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.document != nil {
+		return k.document
+	}
+	keys := []map[string]string{}
+	for _, key := range k.keys[k.withdrawn:] {
+		public := key.private.PublicKey
+		keys = append(keys, map[string]string{
+			"kty": "RSA", "use": "sig", "alg": "RS256", "kid": key.id,
+			"n": base64url.EncodeToString(public.N.Bytes()),
+			"e": base64url.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
+		})
+	}
+	document, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
+		panic(err)
+	}
+	return document
+}
+
+// verify returns the claims of a token that one of the keys has signed, also one that is published no
+// more. It looks at no claim.
+func (k *keyring) verify(token string) (map[string]any, error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil, errors.New("not a JWT")
+	}
+	var header struct{ Alg, Kid string }
+	var claims map[string]any
+	signature, err := base64url.DecodeString(parts[2])
+	if err := errors.Join(err, decodePart(parts[0], &header), decodePart(parts[1], &claims)); err != nil {
+		return nil, err
+	}
+	k.mu.RLock()
+	i := slices.IndexFunc(k.keys, func(key signingKey) bool { return key.id == header.Kid })
+	k.mu.RUnlock()
+	if i < 0 || header.Alg != "RS256" {
+		return nil, errors.New("not signed by this provider")
+	}
+	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	k.mu.RLock()
+	public := &k.keys[i].private.PublicKey
+	k.mu.RUnlock()
+	return claims, rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
+}
+
+func decodePart(part string, into any) error {
+	text, err := base64url.DecodeString(part)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
+// RotateKey makes a new key, which signs from now on and is published beside the older ones.
+func (p *Provider) RotateKey() { p.keys.add(newKey()) }
+
+// WithdrawKey takes all keys but the signing one out of the published set.
+func (p *Provider) WithdrawKey() {
+	p.keys.mu.Lock()
+	defer p.keys.mu.Unlock()
+	p.keys.withdrawn = len(p.keys.keys) - 1
+}
+
+// KeyID returns the kid of the signing key. It is random: two providers never share one.
+func (p *Provider) KeyID() string { return p.keys.current().id }
+
+// PrivateKey returns the signing key, RSA with 2048 bits. All providers of a process begin with the same
+// key, each under its own kid; after [Provider.RotateKey] the key is this provider's alone.
+func (p *Provider) PrivateKey() *rsa.PrivateKey { return p.keys.current().private }
+
+// SetJWKS publishes the document, byte for byte, in place of the key set; nil restores the set.
+func (p *Provider) SetJWKS(document []byte) {
+	p.keys.mu.Lock()
+	defer p.keys.mu.Unlock()
+	p.keys.document = bytes.Clone(document)
+}
+
+func (p *Provider) keySet(w http.ResponseWriter, r *http.Request) {
+	serveDocument(w, r, p.keys.set())
+}

@@ -1,0 +1,88 @@
+package idtest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// Endpoint names one of the provider's endpoints, to count its requests or to make it fail.
+type Endpoint string
+
+// The endpoints, with their paths below [Provider.URL].
+const (
+	Discovery     Endpoint = "discovery"     // /.well-known/openid-configuration
+	KeySet        Endpoint = "key set"       // /.well-known/jwks.json
+	Authorization Endpoint = "authorization" // /connect/authorize
+	Token         Endpoint = "token"         // /connect/token
+	UserInfo      Endpoint = "userinfo"      // /connect/userinfo
+	Revocation    Endpoint = "revocation"    // /connect/revoke
+	EndSession    Endpoint = "end session"   // /connect/endsession
+)
+
+var paths = map[Endpoint]string{
+	Discovery:     "/.well-known/openid-configuration",
+	KeySet:        "/.well-known/jwks.json",
+	Authorization: "/connect/authorize",
+	Token:         "/connect/token",
+	UserInfo:      "/connect/userinfo",
+	Revocation:    "/connect/revoke",
+	EndSession:    "/connect/endsession",
+}
+
+// SetMetadata lets edit change the provider's metadata (OpenID Connect Discovery section 3, RFC 8414)
+// each time it is asked for; nil restores it. It is called concurrently.
+func (p *Provider) SetMetadata(edit func(metadata map[string]any)) { p.hooks.metadata.Store(&edit) }
+
+func (p *Provider) metadata() map[string]any {
+	at := func(e Endpoint) string { return p.URL() + paths[e] }
+	metadata := map[string]any{
+		"issuer":                 p.URL(),
+		"authorization_endpoint": at(Authorization),
+		"token_endpoint":         at(Token),
+		"userinfo_endpoint":      at(UserInfo),
+		"revocation_endpoint":    at(Revocation),
+		"end_session_endpoint":   at(EndSession),
+		"jwks_uri":               at(KeySet),
+
+		"scopes_supported":                 []string{"openid", "profile", "email", "roles", "offline_access"},
+		"response_types_supported":         []string{"code"},
+		"response_modes_supported":         []string{"query"},
+		"grant_types_supported":            []string{"authorization_code", "refresh_token"},
+		"code_challenge_methods_supported": []string{"S256"},
+		"subject_types_supported":          []string{"public"},
+		"prompt_values_supported":          []string{"none", "login"},
+		"claims_supported": []string{
+			"sub", "email", "email_verified", "name", "given_name", "family_name", "tenant_id", "roles", "custom_roles",
+		},
+		"id_token_signing_alg_values_supported":          []string{"RS256"},
+		"token_endpoint_auth_methods_supported":          []string{"client_secret_post", "client_secret_basic", "none"},
+		"revocation_endpoint_auth_methods_supported":     []string{"client_secret_post", "client_secret_basic", "none"},
+		"authorization_response_iss_parameter_supported": true,
+		"request_parameter_supported":                    false,
+		"request_uri_parameter_supported":                false,
+	}
+	p.hooks.metadata.apply(metadata)
+	return metadata
+}
+
+func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) {
+	document, err := json.Marshal(p.metadata())
+	if err != nil {
+		problem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	serveDocument(w, r, document)
+}
+
+// serveDocument answers with JSON that may be cached, and with 304 to who has it already.
+func serveDocument(w http.ResponseWriter, r *http.Request, document []byte) {
+	sum := sha256.Sum256(document)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, max-age=600")
+	h.Set("ETag", `"`+base64url.EncodeToString(sum[:12])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(document))
+}

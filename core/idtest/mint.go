@@ -1,0 +1,173 @@
+package idtest
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// defaultScope is that of tokens that no client has asked for.
+const defaultScope = "openid profile email roles"
+
+// hooks are a test's own edits of what the provider answers.
+type hooks struct {
+	metadata, tokenResponse, idToken, accessToken, userInfo hook[map[string]any]
+	authorizationResponse                                   hook[url.Values]
+}
+
+type hook[T any] struct{ atomic.Pointer[func(T)] }
+
+func (h *hook[T]) apply(value T) {
+	if edit := h.Load(); edit != nil && *edit != nil {
+		(*edit)(value)
+	}
+}
+
+// SetAccessTokenClaims lets edit change the claims of every access token before it is signed; nil ends
+// that. It is called concurrently.
+func (p *Provider) SetAccessTokenClaims(edit func(claims map[string]any)) {
+	p.hooks.accessToken.Store(&edit)
+}
+
+// SetIDTokenClaims lets edit change the claims of every ID token before it is signed; nil ends that. It
+// is called concurrently.
+func (p *Provider) SetIDTokenClaims(edit func(claims map[string]any)) { p.hooks.idToken.Store(&edit) }
+
+// MintAccessToken returns an access token for a person as a sign-in with the scope "openid profile email
+// roles" at the first client would have. The functions change its claims before it is signed. It panics
+// when there is no such person.
+func (p *Provider) MintAccessToken(login string, edit ...func(claims map[string]any)) string {
+	return p.accessToken(p.mustPerson(login), p.registry.firstClient(), defaultScope, rand.Text(), edit...)
+}
+
+// MintIDToken returns an ID token for a person and a client, without nonce and at_hash. The functions
+// change its claims before it is signed. It panics when there is no such person; the client may be anyone.
+func (p *Provider) MintIDToken(login, clientID string, edit ...func(claims map[string]any)) string {
+	about := map[string]any{"auth_time": p.now().Unix(), "sid": rand.Text()}
+	return p.idToken(p.mustPerson(login), clientID, defaultScope, about, edit...)
+}
+
+// Sign returns a JWT with exactly these claims, signed with the current key; its header has alg RS256,
+// kid and typ "JWT".
+func (p *Provider) Sign(claims map[string]any) string { return p.sign("JWT", claims) }
+
+// SignRaw returns a JWS in compact form (RFC 7515 section 7.1) of any header and payload: a []byte, a
+// json.RawMessage or a string is taken as it is, anything else is encoded as JSON. The signature is RS256
+// with the current key, whatever the header says. It panics on what JSON cannot hold.
+func (p *Provider) SignRaw(header, claims any) string {
+	return signRaw(p.PrivateKey(), header, claims)
+}
+
+func (p *Provider) mustPerson(login string) Person {
+	person, ok := p.registry.person(login)
+	if !ok {
+		panic(fmt.Sprintf("idtest: there is no person %q", login))
+	}
+	return person
+}
+
+func (p *Provider) accessToken(person Person, clientID, scope, jti string, edit ...func(map[string]any)) string {
+	now := p.now()
+	claims := map[string]any{
+		"iss": p.URL(), "sub": person.Subject, "aud": p.options.Audience,
+		"client_id": clientID, "scope": scope, "jti": jti,
+		"iat": now.Unix(), "exp": now.Add(p.options.AccessTTL).Unix(),
+	}
+	put(claims, "email", person.Email)
+	put(claims, "name", person.Name)
+	person.addTenantClaims(claims)
+	p.hooks.accessToken.apply(claims)
+	for _, change := range edit {
+		change(claims)
+	}
+	return p.sign("at+jwt", claims) // RFC 9068 section 2.1
+}
+
+// idToken has no tenant and no roles in it: with Signward they are in the access token.
+func (p *Provider) idToken(person Person, clientID, scope string, about map[string]any, edit ...func(map[string]any)) string {
+	now := p.now()
+	claims := person.standardClaims(scope)
+	maps.Copy(claims, map[string]any{
+		"iss": p.URL(), "aud": clientID, "iat": now.Unix(), "exp": now.Add(idTokenTTL).Unix(),
+	})
+	maps.Copy(claims, about)
+	p.hooks.idToken.apply(claims)
+	for _, change := range edit {
+		change(claims)
+	}
+	return p.sign("JWT", claims)
+}
+
+func (p *Provider) sign(typ string, claims map[string]any) string {
+	key := p.keys.current()
+	return signRaw(key.private, map[string]string{"alg": "RS256", "kid": key.id, "typ": typ}, claims)
+}
+
+func signRaw(key *rsa.PrivateKey, header, claims any) string {
+	signed := base64url.EncodeToString(raw(header)) + "." + base64url.EncodeToString(raw(claims))
+	digest := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
+	if err != nil {
+		panic(err)
+	}
+	return signed + "." + base64url.EncodeToString(signature)
+}
+
+func raw(value any) []byte {
+	switch v := value.(type) {
+	case []byte:
+		return v
+	case json.RawMessage:
+		return v
+	case string:
+		return []byte(v)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("idtest: %v", err))
+	}
+	return text
+}
+
+// atHash is the at_hash claim, OpenID Connect Core section 3.1.3.6.
+func atHash(accessToken string) string {
+	sum := sha256.Sum256([]byte(accessToken))
+	return base64url.EncodeToString(sum[:len(sum)/2])
+}
+
+// devToken hands out an access token for the asking: to a person at a terminal, not to a page that a
+// browser on this machine happens to show.
+func (p *Provider) devToken(w http.ResponseWriter, r *http.Request) {
+	if err := sameOrigin(r); err != nil {
+		problem(w, http.StatusForbidden, "this is not for pages of another origin")
+		return
+	}
+	form, fault := readForm(r)
+	if fault != nil {
+		problem(w, http.StatusBadRequest, fault.Description)
+		return
+	}
+	person, ok := p.registry.person(form.Get("user"))
+	if !ok {
+		var logins []string
+		for _, person := range p.registry.everyone() {
+			logins = append(logins, person.Login)
+		}
+		problem(w, http.StatusBadRequest, "user must be one of "+strings.Join(logins, ", "))
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"access_token": p.accessToken(person, p.registry.firstClient(), defaultScope, rand.Text()),
+		"token_type":   "Bearer",
+		"expires_in":   int64(p.options.AccessTTL / time.Second),
+	})
+}

@@ -1,0 +1,147 @@
+package idtest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options configure a [Provider]. The zero value is a provider with the example's clients and people on a
+// free port.
+type Options struct {
+	// Addr is the address to listen on, a loopback host and a port; port 0 is any free one. "localhost"
+	// is taken for 127.0.0.1. When the port is free on the other of 127.0.0.1 and [::1], that is listened
+	// on too. Default "127.0.0.1:0".
+	Addr string
+
+	// BaseURL is the issuer and the base of every endpoint: http or https, the host localhost, one in
+	// 127.0.0.0/8 or [::1], and perhaps a path. Without a port it gets the one that is listened on.
+	// Default "http://localhost", so that an app at 127.0.0.1 shares no cookies with it.
+	BaseURL string
+
+	// Clients may sign people in. Default [Clients].
+	Clients []Client
+
+	// People may be signed in. Default [People].
+	People []Person
+
+	// Audience is the aud claim of access tokens. Default "idserver-api".
+	Audience string
+
+	// AccessTTL is how long access tokens live, at least a second. Default 15 minutes.
+	AccessTTL time.Duration
+
+	// RefreshTTL is how long a refresh token lives unless it is used, at least a second. Default 24 hours.
+	RefreshTTL time.Duration
+
+	// Now is the clock, called concurrently. Default time.Now.
+	Now func() time.Time
+}
+
+const (
+	codeTTL    = time.Minute
+	idTokenTTL = 15 * time.Minute
+)
+
+// complete checks the options and fills in the defaults.
+func (o Options) complete() (Options, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("Options."+format, args...)) }
+
+	fill(&o.Addr, "127.0.0.1:0")
+	fill(&o.BaseURL, "http://localhost")
+	fill(&o.Audience, "idserver-api")
+	fill(&o.AccessTTL, 15*time.Minute)
+	fill(&o.RefreshTTL, 24*time.Hour)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Clients == nil {
+		o.Clients = Clients()
+	}
+	if o.People == nil {
+		o.People = People()
+	}
+
+	switch host, port, err := net.SplitHostPort(o.Addr); {
+	case err != nil:
+		fault("Addr %q: a host and a port are wanted, such as 127.0.0.1:9000", o.Addr)
+	case !isLoopback(host):
+		fault("Addr %q is not on loopback: a provider that signs in anyone must not be reached from elsewhere", o.Addr)
+	case strings.EqualFold(host, "localhost"):
+		o.Addr = net.JoinHostPort("127.0.0.1", port)
+	}
+	if err := checkBaseURL(o.BaseURL); err != nil {
+		fault("BaseURL %q: %w", o.BaseURL, err)
+	}
+	if o.AccessTTL < time.Second {
+		fault("AccessTTL is %v, at least 1s is wanted", o.AccessTTL)
+	}
+	if o.RefreshTTL < time.Second {
+		fault("RefreshTTL is %v, at least 1s is wanted", o.RefreshTTL)
+	}
+	ids := map[string]bool{}
+	for i, client := range o.Clients {
+		if client.ID == "" || ids[client.ID] {
+			fault("Clients[%d].ID %q: it must be there, and once", i, client.ID)
+		}
+		ids[client.ID] = true
+	}
+	logins := map[string]bool{}
+	for i, person := range o.People {
+		if person.Login == "" || logins[person.Login] {
+			fault("People[%d].Login %q: it must be there, and once", i, person.Login)
+		}
+		logins[person.Login] = true
+	}
+	return o, errors.Join(faults...)
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkBaseURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return errors.New("it is no URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("its scheme must be http or https")
+	case !isLoopback(u.Hostname()):
+		return errors.New("its host must be localhost, in 127.0.0.0/8 or [::1]")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.ContainsAny(u.Path, "{} "):
+		return errors.New("it may have a host, a port and a plain path")
+	}
+	return nil
+}
+
+// baseURL is BaseURL with a port and no slash at its end; complete has checked it.
+func (o Options) baseURL(port int) *url.URL {
+	u, err := url.Parse(o.BaseURL)
+	if err != nil {
+		panic(err)
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), fmt.Sprint(port))
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return u
+}
+
+// isLoopback reports whether a host without a port is this machine's and no one else's. Names under
+// .localhost are not looked up alike everywhere, so they are not.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
+}

@@ -1,0 +1,252 @@
+// Package idtest is an OpenID provider in the process, for tests and for development. It signs in
+// made-up people without a password, so it listens on loopback only and answers to loopback names only.
+//
+// It speaks the contract of Signward Identity Server: the paths under /connect/, the authorization code
+// flow with PKCE S256 (RFC 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse
+// detection, RS256 access tokens (RFC 9068), revocation (RFC 7009), issuer identification (RFC 9207) and
+// RP-initiated sign-out. On top of that a test can count requests, rotate keys, move the clock, edit
+// every answer and make every endpoint fail.
+//
+//	func TestSignIn(t *testing.T) {
+//		provider := idtest.NewProvider(t)
+//		token := provider.MintAccessToken("alice")
+//		// provider.URL() is the authority, idtest.ExampleClient and idtest.ExampleSecret the client.
+//	}
+package idtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const maxBody = 64 << 10
+
+// TB is what [NewProvider] needs of a *testing.T, *testing.B or *testing.F, so that programs that import
+// this package do not get package testing and its flags.
+type TB interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+}
+
+// Provider is a running OpenID provider. All its methods are safe for concurrent use; what is set takes
+// effect with the next request.
+type Provider struct {
+	options Options
+	base    *url.URL
+	client  *http.Client
+	offset  atomic.Int64 // of the clock, a time.Duration
+
+	registry registry
+	grants   ledger
+	keys     keyring
+	faults   faultTable
+	hooks    hooks
+
+	lastTokenRequest recordedForm
+
+	server    *http.Server
+	listeners sync.WaitGroup
+	done      chan struct{}
+	closing   sync.Once
+}
+
+// NewProvider starts a provider on a free port of 127.0.0.1 and closes it when the test ends. The
+// functions edit its options first. A fault in them ends the test.
+func NewProvider(t TB, configure ...func(*Options)) *Provider {
+	t.Helper()
+	var options Options
+	for _, edit := range configure {
+		edit(&options)
+	}
+	p, err := Start(options)
+	if err != nil {
+		t.Fatalf("%v", err)
+		return nil
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// Start starts a provider that runs until [Provider.Close]. The error says which option is wrong, or that
+// the address cannot be listened on.
+func Start(options Options) (*Provider, error) {
+	o, err := options.complete()
+	if err != nil {
+		return nil, fmt.Errorf("idtest: %w", err)
+	}
+	listener, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("idtest: Options.Addr: %w", err)
+	}
+	address := listener.Addr().(*net.TCPAddr)
+	p := &Provider{
+		options: o,
+		base:    o.baseURL(address.Port),
+		done:    make(chan struct{}),
+	}
+	p.client = &http.Client{Transport: p.transport(address)}
+	p.registry.fill(o.Clients, o.People)
+	p.keys.add(firstKey())
+	p.server = &http.Server{
+		Handler:           p.guard(p.routes()),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
+	p.serve(listener)
+	// A browser may take "localhost" for ::1. A machine without IPv6 has no need of the second listener.
+	if other, err := net.Listen("tcp", otherLoopback(address)); err == nil {
+		p.serve(other)
+	}
+	return p, nil
+}
+
+func otherLoopback(address *net.TCPAddr) string {
+	host := "::1"
+	if address.IP.To4() == nil {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, fmt.Sprint(address.Port))
+}
+
+func (p *Provider) serve(listener net.Listener) {
+	p.listeners.Go(func() { p.server.Serve(listener) })
+}
+
+// transport reaches the provider however the machine resolves "localhost".
+func (p *Provider) transport(address *net.TCPAddr) *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	return &http.Transport{
+		MaxIdleConnsPerHost: 16,
+		DialContext: func(ctx context.Context, network, target string) (net.Conn, error) {
+			if target == p.base.Host && p.base.Port() == fmt.Sprint(address.Port) {
+				target = address.String()
+			}
+			return dialer.DialContext(ctx, network, target)
+		},
+	}
+}
+
+// URL returns the issuer, which is also the base URL of every endpoint, without a slash at its end:
+// "http://localhost:PORT" by default.
+func (p *Provider) URL() string { return p.base.String() }
+
+// HTTPClient returns a client that reaches the provider even where "localhost" is not 127.0.0.1. It uses
+// no proxy and has no timeout. Its idle connections are closed with the provider.
+func (p *Provider) HTTPClient() *http.Client { return p.client }
+
+// Close stops the provider, cuts its connections and ends the requests that a [Fault] holds. It may be
+// called more than once.
+func (p *Provider) Close() {
+	p.closing.Do(func() {
+		close(p.done)
+		p.server.Close()
+		p.client.CloseIdleConnections()
+	})
+	p.listeners.Wait()
+}
+
+// SetNow sets the provider's clock, which goes on from there. It decides iat and exp of what is issued
+// and what has expired.
+func (p *Provider) SetNow(now time.Time) {
+	p.offset.Store(int64(now.Sub(p.options.Now())))
+}
+
+// Advance moves the provider's clock on by d, or back when d is negative.
+func (p *Provider) Advance(d time.Duration) { p.offset.Add(int64(d)) }
+
+func (p *Provider) now() time.Time {
+	return p.options.Now().Add(time.Duration(p.offset.Load()))
+}
+
+// guard is what every request passes: only loopback names (a page elsewhere could point its own name at
+// this machine, DNS rebinding), and only small bodies.
+func (p *Provider) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !isLoopback(hostname(r.Host)) {
+			problem(w, http.StatusMisdirectedRequest, "this development provider answers to loopback hosts only")
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
+}
+
+func (p *Provider) routes() http.Handler {
+	const get, post = http.MethodGet, http.MethodPost
+	mux := http.NewServeMux()
+	endpoint := func(e Endpoint, handler http.HandlerFunc, methods ...string) {
+		mux.Handle(p.base.Path+paths[e], p.faults.wrap(e, p.done, allow(handler, methods...)))
+	}
+	endpoint(Discovery, p.discovery, get)
+	endpoint(KeySet, p.keySet, get)
+	endpoint(Authorization, p.authorize, get, post)
+	endpoint(Token, p.token, post)
+	endpoint(UserInfo, p.userInfo, get, post)
+	endpoint(Revocation, p.revoke, post)
+	endpoint(EndSession, p.endSession, get, post)
+	mux.Handle(p.base.Path+"/dev/token", allow(p.devToken, post))
+	mux.Handle(p.base.Path+"/{$}", allow(p.home, get))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		problem(w, http.StatusNotFound, "")
+	})
+	return mux
+}
+
+func allow(handler http.HandlerFunc, methods ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range methods {
+			if r.Method == method || r.Method == http.MethodHead && method == http.MethodGet {
+				handler(w, r)
+				return
+			}
+		}
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		problem(w, http.StatusMethodNotAllowed, "")
+	}
+}
+
+// sameOrigin refuses what a page of another origin makes the browser post.
+func sameOrigin(r *http.Request) error { return new(http.CrossOriginProtection).Check(r) }
+
+// problem answers with a problem document, RFC 9457.
+func problem(w http.ResponseWriter, status int, detail string) {
+	members := map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status}
+	if detail != "" {
+		members["detail"] = detail
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	writeJSON(w, status, members)
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	body, err := json.Marshal(value)
+	if err != nil { // only what a test's own function put into an answer
+		http.Error(w, "idtest: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/json")
+	}
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(body)
+}

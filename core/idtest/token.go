@@ -1,0 +1,131 @@
+package idtest
+
+import (
+	"crypto/rand"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// SetTokenResponse lets edit change the token endpoint's successful answers (RFC 6749 section 5.1); nil
+// ends that. It is called concurrently.
+func (p *Provider) SetTokenResponse(edit func(response map[string]any)) {
+	p.hooks.tokenResponse.Store(&edit)
+}
+
+// LastTokenRequest returns the form of the last request that reached the token endpoint and was not met
+// by a [Fault], nil before the first. In place of a secret, a code, a verifier or a token stands
+// "[redacted]".
+func (p *Provider) LastTokenRequest() url.Values {
+	last := p.lastTokenRequest.Load()
+	if last == nil {
+		return nil
+	}
+	return maps.Clone(*last)
+}
+
+type recordedForm = atomic.Pointer[url.Values]
+
+func redact(form url.Values) url.Values {
+	shown := url.Values{}
+	for name, values := range form {
+		switch name {
+		case "client_secret", "code", "code_verifier", "refresh_token", "client_assertion":
+			values = []string{"[redacted]"}
+		}
+		shown[name] = values
+	}
+	return shown
+}
+
+func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
+	client, form, fault := p.authenticate(w, r)
+	if r.PostForm != nil {
+		shown := redact(r.PostForm)
+		p.lastTokenRequest.Store(&shown)
+	}
+	if fault != nil {
+		fault.write(w)
+		return
+	}
+	var response map[string]any
+	switch form.Get("grant_type") {
+	case "authorization_code":
+		response, fault = p.exchange(client, form)
+	case "refresh_token":
+		response, fault = p.refresh(client, form)
+	case "":
+		fault = &oauthError{Code: "invalid_request", Description: "grant_type is missing"}
+	default:
+		fault = &oauthError{Code: "unsupported_grant_type", Description: "grant_type must be authorization_code or refresh_token"}
+	}
+	if fault != nil {
+		fault.write(w)
+		return
+	}
+	p.hooks.tokenResponse.apply(response)
+	writeJSON(w, http.StatusOK, response)
+}
+
+// exchange is RFC 6749 section 4.1.3 with RFC 7636 section 4.5.
+func (p *Provider) exchange(client Client, form url.Values) (map[string]any, *oauthError) {
+	for _, name := range []string{"code", "redirect_uri", "code_verifier"} {
+		if form.Get(name) == "" {
+			return nil, &oauthError{Code: "invalid_request", Description: name + " is missing"}
+		}
+	}
+	c, fault := p.grants.redeem(form.Get("code"), client.ID, form.Get("redirect_uri"), form.Get("code_verifier"), p.now())
+	if fault != nil {
+		return nil, fault
+	}
+	return p.issue(c.grant, c.grant.scope, c.nonce)
+}
+
+// refresh is RFC 6749 section 6.
+func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oauthError) {
+	token := form.Get("refresh_token")
+	if token == "" {
+		return nil, &oauthError{Code: "invalid_request", Description: "refresh_token is missing"}
+	}
+	g, fault := p.grants.spend(token, client.ID, p.now())
+	if fault != nil {
+		return nil, fault
+	}
+	scope := g.scope
+	if narrower := form.Get("scope"); narrower != "" {
+		for _, name := range strings.Fields(narrower) {
+			if !hasScope(g.scope, name) {
+				return nil, &oauthError{Code: "invalid_scope", Description: "the sign-in did not have the scope " + name}
+			}
+		}
+		scope = narrower
+	}
+	return p.issue(g, scope, "")
+}
+
+// issue makes the tokens of a grant. Signward issues a refresh token whether or not offline_access was
+// asked for.
+func (p *Provider) issue(g *grant, scope, nonce string) (map[string]any, *oauthError) {
+	person, ok := p.registry.person(g.login)
+	if !ok {
+		return nil, invalidGrant("the person is no longer here")
+	}
+	jti := rand.Text()
+	accessToken := p.accessToken(person, g.client, scope, jti)
+	response := map[string]any{
+		"access_token":  accessToken,
+		"token_type":    "Bearer",
+		"expires_in":    int64(p.options.AccessTTL / time.Second),
+		"refresh_token": p.grants.issue(g, jti, p.now().Add(p.options.RefreshTTL)),
+		"scope":         scope,
+	}
+	if hasScope(scope, "openid") {
+		about := map[string]any{"auth_time": g.authTime.Unix(), "sid": g.sid, "at_hash": atHash(accessToken)}
+		put(about, "nonce", nonce)
+		response["id_token"] = p.idToken(person, g.client, scope, about)
+	}
+	return response, nil
+}
