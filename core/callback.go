@@ -126,7 +126,7 @@ func codeOfResponse(name string) Code {
 // is under way must not send the code a second time, which providers take for theft.
 func (c *Client) exchangeOnce(ctx context.Context, code string, login pendingLogin) (*Tokens, error) {
 	key := sha256.Sum256([]byte("code\x00" + login.State + "\x00" + code))
-	return c.web.grants.once(ctx, key, func(ctx context.Context) (*Tokens, error) {
+	return c.web.grants.once(ctx, key, 0, func(ctx context.Context) (*Tokens, error) {
 		return c.ExchangeCode(ctx, code, &AuthorizationRequest{
 			RedirectURI: c.web.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
 		})

@@ -31,9 +31,8 @@ type grant struct {
 }
 
 const (
-	grantKept   = time.Minute      // browsers send the old cookie for a moment, from other tabs
-	grantPaused = 10 * time.Second // after a fault that may pass
-	grantLimit  = 30 * time.Second // for the token request and what follows it
+	grantKept  = time.Minute      // browsers send the old cookie for a moment, from other tabs
+	grantLimit = 30 * time.Second // for the token request and what follows it
 )
 
 var errClientClosed = errors.New("idserver: the client is closed")
@@ -45,8 +44,9 @@ func newGrants(now func() time.Time) *grants {
 }
 
 // once runs request for key, or waits for who does, or returns what it returned lately. It runs to
-// its end although the caller leaves: a token request that was sent has happened.
-func (g *grants) once(ctx context.Context, key [32]byte, request func(context.Context) (*Tokens, error)) (*Tokens, error) {
+// its end although the caller leaves: a token request that was sent has happened. After a fault that may
+// pass it runs again, but not before pause is over or what the provider asked for.
+func (g *grants) once(ctx context.Context, key [32]byte, pause time.Duration, request func(context.Context) (*Tokens, error)) (*Tokens, error) {
 	g.mu.Lock()
 	g.sweep()
 	known, ok := g.byKey[key]
@@ -61,7 +61,7 @@ func (g *grants) once(ctx context.Context, key [32]byte, request func(context.Co
 		known = &grant{done: make(chan struct{})}
 		g.byKey[key] = known
 		detached := context.WithoutCancel(ctx)
-		g.running.Go(func() { g.run(detached, known, request) })
+		g.running.Go(func() { g.run(detached, known, pause, request) })
 	}
 	g.mu.Unlock()
 	select {
@@ -72,14 +72,14 @@ func (g *grants) once(ctx context.Context, key [32]byte, request func(context.Co
 	}
 }
 
-func (g *grants) run(ctx context.Context, own *grant, request func(context.Context) (*Tokens, error)) {
+func (g *grants) run(ctx context.Context, own *grant, pause time.Duration, request func(context.Context) (*Tokens, error)) {
 	ctx, cancel := context.WithTimeout(ctx, grantLimit)
 	defer cancel()
 	defer context.AfterFunc(g.background, cancel)()
 	tokens, err := request(ctx)
 	kept := grantKept
 	if tokens == nil && errors.Is(err, ErrUnavailable) {
-		kept = max(grantPaused, retryAfter(err))
+		kept = max(pause, retryAfter(err))
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// refreshWait is how long a request waits for a refresh while its access token is still good.
-const refreshWait = 3 * time.Second
+const (
+	refreshWait  = 3 * time.Second  // how long a request waits for a refresh while its access token is still good
+	refreshPause = 10 * time.Second // between refreshes of a session that a passing fault kept from it
+)
 
 // refreshAt is when an access token is refreshed: within a minute of its end, or a fifth of its life.
 func refreshAt(issued, expiry time.Time) time.Time {
@@ -31,7 +33,7 @@ func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err err
 		defer cancel()
 	}
 	old := s.tokens
-	tokens, err := c.web.grants.once(wait, refreshKey(s), func(ctx context.Context) (*Tokens, error) {
+	tokens, err := c.web.grants.once(wait, refreshKey(s), refreshPause, func(ctx context.Context) (*Tokens, error) {
 		return c.refreshTokens(ctx, &old)
 	})
 	var refused *TokenEndpointError
@@ -48,7 +50,8 @@ func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err err
 	}
 	// The refresh token was rotated, and who the user is could not be learnt: the old one
 	// must not be sent again.
-	tokens.User, s.tokens = s.user, *tokens
+	s.tokens = *tokens
+	s.tokens.User = s.user
 	return true, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/strictjson"
@@ -101,7 +100,7 @@ func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, mo
 	case kind.status == http.StatusUnauthorized || code == CodeInvalidRequest:
 		a.Add = append(a.Add, challenge(code))
 	}
-	if c.web != nil && kind.status != http.StatusMethodNotAllowed && !strings.HasPrefix(string(code), "cross") {
+	if c.web != nil && code != CodeCrossSite && code != CodeMethodNotAllowed {
 		refusal.SignInURL = c.web.path("/login")
 	}
 	c.logRefusal(ctx, r, refusal)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -58,7 +59,7 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 	if err != nil {
 		return nil, err
 	}
-	tokens.User, err = c.user(ctx, claims, tokens.AccessToken)
+	tokens.User, err = c.user(ctx, claims, tokens.AccessToken, false)
 	return tokens, err
 }
 
@@ -68,36 +69,40 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 // anew, as ExchangeCode does. Providers that rotate refresh tokens accept each once: do not call it twice
 // with the same one.
 func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
-	if old.RefreshToken == "" {
-		return nil, errors.New("idserver: RefreshToken: there is no refresh token")
+	if old.RefreshToken == "" || old.User == nil {
+		return nil, errors.New("idserver: RefreshToken: there is no refresh token, or no user to compare with")
 	}
 	tokens, err := c.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
 	if err != nil {
 		return nil, err
 	}
 	set(&tokens.RefreshToken, old.RefreshToken)
-	claims, err := c.refreshedIDToken(ctx, old, tokens)
+	var claims *tokenClaims
+	renewed := tokens.IDToken != ""
+	if renewed {
+		claims, err = c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
+	} else {
+		tokens.IDToken = old.IDToken
+		claims, err = claimsBefore(old)
+	}
 	if err != nil {
 		return tokens, err
 	}
-	tokens.User, err = c.user(ctx, claims, tokens.AccessToken)
+	tokens.User, err = c.user(ctx, claims, tokens.AccessToken, !renewed)
 	return tokens, err
 }
 
-// refreshedIDToken returns the claims of the ID token that came with a refresh, or of the old one, which
-// was verified when it came.
-func (c *Client) refreshedIDToken(ctx context.Context, old, tokens *Tokens) (*tokenClaims, error) {
-	if tokens.IDToken != "" {
-		return c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
+// claimsBefore are the claims of an ID token that was verified when it came, or what is known
+// without one.
+func claimsBefore(old *Tokens) (*tokenClaims, error) {
+	if old.IDToken == "" {
+		return &tokenClaims{Subject: old.User.Subject, all: old.User.claims}, nil
 	}
-	tokens.IDToken = old.IDToken
-	_, payload, _ := strings.Cut(old.IDToken, ".")
-	payload, _, _ = strings.Cut(payload, ".")
-	raw, err := base64.RawURLEncoding.DecodeString(payload)
+	message, err := jose.Parse(old.IDToken)
 	if err != nil {
-		return nil, invalidToken(ReasonMalformed, "the old ID token is not readable")
+		return nil, &InvalidTokenError{ReasonMalformed, err}
 	}
-	claims, err := parseClaims(raw)
+	claims, err := parseClaims(message.Payload)
 	if err == nil && claims.Subject != old.User.Subject {
 		err = invalidToken(ReasonSubject, "sub is not the one that signed in")
 	}

@@ -52,12 +52,17 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 }
 
 // user makes the signed-in user of a verified ID token and of what that lacks: from the access
-// token when it is a JWT that validates for the same subject, and else from userinfo.
-func (c *Client) user(ctx context.Context, idToken *tokenClaims, accessToken string) (*User, error) {
+// token when it is a JWT that validates for the same subject, and else from userinfo. When the
+// access token is the newer of both (a refresh without an ID token), it is the other way round.
+func (c *Client) user(ctx context.Context, idToken *tokenClaims, accessToken string, accessTokenIsNewer bool) (*User, error) {
 	claims := maps.Clone(idToken.all)
-	if len(c.lacking(claims)) > 0 {
+	if accessTokenIsNewer || len(c.lacking(claims)) > 0 {
 		if access, err := c.verifyAccessToken(ctx, accessToken); err == nil && access.Subject == idToken.Subject {
+			if accessTokenIsNewer {
+				claims = map[string]strictjson.Raw{}
+			}
 			add(claims, access.all)
+			add(claims, idToken.all)
 		}
 	}
 	if missing := c.lacking(claims); len(missing) > 0 {
@@ -97,7 +102,7 @@ func (c *Client) lacking(claims map[string]strictjson.Raw) []string {
 	return missing
 }
 
-// add takes over the claims that are not there yet: the ID token's own are never replaced.
+// add takes over the claims that are not there yet.
 func add(claims, more map[string]strictjson.Raw) {
 	for name, value := range more {
 		if _, ok := claims[name]; !ok && !slices.Contains(ofTheTokenItself, name) {

@@ -69,10 +69,9 @@ type authorizationRequest struct {
 // authorize shows the sign-in page, and takes the choice made there: the page posts to its own URL, so
 // the request is the query of both.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
-	request, params, err := p.addressee(r.URL.RawQuery)
-	if err != nil {
-		// The redirect_uri is not to be trusted: the person is told, not the client.
-		refusalPage(w, err.Error())
+	request, params, refusal := p.addressee(r.URL.RawQuery)
+	if refusal != "" {
+		refusalPage(w, refusal)
 		return
 	}
 	if fault := request.read(params); fault != nil {
@@ -114,26 +113,27 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	})}})
 }
 
-// addressee reads whom the answer goes to. As long as that is in doubt, there is no redirect.
-func (p *Provider) addressee(query string) (request authorizationRequest, params url.Values, err error) {
-	params, err = url.ParseQuery(query)
+// addressee reads whom the answer goes to. As long as that is in doubt, there is no redirect: the person is
+// told, not the client.
+func (p *Provider) addressee(query string) (request authorizationRequest, params url.Values, refusal string) {
+	params, err := url.ParseQuery(query)
 	if err != nil {
-		return request, nil, fmt.Errorf("The request cannot be read.")
+		return request, nil, "The request cannot be read."
 	}
 	for _, name := range []string{"client_id", "redirect_uri"} {
 		if len(params[name]) != 1 || params.Get(name) == "" {
-			return request, nil, fmt.Errorf("%s must be there, and once.", name)
+			return request, nil, fmt.Sprintf("%s must be there, and once.", name)
 		}
 	}
 	id, uri := params.Get("client_id"), params.Get("redirect_uri")
 	client, ok := p.registry.client(id)
 	if !ok {
-		return request, nil, fmt.Errorf("There is no client %q.", id)
+		return request, nil, fmt.Sprintf("There is no client %q.", id)
 	}
 	if !client.mayRedirect(uri) {
-		return request, nil, fmt.Errorf("redirect_uri %q is not registered for the client %q.", uri, id)
+		return request, nil, fmt.Sprintf("redirect_uri %q is not registered for the client %q.", uri, id)
 	}
-	return authorizationRequest{client: client, redirectURI: uri, state: params.Get("state")}, params, nil
+	return authorizationRequest{client: client, redirectURI: uri, state: params.Get("state")}, params, ""
 }
 
 func (a *authorizationRequest) read(params url.Values) *oauthError {

@@ -22,9 +22,9 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 		refusalPage(w, name+" is there more than once.")
 		return
 	}
-	target, err := p.afterLogout(params)
-	if err != nil {
-		refusalPage(w, err.Error())
+	target, refusal := p.afterLogout(params)
+	if refusal != "" {
+		refusalPage(w, refusal)
 		return
 	}
 	if target == "" {
@@ -34,36 +34,36 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	redirect(w, target)
 }
 
-// afterLogout is the page to go to, "" if none was asked for.
-func (p *Provider) afterLogout(params url.Values) (string, error) {
+// afterLogout is the page to go to, "" if none was asked for, or what to tell the person.
+func (p *Provider) afterLogout(params url.Values) (target, refusal string) {
 	clientID := params.Get("client_id")
 	if hint := params.Get("id_token_hint"); hint != "" {
 		claims, err := p.keys.verify(hint) // it may have expired: people stay longer than their ID token
 		if err != nil || claims["iss"] != p.URL() {
-			return "", fmt.Errorf("id_token_hint is not an ID token of this provider.")
+			return "", "id_token_hint is not an ID token of this provider."
 		}
 		audience, _ := claims["aud"].(string)
 		if clientID != "" && clientID != audience {
-			return "", fmt.Errorf("id_token_hint was issued to the client %q, not to %q.", audience, clientID)
+			return "", fmt.Sprintf("id_token_hint was issued to the client %q, not to %q.", audience, clientID)
 		}
 		clientID = audience
 	}
 	uri := params.Get("post_logout_redirect_uri")
 	if uri == "" {
-		return "", nil
+		return "", ""
 	}
 	client, ok := p.registry.client(clientID)
 	switch {
 	case clientID == "":
-		return "", fmt.Errorf("post_logout_redirect_uri needs id_token_hint or client_id.")
+		return "", "post_logout_redirect_uri needs id_token_hint or client_id."
 	case !ok:
-		return "", fmt.Errorf("There is no client %q.", clientID)
+		return "", fmt.Sprintf("There is no client %q.", clientID)
 	case !client.mayRedirectAfterLogout(uri):
-		return "", fmt.Errorf("post_logout_redirect_uri %q is not registered for the client %q.", uri, clientID)
+		return "", fmt.Sprintf("post_logout_redirect_uri %q is not registered for the client %q.", uri, clientID)
 	}
 	response := url.Values{}
 	if state := params.Get("state"); state != "" {
 		response.Set("state", state)
 	}
-	return withQuery(uri, response), nil
+	return withQuery(uri, response), ""
 }

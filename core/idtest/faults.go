@@ -113,7 +113,7 @@ func (t *faultTable) count(endpoint Endpoint) (Fault, bool) {
 // serve answers with the fault, or reports false when the healthy answer is to follow.
 func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{}) bool {
 	if f.Slow > 0 || f.Hang {
-		wait(w, r, f, done)
+		f.wait(r, done)
 	}
 	h := w.Header()
 	answer := func(status int, contentType string) {
@@ -166,7 +166,7 @@ func (f Fault) problem(w http.ResponseWriter) {
 
 // wait holds a request. It reads the body first, because net/http does not notice before that the client
 // has gone.
-func wait(w http.ResponseWriter, r *http.Request, f Fault, done <-chan struct{}) {
+func (f Fault) wait(r *http.Request, done <-chan struct{}) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)

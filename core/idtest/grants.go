@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"strings"
 	"sync"
 	"time"
 )
@@ -104,7 +105,7 @@ func (l *ledger) issue(g *grant, jti string, refreshExpires time.Time) string {
 
 // spend uses a refresh token up. A second use revokes all that came of the sign-in, RFC 9700 section
 // 4.14.2: of two holders one has stolen it.
-func (l *ledger) spend(token, client string, now time.Time) (*grant, *oauthError) {
+func (l *ledger) spend(token, client, scope string, now time.Time) (*grant, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.refresh[token]
@@ -120,6 +121,11 @@ func (l *ledger) spend(token, client string, now time.Time) (*grant, *oauthError
 		return nil, invalidGrant("the refresh token is revoked")
 	case !now.Before(t.expires):
 		return nil, invalidGrant("the refresh token has expired")
+	}
+	for _, name := range strings.Fields(scope) {
+		if !hasScope(t.grant.scope, name) {
+			return nil, &oauthError{Code: "invalid_scope", Description: "the sign-in did not have the scope " + name}
+		}
 	}
 	t.used = true
 	return t.grant, nil

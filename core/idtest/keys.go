@@ -55,6 +55,16 @@ func (k *keyring) current() signingKey {
 	return k.keys[len(k.keys)-1]
 }
 
+func (k *keyring) key(id string) (signingKey, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	i := slices.IndexFunc(k.keys, func(key signingKey) bool { return key.id == id })
+	if i < 0 {
+		return signingKey{}, false
+	}
+	return k.keys[i], true
+}
+
 // set is the published JWK set, RFC 7517 section 5.
 func (k *keyring) set() []byte {
 	k.mu.RLock()
@@ -91,17 +101,15 @@ func (k *keyring) verify(token string) (map[string]any, error) {
 	if err := errors.Join(err, decodePart(parts[0], &header), decodePart(parts[1], &claims)); err != nil {
 		return nil, err
 	}
-	k.mu.RLock()
-	i := slices.IndexFunc(k.keys, func(key signingKey) bool { return key.id == header.Kid })
-	k.mu.RUnlock()
-	if i < 0 || header.Alg != "RS256" {
+	key, ok := k.key(header.Kid)
+	if !ok || header.Alg != "RS256" {
 		return nil, errors.New("not signed by this provider")
 	}
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	k.mu.RLock()
-	public := &k.keys[i].private.PublicKey
-	k.mu.RUnlock()
-	return claims, rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
+	if err := rsa.VerifyPKCS1v15(&key.private.PublicKey, crypto.SHA256, digest[:], signature); err != nil {
+		return nil, err
+	}
+	return claims, nil
 }
 
 func decodePart(part string, into any) error {

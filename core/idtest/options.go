@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 )
@@ -117,8 +118,11 @@ func checkBaseURL(text string) error {
 		return errors.New("its scheme must be http or https")
 	case !isLoopback(u.Hostname()):
 		return errors.New("its host must be localhost, in 127.0.0.0/8 or [::1]")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.ContainsAny(u.Path, "{} "):
-		return errors.New("it may have a host, a port and a plain path")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("it may have a host, a port and a path, and nothing else")
+	}
+	if base := strings.TrimRight(u.Path, "/"); base != "" && path.Clean(base) != base || strings.ContainsAny(base, "{} ") {
+		return errors.New("its path must be plain")
 	}
 	return nil
 }

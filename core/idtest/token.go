@@ -90,19 +90,12 @@ func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oau
 	if token == "" {
 		return nil, &oauthError{Code: "invalid_request", Description: "refresh_token is missing"}
 	}
-	g, fault := p.grants.spend(token, client.ID, p.now())
+	scope := strings.Join(strings.Fields(form.Get("scope")), " ")
+	g, fault := p.grants.spend(token, client.ID, scope, p.now())
 	if fault != nil {
 		return nil, fault
 	}
-	scope := g.scope
-	if narrower := form.Get("scope"); narrower != "" {
-		for _, name := range strings.Fields(narrower) {
-			if !hasScope(g.scope, name) {
-				return nil, &oauthError{Code: "invalid_scope", Description: "the sign-in did not have the scope " + name}
-			}
-		}
-		scope = narrower
-	}
+	fill(&scope, g.scope)
 	return p.issue(g, scope, "")
 }
 

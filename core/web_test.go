@@ -1,0 +1,270 @@
+package idserver_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+)
+
+// world is an application, its provider and their common clock.
+type world struct {
+	*idserver.Client
+	provider *idtest.Provider
+	clock    *clock
+	log      *logBuffer
+	cfg      idserver.Config
+}
+
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+const (
+	base      = "http://127.0.0.1:8080"
+	secretOne = "the-first-session-secret-of-32-bytes-or-more"
+	secretTwo = "the-second-session-secret-of-32-bytes-or-more"
+)
+
+// newWorld starts a provider and makes an application at base.
+func newWorld(t *testing.T, edit ...func(*idserver.Config)) *world {
+	t.Helper()
+	w := &world{clock: &clock{t: time.Now().Truncate(time.Second)}, log: &logBuffer{}}
+	w.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = w.clock.Now })
+	w.cfg = w.provider.Config(base)
+	w.cfg.SessionSecret = secretOne
+	w.cfg.Now = w.clock.Now
+	w.cfg.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.Client = w.client(t, edit...)
+	return w
+}
+
+// client makes one more client of the same application: another process.
+func (w *world) client(t *testing.T, edit ...func(*idserver.Config)) *idserver.Client {
+	t.Helper()
+	cfg := w.cfg
+	for _, e := range edit {
+		e(&cfg)
+	}
+	client, err := idserver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// browser keeps cookies by their names. It does what is asked on routes and guards as values, as an
+// adapter would.
+type browser struct {
+	t       *testing.T
+	client  *idserver.Client
+	cookies map[string]string
+}
+
+func (w *world) browser(t *testing.T) *browser {
+	return &browser{t, w.Client, map[string]string{}}
+}
+
+type edit = func(*idserver.Request)
+
+// navigates is what browsers send when a person follows a link.
+func navigates(r *idserver.Request) {
+	r.SecFetchMode, r.SecFetchDest, r.SecFetchSite = "navigate", "document", "same-origin"
+	r.Accept = "text/html,application/xhtml+xml"
+}
+
+func fetches(r *idserver.Request) {
+	r.SecFetchMode, r.SecFetchDest, r.SecFetchSite = "cors", "empty", "same-origin"
+	r.Accept = "application/json"
+}
+
+func (b *browser) request(method, target string, edits []edit) idserver.Request {
+	path, query, _ := strings.Cut(strings.TrimPrefix(target, base), "?")
+	r := idserver.Request{Method: method, Path: path, RawQuery: query, Host: "127.0.0.1:8080"}
+	var line []string
+	for name, value := range b.cookies {
+		line = append(line, name+"="+value)
+	}
+	if len(line) > 0 {
+		r.Cookie = []string{strings.Join(line, "; ")}
+	}
+	for _, e := range edits {
+		e(&r)
+	}
+	return r
+}
+
+// route asks a sign-in route.
+func (b *browser) route(method, target string, edits ...edit) idserver.Answer {
+	b.t.Helper()
+	r := b.request(method, target, edits)
+	for _, route := range b.client.Routes() {
+		if "/auth"+route.Path == r.Path && (route.Method == method || method == http.MethodHead && route.Method == http.MethodGet) {
+			return b.keep(route.Serve(b.t.Context(), r))
+		}
+	}
+	b.t.Fatalf("no route %s %s", method, target)
+	return idserver.Answer{}
+}
+
+// pass asks a guard.
+func (b *browser) pass(guard idserver.Guard, method, target string, edits ...edit) (context.Context, idserver.Answer) {
+	ctx, answer := guard(b.t.Context(), b.request(method, target, edits))
+	return ctx, b.keep(answer)
+}
+
+// keep takes an answer's cookies over.
+func (b *browser) keep(a idserver.Answer) idserver.Answer {
+	b.t.Helper()
+	for _, f := range a.Add {
+		if f.Name != "Set-Cookie" {
+			continue
+		}
+		c, err := http.ParseSetCookie(f.Value)
+		if err != nil {
+			b.t.Fatalf("Set-Cookie: %v", err)
+		}
+		if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode {
+			b.t.Errorf("cookie %s is readable by scripts or sent across sites", c.Name)
+		}
+		if b.cookies[c.Name] = c.Value; c.MaxAge < 0 {
+			delete(b.cookies, c.Name)
+		}
+	}
+	return a
+}
+
+// begin goes to /login and returns the provider's address.
+func (b *browser) begin(target string) string {
+	b.t.Helper()
+	a := b.route("GET", target, navigates)
+	if a.Status != http.StatusSeeOther {
+		b.t.Fatalf("login: %d %s", a.Status, a.Body)
+	}
+	return field(a, "Location")
+}
+
+// authorize is the person at the provider; it returns the callback's address.
+func (w *world) authorize(t *testing.T, address, login string) string {
+	t.Helper()
+	callback, err := w.provider.Authorize(t.Context(), address, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return callback.String()
+}
+
+// signedIn returns a browser in which login is signed in.
+func (w *world) signedIn(t *testing.T, login string) *browser {
+	t.Helper()
+	b := w.browser(t)
+	a := b.route("GET", w.authorize(t, b.begin("/auth/login"), login), navigates)
+	if a.Status != http.StatusSeeOther || field(a, "Location") != "/" {
+		t.Fatalf("callback: %d %s %s", a.Status, field(a, "Location"), a.Body)
+	}
+	return b
+}
+
+func field(a idserver.Answer, name string) string {
+	for _, fields := range [][]idserver.Field{a.Set, a.Add} {
+		for _, f := range fields {
+			if f.Name == name {
+				return f.Value
+			}
+		}
+	}
+	return ""
+}
+
+// code reads the code of a refusal, from the page or the problem document.
+func code(t *testing.T, a idserver.Answer) idserver.Code {
+	t.Helper()
+	if strings.HasPrefix(field(a, "Content-Type"), "text/html") {
+		_, rest, _ := bytes.Cut(a.Body, []byte("Code: "))
+		text, _, _ := bytes.Cut(rest, []byte("<"))
+		return idserver.Code(text)
+	}
+	var problem struct {
+		Code   idserver.Code
+		Status int
+	}
+	if err := json.Unmarshal(a.Body, &problem); err != nil {
+		t.Fatalf("not a problem document: %s", a.Body)
+	}
+	if problem.Status != a.Status {
+		t.Errorf("status %d in an answer of status %d", problem.Status, a.Status)
+	}
+	return problem.Code
+}
+
+func query(t *testing.T, address string) url.Values {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query()
+}
+
+func bearer(token string) edit {
+	return func(r *idserver.Request) { r.Authorization = []string{"Bearer " + token} }
+}
+
+func TestMount(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/auth", "auth/", "/auth/"} {
+		if err := w.CheckMount(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := w.CheckMount("/login"); err == nil || !strings.Contains(err.Error(), `"/login"`) || !strings.Contains(err.Error(), `"/auth"`) {
+		t.Errorf("mounted elsewhere: %v, want both named", err)
+	}
+	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
+	if err := api.CheckMount("/auth"); err == nil || !strings.Contains(err.Error(), "BASE_URL") {
+		t.Errorf("an API mounts the routes: %v", err)
+	}
+	if len(api.Routes()) != 0 {
+		t.Error("an API has sign-in routes")
+	}
+}
