@@ -56,6 +56,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		},
 	})
 	if err != nil {
+		if refused := new(net.OpError); errors.As(err, &refused) {
+			err = refused
+		}
 		fmt.Fprintf(stderr, "idserver-dev: -addr %s: %v\n", s.addr, err)
 		return 1
 	}
@@ -83,7 +86,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case err != nil:
 		return s, fmt.Errorf("-addr %q: a host and a port are wanted, such as 127.0.0.1:9000", s.addr)
-	case host != "localhost" && (address == nil || !address.IsLoopback()):
+	case !strings.EqualFold(host, "localhost") && (address == nil || !address.IsLoopback()):
 		return s, fmt.Errorf("-addr %q is not on loopback: a provider that signs in anyone must not be reached from elsewhere", s.addr)
 	case s.accessTTL < time.Second:
 		return s, fmt.Errorf("-access-ttl %v: at least 1s is wanted", s.accessTTL)
