@@ -1,0 +1,151 @@
+package idserver
+
+import (
+	"bytes"
+	"net/url"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// README.md lists every code with its status.
+func TestCodesAreListed(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[Code]int{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d+) \\|").FindAllStringSubmatch(string(readme), -1) {
+		status, _ := strconv.Atoi(row[2])
+		listed[Code(row[1])] = status
+	}
+	for code, kind := range refusalKinds {
+		if listed[code] != kind.status {
+			t.Errorf("README.md lists %s with status %d, want %d", code, listed[code], kind.status)
+		}
+		if kind.title == "" || kind.detail == "" {
+			t.Errorf("%s has no words for people", code)
+		}
+	}
+	if len(listed) != len(refusalKinds) {
+		t.Errorf("README.md lists %d codes, want %d", len(listed), len(refusalKinds))
+	}
+}
+
+func FuzzCallback(f *testing.F) {
+	for _, seed := range []string{
+		"code=a&state=b&iss=https%3A%2F%2Fop.example", "error=access_denied&state=b", "code=a&code=b&state=c", "code=a&error=b&state=c",
+		"state=%", "state=;", "code=&state=", "=&&==", "code=%00&state=%ff", "CODE=a&state=b",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, rawQuery string) {
+		p, err := parseCallback(rawQuery)
+		if err != nil {
+			return
+		}
+		query, err := url.ParseQuery(rawQuery)
+		if err != nil || p.state == "" || (p.code == "") == (p.err == "") || len(rawQuery) > maxCallback {
+			t.Fatalf("taken: %q", rawQuery)
+		}
+		for _, name := range []string{"code", "state", "iss", "error", "error_description"} {
+			if len(query[name]) > 1 {
+				t.Fatalf("%s stands twice in %q", name, rawQuery)
+			}
+		}
+	})
+}
+
+// What is returned to lies on an origin that is trusted, as browsers read it (WHATWG URL): there a backslash is a
+// slash, tabs and line breaks are dropped, and dots are resolved.
+func FuzzReturnTo(f *testing.F) {
+	for _, seed := range []string{
+		"/", "/a?b=c#d", "//evil", "/\\evil", "https://app.example/x", "https://other.example", "https://app.example@evil", "/%2f/evil", "/..//evil", "/a/..//evil",
+		"/.\t/evil", "https:evil", "https://app.example:443/x", "HTTPS://APP.EXAMPLE/x", "https://app.example\\evil",
+	} {
+		f.Add(seed)
+	}
+	w := &web{origin: "https://app.example", trusted: []string{"https://other.example"}, routes: "/auth"}
+	f.Fuzz(func(t *testing.T, target string) {
+		got := w.returnTo(target)
+		if got == "" {
+			return
+		}
+		if strings.ContainsAny(got, "\\\t\r\n\x00 ") {
+			t.Fatalf("%q gives %q", target, got)
+		}
+		base, _ := url.Parse("https://app.example/auth/callback")
+		u, err := base.Parse(got)
+		if err != nil {
+			t.Fatalf("%q gives %q: %v", target, got, err)
+		}
+		if origin := originOf(u); origin != "https://app.example" && origin != "https://other.example" {
+			t.Fatalf("%q leads to %q", target, origin)
+		}
+		if strings.HasPrefix(u.Path, "//") {
+			t.Fatalf("%q gives %q, whose path is another host to a careless reader", target, got)
+		}
+	})
+}
+
+func FuzzCookies(f *testing.F) {
+	for _, seed := range []string{"a=b; s=2.x; s.1=y", "s=1", "s=2.; s.1=", "s=9.x", "s=a; s=b", ";;;=;", "s=\"x\"", "s=2.x; s.1=y; s.1=z"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		r := Request{Cookie: []string{line}}
+		value, ok := r.unchunk("s")
+		if !ok {
+			return
+		}
+		var again []string
+		for name, chunk := range chunks("s", value) {
+			again = append(again, name+"="+chunk)
+		}
+		if strings.ContainsAny(value, "; \t=") || strings.Contains(value, ".") { // not base64url: nothing of ours
+			return
+		}
+		if back, ok := (Request{Cookie: again}).unchunk("s"); !ok || back != value {
+			t.Fatalf("%q came back as %q", value, back)
+		}
+	})
+}
+
+func FuzzUnpackSession(f *testing.F) {
+	s := &session{
+		user:     &User{Issuer: "https://op.example", Subject: "s", Roles: []string{"admin"}, claims: map[string]strictjson.Raw{"sub": strictjson.Raw(`"s"`)}},
+		tokens:   Tokens{AccessToken: "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", IDToken: "opaque", RefreshToken: "a.b", Expiry: time.UnixMilli(1795530408123), refreshAt: time.UnixMilli(1795530400000)},
+		signedIn: time.Unix(1795530408, 0), seen: time.Unix(1795530409, 0),
+	}
+	s.tokens.User = s.user
+	packed, err := packSession(s)
+	if err != nil {
+		f.Fatal(err)
+	}
+	back, err := unpackSession(packed)
+	if err != nil || !reflect.DeepEqual(back, s) {
+		f.Fatalf("packed and unpacked:\n%+v\n%+v\n%v", s, back, err)
+	}
+	f.Add(packed)
+	f.Add([]byte{})
+	f.Add(bytes.Repeat([]byte{0xff}, 64))
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		s, err := unpackSession(packed)
+		if err != nil {
+			return
+		}
+		again, err := packSession(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if twice, err := unpackSession(again); err != nil || !reflect.DeepEqual(s, twice) {
+			t.Fatalf("not the same again: %v", err)
+		}
+	})
+}
