@@ -32,7 +32,7 @@ button:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-off
 .roles{display:flex;flex-wrap:wrap;gap:.25rem;margin-top:.375rem}
 .role{padding:0 .5rem;border:1px solid var(--line);border-radius:99px;color:var(--soft);font-size:.75rem}
 .cancel{border-color:transparent;color:var(--soft);text-align:center}
-pre{margin:1rem 0 0;padding:.75rem;border:1px solid var(--line);border-radius:10px;overflow-x:auto;font-size:.8125rem}
+pre{margin:1rem 0 0;padding:.75rem;border:1px solid var(--line);border-radius:10px;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8125rem}
 a{color:var(--accent)}
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.8125rem}`
 
