@@ -79,6 +79,9 @@ type numericDate struct{ time.Time }
 const maxNumericDate = 253402300799
 
 func (d *numericDate) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" {
+		return nil
+	}
 	seconds, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || !(seconds >= 1 && seconds <= maxNumericDate) {
 		return errors.New("a date that is not a number of seconds")

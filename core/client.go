@@ -117,4 +117,12 @@ func withQuery(endpoint string, query url.Values) string {
 	return endpoint + separator + query.Encode()
 }
 
+// String tells whose client it is, without its secrets.
+func (c *Client) String() string {
+	return fmt.Sprintf("idserver.Client{Authority: %q, ClientID: %q, BaseURL: %q}", c.cfg.Authority, c.cfg.ClientID, c.cfg.BaseURL)
+}
+
+// GoString is String: %#v does not print the secrets either.
+func (c *Client) GoString() string { return c.String() }
+
 func (c *Client) now() time.Time { return c.cfg.Now() }

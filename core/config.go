@@ -265,7 +265,7 @@ func parseServerURL(raw string) (*url.URL, error) {
 	switch {
 	case err != nil:
 		return nil, errors.New("not a URL")
-	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
 		return nil, errors.New("want an https URL")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("want https: http is allowed on loopback only")

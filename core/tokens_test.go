@@ -1,0 +1,939 @@
+package idserver_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+)
+
+// authorizedCode begins a sign-in by hand and returns it with the code that the provider gave.
+func authorizedCode(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, string) {
+	t.Helper()
+	r, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	callback, err := w.provider.Authorize(t.Context(), r.URL, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := callback.Query()
+	if answer.Get("state") != r.State || answer.Get("iss") != w.provider.URL() || answer.Get("code") == "" {
+		t.Fatalf("the provider answered %v", callback)
+	}
+	return r, answer.Get("code")
+}
+
+func signInByHand(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, *idserver.Tokens) {
+	t.Helper()
+	r, code := authorizedCode(t, w, client, login)
+	tokens, err := client.ExchangeCode(t.Context(), code, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, tokens
+}
+
+// The whole protocol by hand, as the package comment lists it.
+func TestByHand(t *testing.T) {
+	w := newWorld(t)
+	_, tokens := signInByHand(t, w, w.Client, "alice")
+	u := tokens.User
+	if u.Issuer != w.provider.URL() || u.Email != "alice@example.test" || !u.EmailVerified || u.Name != "Alice Tan" || u.GivenName != "Alice" ||
+		u.FamilyName != "Tan" || !u.HasAllRoles("admin", "user", "billing") || u.TenantID == "" {
+		t.Errorf("the user is %+v", u)
+	}
+	if want := w.clock.Now().Add(15 * time.Minute); !tokens.Expiry.Equal(want) {
+		t.Errorf("the access token ends at %v, want %v", tokens.Expiry, want)
+	}
+	if o := tokens.OAuth2(); o.AccessToken != tokens.AccessToken || o.RefreshToken != tokens.RefreshToken || !o.Expiry.Equal(tokens.Expiry) || o.Type() != "Bearer" {
+		t.Errorf("as x/oauth2 has it: %+v", o)
+	}
+
+	info, err := w.UserInfo(t.Context(), tokens.AccessToken, u.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Subject != u.Subject || info.Issuer != u.Issuer || info.Email != u.Email || !slices.Equal(info.Roles, u.Roles) {
+		t.Errorf("userinfo says %+v", info)
+	}
+
+	renewed, err := w.RefreshToken(t.Context(), tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renewed.RefreshToken == tokens.RefreshToken || renewed.AccessToken == tokens.AccessToken || renewed.User.Subject != u.Subject || !renewed.User.HasRole("billing") {
+		t.Errorf("the refresh gave %+v", renewed.User)
+	}
+	var refused *idserver.TokenEndpointError
+	if _, err := w.RefreshToken(t.Context(), tokens); !errors.As(err, &refused) || refused.Code != "invalid_grant" || errors.Is(err, idserver.ErrUnavailable) {
+		t.Errorf("the second use of a refresh token: %v", err)
+	}
+
+	_, tokens = signInByHand(t, w, w.Client, "bob")
+	if err := w.RevokeToken(t.Context(), tokens.RefreshToken); err != nil {
+		t.Fatal(err)
+	}
+	if !w.provider.Revoked(tokens.RefreshToken) || !w.provider.Revoked(tokens.AccessToken) {
+		t.Error("the tokens are not revoked")
+	}
+	if err := w.RevokeToken(t.Context(), "of-nobody"); err != nil {
+		t.Errorf("a token that the provider does not know: %v", err)
+	}
+
+	end, err := w.EndSessionURL(t.Context(), idserver.EndSession{IDTokenHint: tokens.IDToken, PostLogoutRedirectURI: base + "/", State: "s&t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := url.Values{"client_id": {idtest.ExampleClient}, "id_token_hint": {tokens.IDToken}, "post_logout_redirect_uri": {base + "/"}, "state": {"s&t"}}
+	if !strings.HasPrefix(end, w.provider.URL()+"/connect/endsession?") || !maps.EqualFunc(query(t, end), want, slices.Equal) {
+		t.Errorf("the end session URL is %s", end)
+	}
+	if end, err = w.EndSessionURL(t.Context(), idserver.EndSession{}); err != nil || end != w.provider.URL()+"/connect/endsession?client_id="+idtest.ExampleClient {
+		t.Errorf("the shortest end session URL is %s, %v", end, err)
+	}
+}
+
+// What the authorization request says, OpenID Connect Core section 3.1.2.1 and RFC 7636 section 4.3.
+func TestAuthorizeURL(t *testing.T) {
+	w := newWorld(t)
+	for name, row := range map[string]struct {
+		options  idserver.AuthorizeOptions
+		config   func(*idserver.Config)
+		metadata func(map[string]any)
+		want     url.Values // beside those that are always there
+	}{
+		"as it is":             {want: url.Values{"scope": {"openid profile email roles"}, "redirect_uri": {base + "/auth/callback"}}},
+		"no roles on offer":    {metadata: func(m map[string]any) { delete(m, "scopes_supported") }, want: url.Values{"scope": {"openid profile email"}}},
+		"scopes of the config": {config: func(c *idserver.Config) { c.Scopes = []string{"email", "openid"} }, want: url.Values{"scope": {"email openid"}}},
+		"openid is added":      {config: func(c *idserver.Config) { c.Scopes = []string{"email"} }, want: url.Values{"scope": {"openid email"}}},
+		"scopes of the call":   {options: idserver.AuthorizeOptions{Scopes: []string{"offline_access"}}, want: url.Values{"scope": {"openid offline_access"}}},
+		"a redirect_uri":       {options: idserver.AuthorizeOptions{RedirectURI: "http://localhost:1/cb?x=1&y"}, want: url.Values{"redirect_uri": {"http://localhost:1/cb?x=1&y"}}},
+		"other routes":         {config: func(c *idserver.Config) { c.BaseURL, c.RoutesPath = base+"/app/", "/sso" }, want: url.Values{"redirect_uri": {base + "/app/sso/callback"}}},
+		"extra parameters": {options: idserver.AuthorizeOptions{Extra: url.Values{"prompt": {"login"}, "ui_locales": {"en fr"}, "login_hint": {"a&b=c"}}},
+			want: url.Values{"prompt": {"login"}, "ui_locales": {"en fr"}, "login_hint": {"a&b=c"}}},
+		"an extra parameter twice": {options: idserver.AuthorizeOptions{Extra: url.Values{"resource": {"https://a.example", "https://b.example"}}},
+			want: url.Values{"resource": {"https://a.example", "https://b.example"}}}, // RFC 8707
+		"an endpoint with a query": {metadata: func(m map[string]any) { m["authorization_endpoint"] = w.provider.URL() + "/connect/authorize?tenant=x" },
+			want: url.Values{"tenant": {"x"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.provider.SetMetadata(row.metadata)
+			defer w.provider.SetMetadata(nil)
+			edits := []func(*idserver.Config){}
+			if row.config != nil {
+				edits = append(edits, row.config)
+			}
+			r, err := w.client(t, edits...).AuthorizeURL(t.Context(), row.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := query(t, r.URL)
+			always := url.Values{
+				"response_type": {"code"}, "client_id": {idtest.ExampleClient}, "redirect_uri": {r.RedirectURI}, "state": {r.State}, "nonce": {r.Nonce},
+				"code_challenge": {idserver.CodeChallenge(r.CodeVerifier)}, "code_challenge_method": {"S256"},
+			}
+			maps.Copy(always, row.want)
+			for name, want := range always {
+				if !slices.Equal(got[name], want) {
+					t.Errorf("%s is %q, want %q", name, got[name], want)
+				}
+			}
+			for _, secret := range []string{r.State, r.Nonce, r.CodeVerifier} {
+				if len(secret) != 43 {
+					t.Errorf("%q has %d characters, want 43", secret, len(secret))
+				}
+			}
+			if strings.Contains(r.URL, r.CodeVerifier) || r.State == r.Nonce || r.Nonce == r.CodeVerifier {
+				t.Errorf("the secrets of the attempt are not apart: %+v", r)
+			}
+		})
+	}
+}
+
+func TestAuthorizeURLRefuses(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{
+		"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri",
+	} {
+		r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{Extra: url.Values{name: {"x"}, "prompt": {"login"}}})
+		if err == nil || !strings.Contains(err.Error(), `"`+name+`"`) {
+			t.Errorf("Extra with %s: %+v, %v", name, r, err)
+		}
+	}
+	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
+	if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err == nil || !strings.Contains(err.Error(), "RedirectURI") {
+		t.Errorf("no redirect_uri: %v", err)
+	}
+	if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{RedirectURI: base + "/cb"}); err != nil {
+		t.Errorf("an API with a redirect_uri: %v", err)
+	}
+}
+
+// Two attempts share nothing.
+func TestAuthorizeURLIsFresh(t *testing.T) {
+	w := newWorld(t)
+	seen := map[string]bool{}
+	for range 20 {
+		r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{r.State, r.Nonce, r.CodeVerifier} {
+			if seen[secret] {
+				t.Fatalf("%q came twice", secret)
+			}
+			seen[secret] = true
+		}
+	}
+}
+
+// The example of RFC 7636 appendix B.
+func TestCodeChallenge(t *testing.T) {
+	if got := idserver.CodeChallenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"); got != "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" {
+		t.Errorf("got %s", got)
+	}
+	if a, b := idserver.NewCodeVerifier(), idserver.NewCodeVerifier(); len(a) != 43 || a == b {
+		t.Errorf("verifiers %q and %q", a, b)
+	}
+}
+
+// Each row is an answer of the token endpoint that gives no tokens. In none of the errors is anything of what
+// was sent, although some of the answers repeat it.
+func TestTokenEndpointFaults(t *testing.T) {
+	type want struct {
+		status     int
+		code       string
+		text       string // in Error()
+		retryAfter time.Duration
+		passes     bool // errors.Is(err, ErrUnavailable)
+	}
+	body := func(text string) func(*sent) idtest.Fault {
+		return func(*sent) idtest.Fault { return idtest.Fault{Body: text} }
+	}
+	fault := func(f idtest.Fault) func(*sent) idtest.Fault { return func(*sent) idtest.Fault { return f } }
+	retryAfter := func(status int, value string) func(*sent) idtest.Fault {
+		return fault(idtest.Fault{Status: status, Header: http.Header{"Retry-After": {value}}})
+	}
+	for name, row := range map[string]struct {
+		fault  func(*sent) idtest.Fault
+		want   want
+		config func(*idserver.Config)
+	}{
+		"invalid_grant":             {fault(idtest.Fault{OAuthError: "invalid_grant", OAuthDescription: "used before"}), want{status: 400, code: "invalid_grant", text: `"used before"`}, nil},
+		"invalid_client, 401":       {fault(idtest.Fault{Status: 401, OAuthError: "invalid_client"}), want{status: 401, code: "invalid_client"}, nil},
+		"an OAuth error with 503":   {fault(idtest.Fault{Status: 503, OAuthError: "temporarily_unavailable"}), want{status: 503, code: "temporarily_unavailable", passes: true}, nil},
+		"an OAuth error, forging":   {fault(idtest.Fault{Status: 400, Body: `{"error":"x\r\ny\u001b[1m","error_description":"a\nlevel=INFO\u2028\u202eb"}`}), want{status: 400, code: "xy[1m", text: `"alevel=INFOb"`}, nil},
+		"an OAuth error, endless":   {fault(idtest.Fault{Status: 400, Body: `{"error":"` + strings.Repeat("e", 1000) + `"}`}), want{status: 400, code: strings.Repeat("e", 64)}, nil},
+		"an OAuth error, numbers":   {fault(idtest.Fault{Status: 400, Body: `{"error":42}`}), want{status: 400}, nil},
+		"a problem document, 404":   {fault(idtest.Fault{Status: 404, ContentType: "application/problem+json", Body: `{"title":"Not Found","detail":"no such tenant","status":404}`}), want{status: 404, text: `"Not Found: no such tenant"`}, nil},
+		"a problem without detail":  {fault(idtest.Fault{Status: 403, ContentType: "application/problem+json", Body: `{"title":"Forbidden"}`}), want{status: 403, text: `"Forbidden"`}, nil},
+		"a problem, 423":            {retryAfter(423, "60"), want{status: 423, retryAfter: time.Minute}, nil},
+		"a problem, 429":            {fault(idtest.Fault{Status: 429}), want{status: 429, retryAfter: 30 * time.Second, passes: true}, nil},
+		"a problem, 500":            {fault(idtest.Fault{}), want{status: 500, passes: true}, nil},
+		"Retry-After a date":        {retryAfter(503, "Wed, 01 Jan 2031 00:01:00 GMT"), want{status: 503, retryAfter: 24 * time.Hour, passes: true}, nil},
+		"Retry-After a past date":   {retryAfter(503, "Wed, 01 Jan 2020 00:01:00 GMT"), want{status: 503, passes: true}, nil},
+		"Retry-After negative":      {retryAfter(503, "-5"), want{status: 503, passes: true}, nil},
+		"Retry-After most negative": {retryAfter(503, "-9223372037"), want{status: 503, passes: true}, nil},
+		"Retry-After huge":          {retryAfter(503, "99999999999"), want{status: 503, retryAfter: 24 * time.Hour, passes: true}, nil},
+		"Retry-After no number":     {retryAfter(503, "soon"), want{status: 503, passes: true}, nil},
+		"HTML, 200":                 {fault(idtest.Fault{HTML: true}), want{status: 200, text: "HTML", passes: true}, nil},
+		"HTML, 500":                 {fault(idtest.Fault{HTML: true, Status: 500}), want{status: 500, passes: true}, nil},
+		"HTML, 400":                 {fault(idtest.Fault{HTML: true, Status: 400}), want{status: 400}, nil},
+		"JSON said to be HTML":      {fault(idtest.Fault{Body: "{}", ContentType: "text/html; charset=utf-8"}), want{status: 200, text: "HTML", passes: true}, nil},
+		"a redirect, 302":           {fault(idtest.Fault{Redirect: "http://127.0.0.1:1/", Status: 302}), want{text: "redirect", passes: true}, nil},
+		"a redirect, 307":           {fault(idtest.Fault{Redirect: "http://127.0.0.1:1/"}), want{text: "redirect", passes: true}, nil},
+		"a redirect to nowhere":     {fault(idtest.Fault{Redirect: "http://%zz"}), want{passes: true}, nil},
+		"not modified":              {fault(idtest.Fault{Status: 304}), want{status: 304, passes: true}, nil},
+		"created":                   {fault(idtest.Fault{Status: 201, Body: "{}"}), want{status: 201, passes: true}, nil},
+		"no content":                {fault(idtest.Fault{Status: 204}), want{status: 204, passes: true}, nil},
+		"an endless body":           {fault(idtest.Fault{Endless: true}), want{text: "longer than 1048576 bytes", passes: true}, nil},
+		"an endless error":          {fault(idtest.Fault{Endless: true, Status: 400}), want{text: "longer than 1048576 bytes", passes: true}, nil},
+		"a gzip bomb":               {fault(idtest.Fault{GzipBomb: true}), want{text: "longer than 1048576 bytes", passes: true}, nil},
+		"a hanging provider":        {fault(idtest.Fault{Hang: true}), want{text: "no whole answer within 30ms", passes: true}, func(c *idserver.Config) { c.Timeout = 30 * time.Millisecond }},
+		"a dropped connection":      {fault(idtest.Fault{Drop: true}), want{passes: true}, nil},
+		"empty":                     {fault(idtest.Fault{Status: 200}), want{status: 200, text: "JSON", passes: true}, nil},
+		"null":                      {body("null"), want{status: 200, text: "no access token", passes: true}, nil},
+		"an array":                  {body("[]"), want{status: 200, passes: true}, nil},
+		"an empty object":           {body("{}"), want{status: 200, text: "no access token", passes: true}, nil},
+		"an OAuth error with 200":   {body(`{"error":"invalid_grant"}`), want{status: 200, passes: true}, nil},
+		"a form":                    {body("access_token=a&token_type=Bearer"), want{status: 200, passes: true}, nil},
+		"a member twice":            {body(`{"access_token":"a","access_token":"b","token_type":"Bearer"}`), want{status: 200, text: "twice", passes: true}, nil},
+		"members in other cases":    {body(`{"ACCESS_TOKEN":"a","token_type":"Bearer"}`), want{status: 200, text: "no access token", passes: true}, nil},
+		"trailing data":             {body(`{"access_token":"a","token_type":"Bearer"}{}`), want{status: 200, text: "JSON", passes: true}, nil},
+		"too deep":                  {body(`{"access_token":"a","token_type":"Bearer","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`), want{status: 200, text: "deeper", passes: true}, nil},
+		"access token a number":     {body(`{"access_token":1,"token_type":"Bearer"}`), want{status: 200, passes: true}, nil},
+		"access token empty":        {body(`{"access_token":"","token_type":"Bearer"}`), want{status: 200, text: "no access token", passes: true}, nil},
+		"no token_type":             {body(`{"access_token":"a"}`), want{status: 200, text: "Bearer", passes: true}, nil},
+		"token_type DPoP":           {body(`{"access_token":"a","token_type":"DPoP"}`), want{status: 200, text: "Bearer", passes: true}, nil},
+		"token_type mac":            {body(`{"access_token":"a","token_type":"mac"}`), want{status: 200, text: "Bearer", passes: true}, nil},
+		"the code, repeated": {func(s *sent) idtest.Fault {
+			return idtest.Fault{OAuthError: "invalid_grant", OAuthDescription: "Invalid authorization code: " + s.code}
+		}, want{status: 400, code: "invalid_grant", text: "Invalid authorization code: "}, nil},
+		"the code, repeated far behind": {func(s *sent) idtest.Fault {
+			return idtest.Fault{OAuthError: "invalid_grant", OAuthDescription: strings.Repeat("x", 240) + s.code}
+		}, want{status: 400, code: "invalid_grant"}, nil},
+		"the code as the error": {func(s *sent) idtest.Fault { return idtest.Fault{OAuthError: s.code} }, want{status: 400}, nil},
+		"the whole form, repeated": {func(s *sent) idtest.Fault {
+			detail, _ := json.Marshal(s.code + " " + s.request.CodeVerifier + " " + idtest.ExampleSecret)
+			return idtest.Fault{Status: 422, ContentType: "application/problem+json", Body: `{"title":"` + s.code + `","detail":` + string(detail) + `}`}
+		}, want{status: 422}, nil},
+		"the code, in a web page": {func(s *sent) idtest.Fault {
+			return idtest.Fault{Status: 502, ContentType: "text/html", Body: "<p>" + s.code + s.request.CodeVerifier}
+		}, want{status: 502, passes: true}, nil},
+		"the code, in a redirect":     {func(s *sent) idtest.Fault { return idtest.Fault{Redirect: "http://127.0.0.1:1/?code=" + s.code} }, want{text: "redirect", passes: true}, nil},
+		"the code, in a bad redirect": {func(s *sent) idtest.Fault { return idtest.Fault{Redirect: "http://%zz/?code=" + s.code} }, want{passes: true}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			client := w.Client
+			if row.config != nil {
+				client = w.client(t, row.config)
+			}
+			r, code := authorizedCode(t, w, client, "alice")
+			w.provider.Fail(idtest.Token, row.fault(&sent{code, r}))
+			tokens, err := client.ExchangeCode(t.Context(), code, r)
+			var e *idserver.TokenEndpointError
+			if !errors.As(err, &e) || !errors.Is(err, idserver.ErrTokenEndpoint) || tokens != nil {
+				t.Fatalf("got %v, %v, want a TokenEndpointError", tokens, err)
+			}
+			if e.Status != row.want.status || e.RetryAfter != row.want.retryAfter || errors.Is(err, idserver.ErrUnavailable) != row.want.passes {
+				t.Errorf("got status %d, Retry-After %v, ErrUnavailable %v (%v)", e.Status, e.RetryAfter, errors.Is(err, idserver.ErrUnavailable), err)
+			}
+			if row.want.code != "" && e.Code != row.want.code {
+				t.Errorf("got code %q, want %q", e.Code, row.want.code)
+			}
+			if !strings.Contains(err.Error(), row.want.text) {
+				t.Errorf("error %q, want one with %q", err, row.want.text)
+			}
+			secrets := []string{code, code[:12], r.CodeVerifier, r.State, r.Nonce, idtest.ExampleSecret, secretOne}
+			if leaked := leaks(err.Error()+e.Code+e.Description+w.log.String(), secrets...); leaked != "" {
+				t.Errorf("%q is in the error or the log: %v\n%s", leaked, err, w.log)
+			}
+			if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x2028 && r <= 0x202e }) {
+				t.Errorf("the error %q has control characters", err)
+			}
+			if n := w.provider.Requests(idtest.Token); n != 1 {
+				t.Errorf("the token endpoint was asked %d times", n)
+			}
+		})
+	}
+}
+
+// sent is what a token request held.
+type sent struct {
+	code    string
+	request *idserver.AuthorizationRequest
+}
+
+// The same answers at the revocation endpoint; success has no body there.
+func TestRevocationFaults(t *testing.T) {
+	w := newWorld(t)
+	_, tokens := signInByHand(t, w, w.Client, "alice")
+	for name, row := range map[string]struct {
+		fault  idtest.Fault
+		status int
+		code   string
+		passes bool
+	}{
+		"unsupported_token_type": {idtest.Fault{OAuthError: "unsupported_token_type", OAuthDescription: "not " + tokens.RefreshToken}, 400, "unsupported_token_type", false},
+		"429":                    {idtest.Fault{Status: 429}, 429, "", true},
+		"500":                    {idtest.Fault{}, 500, "", true},
+		"drop":                   {idtest.Fault{Drop: true}, 0, "", true},
+		"a redirect":             {idtest.Fault{Redirect: "http://127.0.0.1:1/"}, 0, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.provider.Fail(idtest.Revocation, row.fault)
+			defer w.provider.Heal(idtest.Revocation)
+			err := w.RevokeToken(t.Context(), tokens.RefreshToken)
+			var e *idserver.TokenEndpointError
+			if !errors.As(err, &e) || e.Status != row.status || e.Code != row.code || errors.Is(err, idserver.ErrUnavailable) != row.passes {
+				t.Fatalf("got %v", err)
+			}
+			if strings.Contains(err.Error(), tokens.RefreshToken) {
+				t.Errorf("the error %q holds the token", err)
+			}
+		})
+	}
+	w.provider.SetMetadata(func(m map[string]any) {
+		delete(m, "revocation_endpoint")
+		delete(m, "end_session_endpoint")
+		delete(m, "userinfo_endpoint")
+	})
+	client := w.client(t)
+	_, endErr := client.EndSessionURL(t.Context(), idserver.EndSession{})
+	_, infoErr := client.UserInfo(t.Context(), tokens.AccessToken, tokens.User.Subject)
+	for name, err := range map[string]error{
+		"revocation_endpoint": client.RevokeToken(t.Context(), tokens.RefreshToken), "end_session_endpoint": endErr, "userinfo_endpoint": infoErr,
+	} {
+		if !errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), name) {
+			t.Errorf("no %s: %v", name, err)
+		}
+	}
+}
+
+// What the provider may say of the access token's life, and what is made of it.
+func TestExpiresIn(t *testing.T) {
+	w := newWorld(t)
+	for name, row := range map[string]struct {
+		value any // nil: not there
+		want  time.Duration
+	}{
+		"a number":        {900, 15 * time.Minute},
+		"a string":        {"900", 15 * time.Minute},
+		"a fraction":      {1.5, 1500 * time.Millisecond},
+		"a year":          {366 * 24 * 3600, 366 * 24 * time.Hour},
+		"more":            {366*24*3600 + 1, 0},
+		"nanoseconds":     {int64(900 * time.Second), 0},
+		"huge":            {json.RawMessage("1e300"), 0},
+		"beyond numbers":  {json.RawMessage("1e999"), 0},
+		"zero":            {0, 0},
+		"negative":        {-900, 0},
+		"a word":          {"soon", 0},
+		"NaN":             {"NaN", 0},
+		"infinite":        {"Inf", 0},
+		"an empty string": {"", 0},
+		"null":            {json.RawMessage("null"), 0},
+		"true":            {true, 0},
+		"an object":       {map[string]any{}, 0},
+		"not there":       {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.provider.SetTokenResponse(func(r map[string]any) {
+				if r["expires_in"] = row.value; row.value == nil {
+					delete(r, "expires_in")
+				}
+			})
+			_, tokens := signInByHand(t, w, w.Client, "alice")
+			var want time.Time
+			if row.want != 0 {
+				want = w.clock.Now().Add(row.want)
+			}
+			if !tokens.Expiry.Equal(want) {
+				t.Errorf("the access token ends at %v, want %v", tokens.Expiry, want)
+			}
+		})
+	}
+}
+
+// A provider may vary its answer in these ways.
+func TestTokenAnswerAccepted(t *testing.T) {
+	w := newWorld(t)
+	for name, edit := range map[string]func(map[string]any){
+		"token_type in lower case": func(r map[string]any) { r["token_type"] = "bearer" },
+		"token_type in upper case": func(r map[string]any) { r["token_type"] = "BEARER" },
+		"no refresh token":         func(r map[string]any) { delete(r, "refresh_token") },
+		"no scope":                 func(r map[string]any) { delete(r, "scope") },
+		"refresh token null":       func(r map[string]any) { r["refresh_token"] = nil },
+		"members of its own":       func(r map[string]any) { r["not-before-policy"], r["Access_Token"] = 0, "another" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.provider.SetTokenResponse(edit)
+			if _, tokens := signInByHand(t, w, w.Client, "alice"); tokens.AccessToken == "another" {
+				t.Error("the wrong member was read")
+			}
+		})
+	}
+}
+
+// An answer without a good ID token signs nobody in, and userinfo is not asked before.
+func TestExchangeRefusesIDToken(t *testing.T) {
+	for name, row := range map[string]struct {
+		reason idserver.Reason
+		change func(*idtest.Provider)
+	}{
+		"none":           {idserver.ReasonMalformed, func(p *idtest.Provider) { p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token") }) }},
+		"null":           {idserver.ReasonMalformed, func(p *idtest.Provider) { p.SetTokenResponse(func(r map[string]any) { r["id_token"] = nil }) }},
+		"another issuer": {idserver.ReasonIssuer, func(p *idtest.Provider) { p.SetIDTokenClaims(func(c map[string]any) { c["iss"] = p.URL() + "1" }) }},
+		"another nonce":  {idserver.ReasonNonce, func(p *idtest.Provider) { p.SetIDTokenClaims(func(c map[string]any) { c["nonce"] = "x" }) }},
+		"no sub":         {idserver.ReasonSubject, func(p *idtest.Provider) { p.SetIDTokenClaims(func(c map[string]any) { delete(c, "sub") }) }},
+		"another token's": {idserver.ReasonAccessTokenHash, func(p *idtest.Provider) {
+			p.SetTokenResponse(func(r map[string]any) { r["access_token"] = p.MintAccessToken("alice") })
+		}},
+		"the access token": {idserver.ReasonType, func(p *idtest.Provider) {
+			p.SetTokenResponse(func(r map[string]any) { r["id_token"] = r["access_token"] })
+		}},
+		"unsigned": {idserver.ReasonAlgorithm, func(p *idtest.Provider) {
+			p.SetTokenResponse(func(r map[string]any) {
+				_, rest, _ := strings.Cut(r["id_token"].(string), ".")
+				claims, _, _ := strings.Cut(rest, ".")
+				r["id_token"] = encode(map[string]string{"alg": "none"}) + "." + claims + "."
+			})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			row.change(w.provider)
+			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") }) // so that userinfo would be asked
+			r, code := authorizedCode(t, w, w.Client, "alice")
+			tokens, err := w.ExchangeCode(t.Context(), code, r)
+			refused(t, err, row.reason)
+			if tokens != nil {
+				t.Errorf("tokens came with the refusal")
+			}
+			if n := w.provider.Requests(idtest.UserInfo); n != 0 {
+				t.Errorf("userinfo was asked %d times", n)
+			}
+		})
+	}
+}
+
+// The code, the verifier and the redirect_uri are those of the attempt, or the provider refuses.
+func TestExchangeIsBoundToItsAttempt(t *testing.T) {
+	w := newWorld(t)
+	for name, spoil := range map[string]func(*idserver.AuthorizationRequest){
+		"another verifier":     func(r *idserver.AuthorizationRequest) { r.CodeVerifier = idserver.NewCodeVerifier() },
+		"no verifier":          func(r *idserver.AuthorizationRequest) { r.CodeVerifier = "" },
+		"another redirect_uri": func(r *idserver.AuthorizationRequest) { r.RedirectURI += "/" },
+	} {
+		r, code := authorizedCode(t, w, w.Client, "alice")
+		spoil(r)
+		var e *idserver.TokenEndpointError
+		if _, err := w.ExchangeCode(t.Context(), code, r); !errors.As(err, &e) || e.Status != 400 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r, code := authorizedCode(t, w, w.Client, "alice")
+	r.Nonce = ""
+	_, err := w.ExchangeCode(t.Context(), code, r)
+	refused(t, err, idserver.ReasonNonce) // an empty nonce does not turn the check off
+}
+
+// recorder keeps the requests that go to the token endpoint.
+type recorder struct {
+	http.RoundTripper
+	mu       sync.Mutex
+	requests []recorded
+}
+
+type recorded struct {
+	authorization string
+	form          url.Values
+}
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method == http.MethodPost {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			return nil, err
+		}
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		r.requests = append(r.requests, recorded{request.Header.Get("Authorization"), form})
+		r.mu.Unlock()
+		request = request.Clone(request.Context())
+		request.Body = io.NopCloser(strings.NewReader(string(body)))
+	}
+	return r.RoundTripper.RoundTrip(request)
+}
+
+// How the client authenticates, RFC 6749 section 2.3.1; the provider decodes and compares.
+func TestClientAuthentication(t *testing.T) {
+	methods := func(list ...string) func(map[string]any) {
+		return func(m map[string]any) { m["token_endpoint_auth_methods_supported"] = list }
+	}
+	absent := func(m map[string]any) { delete(m, "token_endpoint_auth_methods_supported") }
+	const post, basic = "client_secret_post", "client_secret_basic"
+	for name, row := range map[string]struct {
+		id, secret string
+		auth       string // Config.ClientAuth
+		metadata   func(map[string]any)
+		want       string // the Authorization header; "": the form has it
+	}{
+		"both on offer":            {id: "app", secret: "s3cret", metadata: methods(basic, post)},
+		"post on offer":            {id: "app", secret: "s3cret", metadata: methods(post)},
+		"basic on offer":           {id: "app", secret: "s3cret", metadata: methods(basic), want: "Basic YXBwOnMzY3JldA=="},
+		"basic and others":         {id: "app", secret: "s3cret", metadata: methods("private_key_jwt", basic), want: "Basic YXBwOnMzY3JldA=="},
+		"nothing on offer":         {id: "app", secret: "s3cret", metadata: absent},
+		"basic by configuration":   {id: "app", secret: "s3cret", auth: basic, metadata: methods(post), want: "Basic YXBwOnMzY3JldA=="},
+		"post by configuration":    {id: "app", secret: "s3cret", auth: post, metadata: methods(basic)},
+		"a public client":          {id: "app", metadata: methods(basic, "none")},
+		"a public client, basic":   {id: "app", auth: basic, metadata: methods(basic)},
+		"basic, safe characters":   {id: "my-app_1.a", secret: "a-b_c.d~9", auth: basic, want: "Basic bXktYXBwXzEuYTphLWJfYy5kfjk="},       // as it is: some providers do not decode
+		"basic, unsafe characters": {id: "a:b c", secret: "p+q/r=%é", auth: basic, want: "Basic YSUzQWIrYzpwJTJCcSUyRnIlM0QlMjUlQzMlQTk="}, // a%3Ab+c:p%2Bq%2Fr%3D%25%C3%A9
+		"post, unsafe characters":  {id: "a:b c", secret: "p+q/r=%é&", auth: post},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.AddClient(idtest.Client{ID: row.id, Secret: row.secret, AnyLoopbackRedirect: true})
+			w.provider.SetMetadata(row.metadata)
+			seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
+			client := w.client(t, func(c *idserver.Config) {
+				c.ClientID, c.ClientSecret, c.ClientAuth = row.id, row.secret, row.auth
+				c.HTTPClient = &http.Client{Transport: seen}
+			})
+			_, tokens := signInByHand(t, w, client, "alice")
+			if _, err := client.RefreshToken(t.Context(), tokens); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.RevokeToken(t.Context(), tokens.RefreshToken); err != nil {
+				t.Fatal(err)
+			}
+			if len(seen.requests) != 3 {
+				t.Fatalf("%d requests, want 3", len(seen.requests))
+			}
+			for _, request := range seen.requests {
+				form := request.form
+				inForm := form.Get("client_id") == row.id && form.Get("client_secret") == row.secret && form.Has("client_secret") == (row.secret != "")
+				inHeader := !form.Has("client_id") && !form.Has("client_secret")
+				if request.authorization != row.want || row.want == "" && !inForm || row.want != "" && !inHeader {
+					t.Errorf("the header is %q, the form %v", request.authorization, form)
+				}
+			}
+		})
+	}
+}
+
+// What the token requests hold beside the client's authentication.
+func TestTokenRequests(t *testing.T) {
+	w := newWorld(t)
+	seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
+	client := w.client(t, func(c *idserver.Config) {
+		c.ClientAuth, c.HTTPClient = "client_secret_basic", &http.Client{Transport: seen}
+	})
+	r, code := authorizedCode(t, w, client, "alice")
+	tokens, err := client.ExchangeCode(t.Context(), code, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.RefreshToken(t.Context(), tokens); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.RevokeToken(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []url.Values{
+		{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier}},
+		{"grant_type": {"refresh_token"}, "refresh_token": {tokens.RefreshToken}},
+		{"token": {"t"}},
+	} {
+		if !maps.EqualFunc(seen.requests[i].form, want, slices.Equal) {
+			t.Errorf("the form is %v, want %v", seen.requests[i].form, want)
+		}
+	}
+}
+
+const aliceSubject = "6f0c2a3e-0000-4000-8000-00000000a11c"
+
+// userInfoBody is a userinfo answer for an access token that idtest does not know.
+const userInfoBody = `{"sub":"` + aliceSubject + `","email":"info@example.test","name":"Alice Info","roles":["from-userinfo"],"department":"sales","exp":1}`
+
+// Where the signed-in user comes from: the ID token, then the access token, then userinfo, asked at most once.
+func TestUserOfSignIn(t *testing.T) {
+	idClaims := func(edit func(map[string]any)) func(*idtest.Provider) {
+		return func(p *idtest.Provider) { p.SetIDTokenClaims(edit) }
+	}
+	accessClaims := func(edit func(map[string]any)) func(*idtest.Provider) {
+		return func(p *idtest.Provider) { p.SetAccessTokenClaims(edit) }
+	}
+	opaque := func(p *idtest.Provider) {
+		p.SetTokenResponse(func(r map[string]any) { r["access_token"] = "opaque" })
+		p.SetIDTokenClaims(func(c map[string]any) { delete(c, "at_hash") })
+		p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
+	}
+	noAtHash := func(c map[string]any) { delete(c, "at_hash") }
+	for name, row := range map[string]struct {
+		change   func(*idtest.Provider)
+		config   func(*idserver.Config)
+		requests int // to userinfo
+		roles    []string
+		email    string
+		name     string
+	}{
+		"a JWT with roles":       {func(*idtest.Provider) {}, nil, 0, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"a JWT with empty roles": {accessClaims(func(c map[string]any) { c["roles"] = []string{} }), nil, 0, nil, "alice@example.test", "Alice Tan"},
+		"a JWT with roles null":  {accessClaims(func(c map[string]any) { c["roles"] = nil }), nil, 0, nil, "alice@example.test", "Alice Tan"},
+		"a JWT without roles":    {accessClaims(func(c map[string]any) { delete(c, "roles") }), nil, 1, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"a JWT for another API":  {accessClaims(func(c map[string]any) { c["aud"], c["roles"] = "graph", []string{"of-graph"} }), nil, 1, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"opaque":                 {opaque, nil, 1, []string{"from-userinfo"}, "alice@example.test", "Alice Tan"},
+		"opaque, a lean ID token": {func(p *idtest.Provider) {
+			opaque(p)
+			p.SetIDTokenClaims(func(c map[string]any) {
+				for _, name := range []string{"at_hash", "email", "name", "given_name", "family_name"} {
+					delete(c, name)
+				}
+			})
+		}, nil, 1, []string{"from-userinfo"}, "info@example.test", "Alice Info"},
+		"all in the ID token": {idClaims(func(c map[string]any) { c["roles"] = "from-id-token" }), nil, 0, []string{"from-id-token"}, "alice@example.test", "Alice Tan"},
+		"the ID token goes before the access token": {func(p *idtest.Provider) {
+			p.SetAccessTokenClaims(func(c map[string]any) { c["email"], c["name"] = "access@example.test", "Alice Access" })
+		}, nil, 0, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"the access token goes before userinfo": {func(p *idtest.Provider) {
+			p.SetIDTokenClaims(func(c map[string]any) { delete(c, "email"); delete(c, "name") })
+			p.SetAccessTokenClaims(func(c map[string]any) {
+				delete(c, "roles")
+				c["email"], c["name"] = "access@example.test", "Alice Access"
+			})
+		}, nil, 1, []string{"admin", "user"}, "access@example.test", "Alice Access"},
+		"the access token of another subject": {func(p *idtest.Provider) {
+			p.SetIDTokenClaims(noAtHash)
+			p.SetTokenResponse(func(r map[string]any) { r["access_token"] = p.MintAccessToken("bob") })
+			p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
+		}, nil, 1, []string{"from-userinfo"}, "alice@example.test", "Alice Tan"},
+		"no userinfo endpoint": {func(p *idtest.Provider) {
+			p.SetMetadata(func(m map[string]any) { delete(m, "userinfo_endpoint") })
+			p.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+		}, nil, 0, nil, "alice@example.test", "Alice Tan"},
+		"userinfo lacks them too": {func(p *idtest.Provider) {
+			opaque(p)
+			p.Fail(idtest.UserInfo, idtest.Fault{Body: `{"sub":"` + aliceSubject + `"}`})
+		}, nil, 1, nil, "alice@example.test", "Alice Tan"},
+		"roles elsewhere": {accessClaims(func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"nested"}} }),
+			func(c *idserver.Config) { c.RolesClaim = []string{"realm_access", "roles"} }, 0, []string{"nested"}, "alice@example.test", "Alice Tan"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			row.change(w.provider)
+			client := w.Client
+			if row.config != nil {
+				client = w.client(t, row.config)
+			}
+			_, tokens := signInByHand(t, w, client, "alice")
+			u := tokens.User
+			if n := w.provider.Requests(idtest.UserInfo); n != row.requests {
+				t.Errorf("userinfo was asked %d times, want %d", n, row.requests)
+			}
+			if u.Subject != aliceSubject || u.Issuer != w.provider.URL() || u.Email != row.email || u.Name != row.name || !slices.Equal(u.Roles, row.roles) {
+				t.Errorf("the user is %+v", u)
+			}
+			claims := map[string]any{}
+			if err := u.Claims(&claims); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"exp", "iat", "aud", "nonce", "at_hash", "jti", "scope", "client_id", "azp"} {
+				if _, ok := claims[name]; ok {
+					t.Errorf("the user has the claim %s, which is the token's", name)
+				}
+			}
+		})
+	}
+}
+
+// A userinfo answer is good only for the subject of the ID token; otherwise nobody is signed in.
+func TestUserInfoRefused(t *testing.T) {
+	for name, row := range map[string]struct {
+		fault  idtest.Fault
+		status int
+		text   string
+		passes bool
+	}{
+		"another sub":       {idtest.Fault{Body: `{"sub":"bob","roles":["admin"]}`}, 200, "its sub is not", true},
+		"sub in other case": {idtest.Fault{Body: `{"sub":"` + strings.ToUpper(aliceSubject) + `"}`}, 200, "its sub is not", true},
+		"no sub":            {idtest.Fault{Body: `{"roles":["admin"]}`}, 200, "its sub is not", true},
+		"sub empty":         {idtest.Fault{Body: `{"sub":""}`}, 200, "its sub is not", true},
+		"sub an array":      {idtest.Fault{Body: `{"sub":["` + aliceSubject + `"]}`}, 200, "its sub is not", true},
+		"SUB":               {idtest.Fault{Body: `{"SUB":"` + aliceSubject + `"}`}, 200, "its sub is not", true},
+		"sub twice":         {idtest.Fault{Body: `{"sub":"bob","sub":"` + aliceSubject + `"}`}, 200, "twice", true},
+		"null":              {idtest.Fault{Body: `null`}, 200, "its sub is not", true},
+		"an array":          {idtest.Fault{Body: `[]`}, 200, "", true},
+		"a JWT":             {idtest.Fault{Body: `eyJhbGciOiJub25lIn0.e30.`, ContentType: "application/jwt"}, 200, "JSON", true},
+		"HTML":              {idtest.Fault{HTML: true}, 200, "HTML", true},
+		"nothing":           {idtest.Fault{Status: 200}, 200, "JSON", true},
+		"401":               {idtest.Fault{Status: 401}, 401, "", false},
+		"403":               {idtest.Fault{Status: 403}, 403, "", false},
+		"429":               {idtest.Fault{Status: 429}, 429, "", true},
+		"500":               {idtest.Fault{}, 500, "", true},
+		"a redirect":        {idtest.Fault{Redirect: "http://127.0.0.1:1/"}, 0, "redirect", true},
+		"endless":           {idtest.Fault{Endless: true}, 0, "longer than", true},
+		"a bomb":            {idtest.Fault{GzipBomb: true}, 0, "longer than", true},
+		"drop":              {idtest.Fault{Drop: true}, 0, "", true},
+		"hang":              {idtest.Fault{Hang: true}, 0, "no whole answer", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			client := w.client(t, func(c *idserver.Config) {
+				if row.fault.Hang {
+					c.Timeout = 50 * time.Millisecond
+				}
+			})
+			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+			w.provider.Fail(idtest.UserInfo, row.fault)
+			r, code := authorizedCode(t, w, client, "alice")
+			tokens, err := client.ExchangeCode(t.Context(), code, r)
+			var e *idserver.UserInfoError
+			if !errors.As(err, &e) || !errors.Is(err, idserver.ErrUserInfo) || e.Status != row.status || errors.Is(err, idserver.ErrUnavailable) != row.passes {
+				t.Fatalf("got %v, want a UserInfoError of status %d", err, row.status)
+			}
+			if tokens.User != nil {
+				t.Errorf("a user came with the refusal: %+v", tokens.User)
+			}
+			if !strings.Contains(err.Error(), row.text) || leaks(err.Error()+w.log.String(), tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, code) != "" {
+				t.Errorf("the error is %q", err)
+			}
+			if row.status == 429 && e.RetryAfter != 30*time.Second {
+				t.Errorf("Retry-After is %v", e.RetryAfter)
+			}
+
+			if u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject); u != nil || !errors.As(err, &e) || e.Status != row.status {
+				t.Errorf("UserInfo: %v, %v", u, err)
+			}
+		})
+	}
+}
+
+func TestUserInfoByHand(t *testing.T) {
+	w := newWorld(t)
+	_, tokens := signInByHand(t, w, w.Client, "alice")
+	w.provider.SetUserInfo(func(c map[string]any) { c["iss"] = "https://evil.example" })
+	u, err := w.UserInfo(t.Context(), tokens.AccessToken, aliceSubject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Issuer != w.provider.URL() {
+		t.Errorf("the issuer is %q: an answer may not choose it", u.Issuer)
+	}
+	for _, subject := range []string{"", "bob", aliceSubject + " "} {
+		if u, err := w.UserInfo(t.Context(), tokens.AccessToken, subject); err == nil {
+			t.Errorf("for the subject %q there is %+v", subject, u)
+		}
+	}
+	var e *idserver.UserInfoError
+	_, err = w.UserInfo(t.Context(), "no-token-of-this-provider", aliceSubject)
+	if !errors.As(err, &e) || e.Status != 401 || errors.Is(err, idserver.ErrUnavailable) || strings.Contains(err.Error(), "no-token-of") {
+		t.Errorf("a token that the provider refuses: %v", err)
+	}
+}
+
+func TestRefreshByHand(t *testing.T) {
+	for name, row := range map[string]struct {
+		change  func(*idtest.Provider, *idserver.Tokens)
+		reason  idserver.Reason // "": accepted
+		same    bool            // the ID token stays the old one
+		roles   []string
+		lookups int // at userinfo
+	}{
+		"as it is":         {func(*idtest.Provider, *idserver.Tokens) {}, "", false, []string{"admin", "user"}, 0},
+		"roles changed":    {func(p *idtest.Provider, _ *idserver.Tokens) { demote(p) }, "", false, []string{"user"}, 0},
+		"no new ID token":  {func(p *idtest.Provider, _ *idserver.Tokens) { demote(p); dropIDToken(p) }, "", true, []string{"user"}, 0},
+		"no ID token ever": {func(p *idtest.Provider, old *idserver.Tokens) { demote(p); dropIDToken(p); old.IDToken = "" }, "", true, []string{"user"}, 0},
+		"a user of the caller": {func(p *idtest.Provider, old *idserver.Tokens) {
+			dropIDToken(p)
+			old.IDToken, old.User = "", &idserver.User{Subject: aliceSubject}
+		}, "", true, []string{"admin", "user"}, 0},
+		"a user of the caller, opaque": {func(p *idtest.Provider, old *idserver.Tokens) {
+			p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token"); r["access_token"] = "opaque" })
+			p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
+			old.IDToken, old.User = "", &idserver.User{Subject: aliceSubject}
+		}, "", true, []string{"from-userinfo"}, 1},
+		"opaque, no ID token": {func(p *idtest.Provider, _ *idserver.Tokens) {
+			p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token"); r["access_token"] = "opaque" })
+			p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
+		}, "", true, []string{"from-userinfo"}, 1},
+		"a nonce that is repeated": {func(p *idtest.Provider, _ *idserver.Tokens) {
+			p.SetIDTokenClaims(func(c map[string]any) { c["nonce"] = "of-the-sign-in" })
+		}, "", false, []string{"admin", "user"}, 0},
+		"the ID token of another": {func(p *idtest.Provider, _ *idserver.Tokens) {
+			p.SetIDTokenClaims(func(c map[string]any) { c["sub"] = "bob" })
+		}, idserver.ReasonSubject, false, nil, 0},
+		"the ID token of another issuer": {func(p *idtest.Provider, _ *idserver.Tokens) {
+			p.SetIDTokenClaims(func(c map[string]any) { c["iss"] = p.URL() + "1" })
+		}, idserver.ReasonIssuer, false, nil, 0},
+		"an old ID token": {func(p *idtest.Provider, old *idserver.Tokens) {
+			p.SetIDTokenClaims(func(c map[string]any) { c["iat"] = 1700000000 })
+		}, idserver.ReasonIssuedAt, false, nil, 0},
+		"the ID token is of another than the user": {func(p *idtest.Provider, old *idserver.Tokens) {
+			dropIDToken(p)
+			old.IDToken = p.MintIDToken("bob", idtest.ExampleClient)
+		}, idserver.ReasonSubject, false, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			_, old := signInByHand(t, w, w.Client, "alice")
+			row.change(w.provider, old)
+			renewed, err := w.RefreshToken(t.Context(), old)
+			if n := w.provider.Requests(idtest.UserInfo); n != row.lookups {
+				t.Errorf("userinfo was asked %d times, want %d", n, row.lookups)
+			}
+			if row.reason != "" {
+				refused(t, err, row.reason)
+				if renewed != nil && (renewed.User != nil || renewed.IDToken != old.IDToken) {
+					t.Errorf("a user or a refused ID token came with the refusal: %+v", renewed.User)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (renewed.IDToken == old.IDToken) != row.same {
+				t.Errorf("the ID token is the old one: %v", !row.same)
+			}
+			u := renewed.User
+			if u.Subject != aliceSubject || u.Issuer != w.provider.URL() || !slices.Equal(u.Roles, row.roles) || renewed.RefreshToken == old.RefreshToken {
+				t.Errorf("the user is %+v", u)
+			}
+		})
+	}
+}
+
+// demote takes alice's admin role away.
+func demote(p *idtest.Provider) {
+	alice := idtest.People()[0]
+	alice.Roles = []string{"user"}
+	p.SetPerson(alice)
+}
+
+func dropIDToken(p *idtest.Provider) {
+	p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token") })
+}
+
+// A provider that does not rotate gives no new refresh token: the old one stays.
+func TestRefreshByHandWithoutRotation(t *testing.T) {
+	w := newWorld(t)
+	_, old := signInByHand(t, w, w.Client, "alice")
+	w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "refresh_token") })
+	renewed, err := w.RefreshToken(t.Context(), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renewed.RefreshToken != old.RefreshToken {
+		t.Error("the refresh token is gone")
+	}
+}
+
+// What cannot be refreshed costs no request.
+func TestRefreshByHandNeedsSomething(t *testing.T) {
+	w := newWorld(t)
+	for _, old := range []*idserver.Tokens{{}, {RefreshToken: "x"}, {User: &idserver.User{Subject: "x"}}} {
+		if _, err := w.RefreshToken(t.Context(), old); err == nil {
+			t.Errorf("%+v was refreshed", old)
+		}
+	}
+	if n := w.provider.Requests(idtest.Token); n != 0 {
+		t.Errorf("the token endpoint was asked %d times", n)
+	}
+}
+
+// When the new ID token cannot be judged, the rotated refresh token must not be lost, and the ID token that
+// nobody has verified must not be kept as if it were.
+func TestRefreshByHandWhileKeysAreAway(t *testing.T) {
+	w := newWorld(t)
+	_, old := signInByHand(t, w, w.Client, "alice")
+	w.provider.RotateKey()
+	w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503})
+	renewed, err := w.RefreshToken(t.Context(), old)
+	if !errors.Is(err, idserver.ErrUnavailable) || errors.Is(err, idserver.ErrInvalidToken) {
+		t.Fatalf("got %v, want ErrUnavailable", err)
+	}
+	if renewed == nil || renewed.RefreshToken == old.RefreshToken || renewed.AccessToken == old.AccessToken {
+		t.Fatalf("the new tokens are lost: %+v", renewed)
+	}
+	if renewed.User != nil || renewed.IDToken != old.IDToken {
+		t.Error("what was not verified is kept")
+	}
+}

@@ -1,0 +1,200 @@
+//go:build e2e
+
+// Package e2e drives the example programs as their users do: over HTTP, with a browser, and with a provider that
+// nobody here wrote. What they must answer is the same for all of them.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// examples are the folders of examples/ that answer alike.
+var examples = []string{"gin"}
+
+// eachExample runs a test with each of them.
+func eachExample(t *testing.T, test func(t *testing.T, binary string)) {
+	for _, name := range examples {
+		t.Run(name, func(t *testing.T) { test(t, build(t, name)) })
+	}
+}
+
+var binaries = struct {
+	sync.Mutex
+	dir    string
+	byName map[string]string
+}{byName: map[string]string{}}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "e2e")
+	if err != nil {
+		panic(err)
+	}
+	binaries.dir = dir
+	status := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// build compiles an example, once.
+func build(t *testing.T, name string) string {
+	t.Helper()
+	binaries.Lock()
+	defer binaries.Unlock()
+	if path := binaries.byName[name]; path != "" {
+		return path
+	}
+	path := filepath.Join(binaries.dir, name)
+	command := exec.Command("go", "build", "-race", "-o", path, "./examples/"+name)
+	command.Dir = "../.."
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	binaries.byName[name] = path
+	return path
+}
+
+// process is a program that prints its addresses, one to a line: a word and a URL.
+type process struct {
+	t       *testing.T
+	command *exec.Cmd
+	lines   chan string
+	log     lockedBuffer // all of its output
+	seen    []string
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start runs a program with nothing of this environment that settles it, and env. It is
+// stopped with SIGTERM when the test ends, and must then end well.
+func start(t *testing.T, env []string, name string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, command: exec.Command(name, args...), lines: make(chan string, 1024)}
+	for _, variable := range os.Environ() {
+		switch key, _, _ := strings.Cut(variable, "="); {
+		case strings.HasPrefix(key, "IDSERVER_"), strings.HasPrefix(key, "SESSION_SECRET"), key == "ADDR", key == "BASE_URL", key == "IDTEST_ACCESS_TTL":
+		default:
+			p.command.Env = append(p.command.Env, variable)
+		}
+	}
+	p.command.Env = append(p.command.Env, env...)
+	out, in := io.Pipe()
+	p.command.Stdout, p.command.Stderr = io.MultiWriter(in, &p.log), &p.log
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.lines)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			select {
+			case p.lines <- scanner.Text():
+			default: // nobody asks for so many
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		p.stop(in)
+		if t.Failed() {
+			t.Logf("output of %s:\n%s", filepath.Base(name), p.log.String())
+		}
+	})
+	return p
+}
+
+func (p *process) stop(out io.Closer) {
+	_ = p.command.Process.Signal(syscall.SIGTERM)
+	ended := make(chan error, 1)
+	go func() { ended <- p.command.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			p.t.Errorf("%s ended with %v", filepath.Base(p.command.Path), err)
+		}
+	case <-time.After(15 * time.Second):
+		_ = p.command.Process.Kill()
+		p.t.Errorf("%s does not end on SIGTERM", filepath.Base(p.command.Path))
+	}
+	_ = out.Close()
+}
+
+// line waits for the next line that begins with word, and returns the rest.
+func (p *process) line(word string) string {
+	p.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for i, line := range p.seen {
+		if rest, ok := strings.CutPrefix(line, word+" "); ok {
+			p.seen = append(p.seen[:i:i], p.seen[i+1:]...)
+			return rest
+		}
+	}
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				p.t.Fatalf("the program ended before it printed %q:\n%s", word, p.log.String())
+			}
+			if rest, ok := strings.CutPrefix(line, word+" "); ok {
+				return rest
+			}
+			p.seen = append(p.seen, line)
+		case <-deadline:
+			p.t.Fatalf("no line %q within 30 s:\n%s", word, p.log.String())
+		}
+	}
+}
+
+// fails runs a program that must not start, and returns what it says on stderr.
+func fails(t *testing.T, env []string, name string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	command := exec.CommandContext(ctx, name)
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	err := command.Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("with %v it ends with %v, want exit status 1", env, err)
+	}
+	return stderr.String()
+}
+
+// freeAddr is an address on loopback that nobody listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return fmt.Sprint(l.Addr())
+}
