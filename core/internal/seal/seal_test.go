@@ -78,7 +78,7 @@ func TestOpenRefusesEveryFlippedBit(t *testing.T) {
 
 func TestSealIsNeverTwiceTheSame(t *testing.T) {
 	r := ring(t, "app", one)
-	if sealed(t, r, "session", "alice") == sealed(t, r, "session", "alice") {
+	if first := sealed(t, r, "session", "alice"); first == sealed(t, r, "session", "alice") {
 		t.Error("two seals of one value are equal")
 	}
 }
