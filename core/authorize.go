@@ -65,12 +65,9 @@ func (c *Client) authorizationURL(m metadata, r *AuthorizationRequest, o Authori
 		return "", &DiscoveryError{c.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.CodeVerifier), oauth2.SetAuthURLParam("nonce", r.Nonce)}
-	for name, values := range o.Extra {
+	for name := range o.Extra {
 		if slices.Contains([]string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}, name) {
 			return "", fmt.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
-		}
-		for _, value := range values {
-			options = append(options, oauth2.SetAuthURLParam(name, value))
 		}
 	}
 	config := oauth2.Config{
@@ -79,7 +76,11 @@ func (c *Client) authorizationURL(m metadata, r *AuthorizationRequest, o Authori
 		RedirectURL: r.RedirectURI,
 		Scopes:      c.scopes(m, o.Scopes),
 	}
-	return config.AuthCodeURL(r.State, options...), nil
+	address := config.AuthCodeURL(r.State, options...)
+	if len(o.Extra) > 0 { // some may stand more than once, such as resource (RFC 8707)
+		address = withQuery(address, o.Extra)
+	}
+	return address, nil
 }
 
 // scopes are what is asked for, openid always among them: without it there is no ID token.

@@ -109,7 +109,7 @@ func (c *Client) verify(ctx context.Context, token string) (*jose.Message, *toke
 	case errors.Is(err, jose.ErrAlgorithm):
 		return nil, nil, &InvalidTokenError{ReasonAlgorithm, err}
 	case errors.Is(err, keys.ErrUnavailable):
-		return nil, nil, fmt.Errorf("idserver: the token cannot be judged: %w", errors.Join(ErrUnavailable, err))
+		return nil, nil, cannotJudge(err)
 	case err != nil: // the caller left
 		return nil, nil, fmt.Errorf("idserver: %w", err)
 	}
@@ -124,9 +124,13 @@ func (c *Client) verify(ctx context.Context, token string) (*jose.Message, *toke
 func (c *Client) issuer(ctx context.Context) (string, error) {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
-		return "", errors.Join(err, ErrUnavailable)
+		return "", cannotJudge(err)
 	}
 	return m.Issuer, nil
+}
+
+func cannotJudge(err error) error {
+	return fmt.Errorf("idserver: the token cannot be judged: %w: %w", ErrUnavailable, err)
 }
 
 // checkSubject applies OpenID Connect Core section 2: a subject is there and has at most 255 characters.

@@ -131,9 +131,13 @@ func describeAnswer(status int, code, description string, err error) string {
 	return s
 }
 
-// answerErrors classifies: no usable answer, a server's fault and a limit of rate pass.
+// answerErrors classifies: no usable answer, a server's fault and a limit of rate pass; an answer about
+// another person does not.
 func answerErrors(kind error, status int, err error) []error {
 	all := []error{kind}
+	if errors.Is(err, ReasonSubject) {
+		return append(all, err)
+	}
 	if status == 0 || status == 429 || status >= 500 || status/100 != 4 {
 		all = append(all, ErrUnavailable)
 	}

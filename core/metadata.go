@@ -103,7 +103,7 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Docume
 	}
 	a, err := c.http.get(ctx, location, conditional(etag))
 	if err != nil {
-		return fail(errors.Join(ErrUnavailable, err))
+		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	document.Fresh, document.ETag = a.maxAge(), a.header.Get("ETag")
 	if a.status == http.StatusNotModified && etag != "" {
@@ -111,7 +111,7 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Docume
 		return document, nil
 	}
 	if err := a.json(&document.Value); err != nil {
-		return fail(errors.Join(ErrUnavailable, err))
+		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	document.Value.override(c.cfg.Endpoints)
 	if err := document.Value.check(c.cfg); err != nil {
@@ -130,7 +130,7 @@ func (c *Client) fetchKeys(ctx context.Context, etag string) (fetched.Document[[
 	}
 	fail := func(err error) (fetched.Document[[]jose.Key], error) {
 		c.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
-		return document, &DiscoveryError{m.JWKSURI, errors.Join(ErrUnavailable, err)}
+		return document, &DiscoveryError{m.JWKSURI, fmt.Errorf("%w: %w", ErrUnavailable, err)}
 	}
 	a, err := c.http.get(ctx, m.JWKSURI, conditional(etag))
 	if err != nil {

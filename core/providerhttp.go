@@ -102,6 +102,33 @@ func transportError(ctx context.Context, err error) error {
 	return err
 }
 
+// redact takes what was sent out of a text that a stranger wrote: some providers repeat the code or the
+// token that they refuse.
+func redact(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.NewReplacer(secret, "[redacted]", url.QueryEscape(secret), "[redacted]").Replace(text)
+		}
+	}
+	return text
+}
+
+// redactedError tells what err tells, without the secrets.
+type redactedError struct {
+	err  error
+	text string
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.err }
+
+func redactError(err error, secrets []string) error {
+	if text := redact(err.Error(), secrets); text != err.Error() {
+		return &redactedError{err, text}
+	}
+	return err
+}
+
 // json reads an answer of status 200 into v.
 func (a *answer) json(v any) error {
 	if a.status != http.StatusOK {
@@ -117,16 +144,13 @@ func (a *answer) json(v any) error {
 func (h *providerHTTP) retryAfter(a *answer) time.Duration {
 	value := a.header.Get("Retry-After")
 	seconds, err := strconv.Atoi(value)
-	d := time.Duration(seconds) * time.Second
+	d := time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
 	if err != nil {
 		at, err := http.ParseTime(value)
 		if err != nil {
 			return 0
 		}
 		d = at.Sub(h.now())
-	}
-	if seconds > 24*60*60 {
-		return 24 * time.Hour
 	}
 	return min(max(d, 0), 24*time.Hour)
 }

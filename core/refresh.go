@@ -41,7 +41,7 @@ func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err err
 	case err == nil:
 		s.user, s.tokens = tokens.User, *tokens
 		return true, nil
-	case errors.Is(err, ErrInvalidToken), errors.Is(err, errNotAdmitted), errors.As(err, &refused) && refused.terminal():
+	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.As(err, &refused) && refused.terminal():
 		return false, err
 	}
 	c.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)

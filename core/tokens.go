@@ -66,7 +66,8 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 // RefreshToken asks for new tokens, RFC 6749 section 6. Of old, RefreshToken, IDToken and User are
 // used: the new ID token, if one comes, must be of the same subject (OpenID Connect Core section 12.2),
 // and a refresh token or ID token that does not come stays the old one. The user is made
-// anew, as ExchangeCode does. Providers that rotate refresh tokens accept each once: do not call it twice
+// anew, as ExchangeCode does. With an error that came after the provider's answer, the new tokens are
+// returned as well, without a User: the old refresh token may be used up. Providers that rotate refresh tokens accept each once: do not call it twice
 // with the same one.
 func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
 	if old.RefreshToken == "" || old.User == nil {
@@ -83,9 +84,10 @@ func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error)
 		claims, err = c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
 	} else {
 		tokens.IDToken = old.IDToken
-		claims, err = claimsBefore(old)
+		claims, err = c.claimsBefore(ctx, old)
 	}
 	if err != nil {
+		tokens.IDToken = old.IDToken // one that was not verified is not kept
 		return tokens, err
 	}
 	tokens.User, err = c.user(ctx, claims, tokens.AccessToken, !renewed)
@@ -94,9 +96,17 @@ func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error)
 
 // claimsBefore are the claims of an ID token that was verified when it came, or what is known
 // without one.
-func claimsBefore(old *Tokens) (*tokenClaims, error) {
+func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, error) {
 	if old.IDToken == "" {
-		return &tokenClaims{Subject: old.User.Subject, all: old.User.claims}, nil
+		issuer, err := c.issuer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		claims := map[string]strictjson.Raw{} // a User of the caller's own making has none
+		claims["iss"], _ = strictjson.Marshal(issuer)
+		claims["sub"], _ = strictjson.Marshal(old.User.Subject)
+		add(claims, old.User.claims)
+		return &tokenClaims{Subject: old.User.Subject, all: claims}, nil
 	}
 	message, err := jose.Parse(old.IDToken)
 	if err != nil {
@@ -146,7 +156,7 @@ func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
 		ExpiresIn    strictjson.Raw `json:"expires_in"`
 	}
 	if err := a.json(&reply); err != nil {
-		return nil, &TokenEndpointError{Status: a.status, Err: errors.Join(ErrUnavailable, err)}
+		return nil, &TokenEndpointError{Status: a.status, Err: err}
 	}
 	if reply.AccessToken == "" || !strings.EqualFold(reply.TokenType, "Bearer") {
 		return nil, &TokenEndpointError{Status: a.status, Err: errors.New("no access token of type Bearer in the answer")}
@@ -172,6 +182,7 @@ func lifetime(raw strictjson.Raw) time.Duration {
 // post sends a form with the client's authentication, RFC 6749 section 2.3.1.
 func (c *Client) post(ctx context.Context, m metadata, endpoint string, form url.Values) (*answer, error) {
 	header := http.Header{}
+	secrets := []string{c.cfg.ClientSecret, form.Get("code"), form.Get("code_verifier"), form.Get("refresh_token"), form.Get("token")}
 	switch {
 	case c.cfg.ClientSecret == "": // a public client names itself
 		form.Set("client_id", c.cfg.ClientID)
@@ -184,10 +195,10 @@ func (c *Client) post(ctx context.Context, m metadata, endpoint string, form url
 	}
 	a, err := c.http.postForm(ctx, endpoint, header, form)
 	if err != nil {
-		return nil, &TokenEndpointError{Err: err}
+		return nil, &TokenEndpointError{Err: redactError(err, secrets)}
 	}
 	if a.status != http.StatusOK {
-		return nil, c.refusedBy(a)
+		return nil, c.refusedBy(a, secrets...)
 	}
 	return a, nil
 }
@@ -203,8 +214,8 @@ func (c *Client) clientAuth(m metadata) string {
 }
 
 // refusedBy reads an error answer: OAuth's (RFC 6749 section 5.2) or a problem document (RFC 9457), and
-// anything else by its status alone.
-func (c *Client) refusedBy(a *answer) *TokenEndpointError {
+// anything else by its status alone. secrets are what was sent and must not come back in an error.
+func (c *Client) refusedBy(a *answer, secrets ...string) *TokenEndpointError {
 	var body struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
@@ -215,10 +226,10 @@ func (c *Client) refusedBy(a *answer) *TokenEndpointError {
 	if strictjson.Unmarshal(a.body, &body) != nil {
 		return e
 	}
-	e.Code = printable(body.Error, 64)
-	e.Description = printable(body.Description, 256)
+	e.Code = printable(redact(body.Error, secrets), 64)
+	e.Description = printable(redact(body.Description, secrets), 256)
 	if e.Description == "" {
-		e.Description = printable(strings.Trim(body.Title+": "+body.Detail, ": "), 256)
+		e.Description = printable(redact(strings.Trim(body.Title+": "+body.Detail, ": "), secrets), 256)
 	}
 	return e
 }

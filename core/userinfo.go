@@ -34,10 +34,10 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 	header := http.Header{"Authorization": {"Bearer " + accessToken}}
 	a, err := c.http.get(ctx, m.UserInfoEndpoint, header)
 	if err != nil {
-		return nil, &UserInfoError{Err: err}
+		return nil, &UserInfoError{Err: redactError(err, []string{accessToken})}
 	}
 	if a.status != http.StatusOK {
-		e := c.refusedBy(a)
+		e := c.refusedBy(a, accessToken)
 		return nil, &UserInfoError{Status: e.Status, Description: e.Description, RetryAfter: e.RetryAfter}
 	}
 	var claims map[string]strictjson.Raw
@@ -45,14 +45,14 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 		return nil, &UserInfoError{Status: a.status, Err: err}
 	}
 	if sub := text(claims["sub"]); sub == "" || subtle.ConstantTimeCompare([]byte(sub), []byte(subject)) != 1 {
-		return nil, &UserInfoError{Status: a.status, Err: errors.New("its sub is not the subject of the ID token")}
+		return nil, &UserInfoError{Status: a.status, Err: fmt.Errorf("%w: its sub is not the subject of the ID token", ReasonSubject)}
 	}
 	claims["iss"], _ = strictjson.Marshal(m.Issuer)
 	return claims, nil
 }
 
 // user makes the signed-in user of a verified ID token and of what that lacks: from the access
-// token when it is a JWT that validates for the same subject, and else from userinfo. When the
+// token when it is a JWT that validates for the same subject, and else from userinfo, if that lets it. When the
 // access token is the newer of both (a refresh without an ID token), it is the other way round.
 func (c *Client) user(ctx context.Context, idToken *tokenClaims, accessToken string, accessTokenIsNewer bool) (*User, error) {
 	claims := maps.Clone(idToken.all)
@@ -72,10 +72,16 @@ func (c *Client) user(ctx context.Context, idToken *tokenClaims, accessToken str
 		}
 		if m.UserInfoEndpoint != "" {
 			info, err := c.userInfo(ctx, accessToken, idToken.Subject)
-			if err != nil {
+			var refused *UserInfoError
+			switch {
+			case err == nil:
+				add(claims, info)
+			case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
+				// Some providers let an access token for an API not ask here: the user is signed in, with less.
+				c.cfg.Logger.WarnContext(ctx, "idserver: userinfo refuses the access token; the user is signed in without some claims", "missing", missing, "error", err)
+			default:
 				return nil, fmt.Errorf("%v are neither in the ID token nor in the access token: %w", missing, err)
 			}
-			add(claims, info)
 		}
 	}
 	for _, name := range ofTheTokenItself {

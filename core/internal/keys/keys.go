@@ -5,6 +5,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/signward/idserver-go/core/internal/fetched"
 	"github.com/signward/idserver-go/core/internal/jose"
@@ -40,5 +41,5 @@ func unavailable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	return errors.Join(ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
