@@ -268,11 +268,14 @@ func TestIDTokenRefused(t *testing.T) {
 		"nothing, and no nonce in it": {idserver.ReasonNonce, all(claim("nonce", nil), func(i *idToken) { i.check.Nonce = "" })},
 
 		// Section 3.1.3.8.
-		"another at_hash":         {idserver.ReasonAccessTokenHash, claim("at_hash", idAtHash[1:]+"A")},
-		"at_hash empty":           {idserver.ReasonAccessTokenHash, claim("at_hash", "")},
-		"at_hash padded":          {idserver.ReasonAccessTokenHash, claim("at_hash", idAtHash+"==")},
-		"at_hash of the whole":    {idserver.ReasonAccessTokenHash, claim("at_hash", wholeHash(idAccessToken))},
-		"another access token":    {idserver.ReasonAccessTokenHash, func(i *idToken) { i.check.AccessToken += "1" }},
+		"another at_hash":      {idserver.ReasonAccessTokenHash, claim("at_hash", idAtHash[1:]+"A")},
+		"at_hash empty":        {idserver.ReasonAccessTokenHash, claim("at_hash", "")},
+		"at_hash padded":       {idserver.ReasonAccessTokenHash, claim("at_hash", idAtHash+"==")},
+		"at_hash of the whole": {idserver.ReasonAccessTokenHash, claim("at_hash", wholeHash(idAccessToken))},
+		"another access token": {idserver.ReasonAccessTokenHash, func(i *idToken) { i.check.AccessToken += "1" }},
+		"at_hash of nothing": {idserver.ReasonAccessTokenHash, func(i *idToken) {
+			i.claims["at_hash"], i.check.AccessToken = "47DEQpj8HBSa-_TImW-5JA", ""
+		}},
 		"at_hash without a token": {idserver.ReasonAccessTokenHash, func(i *idToken) { i.check.AccessToken = "" }},
 
 		// Section 2 and 12.2.

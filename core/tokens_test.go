@@ -483,6 +483,9 @@ func TestExchangeRefusesIDToken(t *testing.T) {
 			if tokens != nil {
 				t.Errorf("tokens came with the refusal")
 			}
+			if row.reason == idserver.ReasonMalformed && !strings.Contains(err.Error(), "openid") {
+				t.Errorf("the error %q does not tell what to do", err)
+			}
 			if n := w.provider.Requests(idtest.UserInfo); n != 0 {
 				t.Errorf("userinfo was asked %d times", n)
 			}
@@ -808,6 +811,10 @@ func TestUserInfoByHand(t *testing.T) {
 		if u, err := w.UserInfo(t.Context(), tokens.AccessToken, subject); err == nil {
 			t.Errorf("for the subject %q there is %+v", subject, u)
 		}
+	}
+	w.provider.SetUserInfo(func(c map[string]any) { delete(c, "sub") })
+	if u, err := w.UserInfo(t.Context(), tokens.AccessToken, ""); err == nil {
+		t.Errorf("of nobody, for nobody, there is %+v", u)
 	}
 	var e *idserver.UserInfoError
 	_, err = w.UserInfo(t.Context(), "no-token-of-this-provider", aliceSubject)

@@ -112,7 +112,7 @@ func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
 		var none T
 		return none, err
 	}
-	if v.flight == nil {
+	if v.flight == nil && v.background.Err() == nil {
 		v.demanded = now
 	}
 	f := v.start()
@@ -213,6 +213,9 @@ func (v *Value[T]) putOff(err error) {
 func (v *Value[T]) refreshIn(d time.Duration) {
 	if v.refreshAt != nil {
 		v.refreshAt.Stop()
+	}
+	if v.background.Err() != nil {
+		return // the fetch ended with Close
 	}
 	v.refreshAt = time.AfterFunc(d, func() {
 		v.mu.Lock()

@@ -59,14 +59,18 @@ func Parse(token string) (*Message, error) {
 	if !ok || !ok2 || strings.Contains(signature, ".") {
 		return nil, fmt.Errorf("%w: three parts are wanted", ErrMalformed)
 	}
-	m := &Message{signed: token[:len(header)+1+len(payload)]}
 	headerJSON, err := decode(header)
 	if err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrMalformed, err)
 	}
-	if err := strictjson.Unmarshal(headerJSON, &m.Header); err != nil {
+	var h *Header // nil after null, which is no JSON object
+	if err := strictjson.Unmarshal(headerJSON, &h); err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrMalformed, err)
 	}
+	if h == nil {
+		return nil, fmt.Errorf("%w: header: not an object", ErrMalformed)
+	}
+	m := &Message{Header: *h, signed: token[:len(header)+1+len(payload)]}
 	if m.Header.Critical != nil || m.Header.Base64 != nil || m.Header.Zip != nil {
 		return nil, fmt.Errorf("%w: header: crit, b64 and zip are not understood", ErrMalformed)
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -107,8 +108,13 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 		if bits := public.N.BitLen(); bits < 2048 || bits > 16384 {
 			return nil, fmt.Errorf("RSA of %d bits", bits)
 		}
-		if public.E < 3 || public.E%2 == 0 {
+		// jwx cuts a long exponent off. Go's library verifies with none of more than 31 bits and with no even modulus.
+		e := new(big.Int).SetBytes(parsed.(jwk.RSAPublicKey).E())
+		if e.BitLen() > 31 || e.Int64() < 3 || e.Bit(0) == 0 {
 			return nil, errors.New("RSA with a bad exponent")
+		}
+		if public.N.Bit(0) == 0 {
+			return nil, errors.New("RSA with an even modulus")
 		}
 		return public, nil
 	case *ecdsa.PublicKey:

@@ -1,0 +1,362 @@
+package idserver_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+)
+
+// thousand validates 1,000 tokens at once. want is nil, a Reason or ErrUnavailable, and is every answer.
+func thousand(t *testing.T, client *idserver.Client, want error, token func(i int) string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // who waits for a provider that hangs fails here
+	defer cancel()
+	answers, begin := make(chan error, 1000), make(chan struct{})
+	for i := range 1000 {
+		go func() {
+			<-begin
+			_, err := client.ValidateToken(ctx, token(i))
+			answers <- err
+		}()
+	}
+	close(begin)
+	others := map[string]int{}
+	for range 1000 {
+		if err := <-answers; !says(err, want) {
+			others[fmt.Sprint(err)]++
+		}
+	}
+	if len(others) > 0 {
+		t.Fatalf("want %v of all, got %v", want, others)
+	}
+}
+
+// says reports whether err is want and not a judgement of the other kind.
+func says(err, want error) bool {
+	if want == nil || err == nil {
+		return err == want
+	}
+	return errors.Is(err, want) && errors.Is(err, idserver.ErrUnavailable) == (want == idserver.ErrUnavailable) &&
+		errors.Is(err, idserver.ErrInvalidToken) == (want != idserver.ErrUnavailable)
+}
+
+func same(token string) func(int) string { return func(int) string { return token } }
+
+// eventually waits for what another goroutine does.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for !done() {
+		if ctx.Err() != nil {
+			t.Fatalf("it did not come to it: %s", what)
+		}
+		runtime.Gosched()
+	}
+}
+
+// newAPI is newWorld's provider with a client that is an API; a validation that waited for a hanging endpoint would wait for
+// an hour. The key set is read unless it is to be cold.
+func newAPI(t *testing.T, cold bool) *world {
+	t.Helper()
+	w := newWorld(t)
+	log := w.cfg.Logger
+	w.cfg = w.provider.Config("")
+	w.cfg.Now, w.cfg.Timeout, w.cfg.Logger = w.clock.Now, time.Hour, log
+	w.Client = w.client(t)
+	if !cold {
+		warm(t, w)
+	}
+	return w
+}
+
+func warm(t *testing.T, w *world) {
+	t.Helper()
+	if _, err := w.ValidateToken(t.Context(), w.provider.MintAccessToken("alice")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// madeUp is a token under a kid that nobody has.
+func madeUp(w *world) func(int) string {
+	i := newAccessToken(w)
+	claims := encode(i.claims)
+	return func(n int) string {
+		return encode(map[string]any{"alg": "RS256", "kid": fmt.Sprintf("made-up-%d", n)}) + "." + claims + ".AAAA"
+	}
+}
+
+// What 1,000 validations at once cost in requests for the key set, and what they say.
+func TestKeySetRequests(t *testing.T) {
+	for name, row := range map[string]struct {
+		cold        bool
+		act         func(*testing.T, *world)
+		least, most int
+	}{
+		"a cold start": {true, func(t *testing.T, w *world) {
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		}, 1, 1},
+		"known keys": {false, func(t *testing.T, w *world) {
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		}, 1, 1},
+		"a rotated key": {false, func(t *testing.T, w *world) {
+			old := w.provider.MintAccessToken("alice")
+			w.provider.RotateKey()
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+			thousand(t, w.Client, nil, same(old))
+		}, 2, 2},
+		"a rotated key at a cold start": {true, func(t *testing.T, w *world) {
+			w.provider.RotateKey()
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		}, 1, 1},
+		"unknown kids at a cold start": {true, func(t *testing.T, w *world) {
+			thousand(t, w.Client, idserver.ReasonUnknownKey, madeUp(w))
+		}, 1, 2},
+		"unknown kids": {false, func(t *testing.T, w *world) {
+			thousand(t, w.Client, idserver.ReasonUnknownKey, madeUp(w))
+		}, 2, 2},
+		"unknown kids again and again": {false, func(t *testing.T, w *world) {
+			for range 4 { // at 0, 5, 10 and 15 seconds
+				thousand(t, w.Client, idserver.ReasonUnknownKey, madeUp(w))
+				w.clock.advance(5 * time.Second)
+			}
+		}, 3, 3},
+		"unknown kids while it is down": {false, func(t *testing.T, w *world) {
+			w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503, Once: true}) // mended, and not asked
+			thousand(t, w.Client, idserver.ErrUnavailable, madeUp(w))
+		}, 2, 3}, // perhaps the background's next try
+		"algorithms that are never accepted": {false, func(t *testing.T, w *world) {
+			thousand(t, w.Client, idserver.ReasonAlgorithm, func(n int) string {
+				return encode(map[string]any{"alg": []string{"none", "HS256"}[n%2], "kid": fmt.Sprint(n)}) + ".e30."
+			})
+		}, 1, 1},
+		"seven minutes later": {false, func(t *testing.T, w *world) {
+			w.clock.advance(7 * time.Minute)
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		}, 1, 1},
+		"ten minutes later": {false, func(t *testing.T, w *world) {
+			w.clock.advance(10 * time.Minute)
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+			eventually(t, "a refresh", func() bool { return w.provider.Requests(idtest.KeySet) == 2 })
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		}, 2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAPI(t, row.cold)
+			row.act(t, w)
+			if n := w.provider.Requests(idtest.KeySet); n < row.least || n > row.most {
+				t.Errorf("%d requests, want %d to %d", n, row.least, row.most)
+			}
+		})
+	}
+}
+
+// While an endpoint hangs nobody waits who has the key.
+func TestKeySetHangs(t *testing.T) {
+	for _, endpoint := range []idtest.Endpoint{idtest.KeySet, idtest.Discovery} {
+		t.Run(string(endpoint), func(t *testing.T) {
+			w := newAPI(t, false)
+			w.provider.Fail(endpoint, idtest.Fault{Hang: true})
+			w.clock.advance(10 * time.Minute)
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+			eventually(t, "a request that hangs", func() bool { return w.provider.Requests(endpoint) == 2 })
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+			w.clock.advance(23 * time.Hour)
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+			if n := w.provider.Requests(endpoint); n != 2 {
+				t.Errorf("it was asked %d times, and has answered once", n)
+			}
+		})
+	}
+}
+
+// Without the provider known keys serve for a day. Then nothing is said of any token, until it is back.
+func TestKeySetAway(t *testing.T) {
+	for name, endpoints := range map[string][]idtest.Endpoint{"the key set": {idtest.KeySet}, "all": {idtest.KeySet, idtest.Discovery}} {
+		t.Run(name, func(t *testing.T) {
+			w := newAPI(t, false)
+			for _, endpoint := range endpoints {
+				w.provider.Fail(endpoint, idtest.Fault{Drop: true})
+			}
+			for _, step := range []struct {
+				later time.Duration
+				want  error
+			}{{0, nil}, {10 * time.Minute, nil}, {12*time.Hour - 10*time.Minute, nil}, {12*time.Hour - time.Second, nil}, {time.Hour + time.Second, idserver.ErrUnavailable}} {
+				w.clock.advance(step.later)
+				thousand(t, w.Client, step.want, same(w.provider.MintAccessToken("alice")))
+			}
+			expired := newAccessToken(w)
+			expired.claims["exp"] = expired.in(-3600)
+			thousand(t, w.Client, idserver.ErrUnavailable, same(expired.token()))
+			for _, endpoint := range endpoints {
+				w.provider.Heal(endpoint)
+			}
+			w.clock.advance(2 * time.Minute)
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		})
+	}
+}
+
+// A key that the provider withdrew is believed until the next refresh, and no longer.
+func TestKeySetWithdrawn(t *testing.T) {
+	w := newAPI(t, false)
+	old := w.provider.MintAccessToken("alice")
+	w.provider.RotateKey()
+	w.provider.WithdrawKey()
+	w.clock.advance(7 * time.Minute)
+	thousand(t, w.Client, nil, same(old))
+	if n := w.provider.Requests(idtest.KeySet); n != 1 {
+		t.Errorf("the key set was asked for %d times before its time", n)
+	}
+	w.clock.advance(3 * time.Minute)
+	eventually(t, "a refusal", func() bool {
+		_, err := w.ValidateToken(t.Context(), old)
+		return says(err, idserver.ReasonUnknownKey)
+	})
+	thousand(t, w.Client, idserver.ReasonUnknownKey, same(old))
+	thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+}
+
+// Whatever the endpoint answers, good keys are replaced by good keys only.
+func TestKeySetIsNotReplaced(t *testing.T) {
+	tooLong := `{"keys":[],"x":"` + strings.Repeat("x", 1<<20) + `"}`
+	for name, fault := range map[string]idtest.Fault{
+		"500": {}, "404": {Status: 404}, "429": {Status: 429}, "204": {Status: 204}, "drop": {Drop: true},
+		"nothing": {Status: 200}, "HTML": {HTML: true}, "a redirect": {Redirect: "http://127.0.0.1:1/"},
+		"endless": {Endless: true}, "a gzip bomb": {GzipBomb: true}, "too long": {Body: tooLong},
+		"an empty set": {Body: `{"keys":[]}`}, "broken JSON": {Body: `{"keys":[{"kty":"RSA"`}, "null": {Body: "null"}, "an object": {Body: "{}"},
+		"an error": {Body: `{"error":"temporarily_unavailable"}`}, "keys null": {Body: `{"keys":null}`}, "keys twice": {Body: `{"keys":[],"keys":[]}`},
+		"a broken key": {Body: `{"keys":[{"kty":"RSA","n":"!","e":"AQAB"}]}`}, "a symmetric key": {Body: `{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAPI(t, false)
+			w.provider.Fail(idtest.KeySet, fault)
+			if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) {
+				t.Fatalf("Refetch: %v", err)
+			}
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+			thousand(t, w.Client, idserver.ErrUnavailable, madeUp(w)) // its key may be one that could not be read
+			w.provider.Heal(idtest.KeySet)
+			w.provider.RotateKey()
+			w.clock.advance(10 * time.Second)
+			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		})
+	}
+}
+
+// A 304 says that the keys at hand still hold. To who has none it says nothing.
+func TestKeySetUnchanged(t *testing.T) {
+	w := newAPI(t, false)
+	w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 304})
+	if err := w.Refetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(23 * time.Hour)
+	token := w.provider.MintAccessToken("alice")
+	thousand(t, w.Client, nil, same(token))
+	thousand(t, w.client(t), idserver.ErrUnavailable, same(token))
+}
+
+// What a token may mean by its kid and alg, in sets of several keys.
+func TestKeySetOfSeveralKeys(t *testing.T) {
+	w := newAPI(t, true)
+	stranger := idtest.NewProvider(t)
+	stranger.RotateKey()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := private.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := w.provider.KeyID()
+	own, another := jwkOf(w.provider, id), jwkOf(stranger, "another")
+	ec := map[string]string{
+		"kty": "EC", "crv": "P-256", "kid": id, "alg": "ES256",
+		"x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:]),
+	}
+	secret := []byte("a-secret-of-at-least-32-bytes-that-is-published")
+	symmetric := map[string]string{"kty": "oct", "kid": "mac", "alg": "HS256", "use": "sig", "k": base64.RawURLEncoding.EncodeToString(secret)}
+	sameKidSymmetric := map[string]string{"kty": "oct", "kid": id, "k": symmetric["k"]}
+	exotic := map[string]any{"kty": "AKP", "kid": id, "alg": "ML-DSA-65", "pub": "AAAA"}
+
+	byEC := all(header("alg", "ES256"), func(i *idToken) {
+		i.sign = func(signed string) string {
+			sum := sha256.Sum256([]byte(signed))
+			r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return signed + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+		}
+	})
+	byMAC := all(header("alg", "HS256"), macWith(func(*idToken) []byte { return secret }))
+	asItIs, noKid := func(*idToken) {}, header("kid", nil)
+	type set = []any
+	for name, row := range map[string]struct {
+		keys set
+		edit func(*idToken)
+		want error
+	}{
+		"one exotic key beside a good one":     {set{exotic, own}, asItIs, nil},
+		"a good one beside exotic things":      {set{own, exotic, nil, 4711, "x", set{}}, asItIs, nil},
+		"a symmetric key beside a good one":    {set{symmetric, own}, asItIs, nil},
+		"signed with the symmetric key":        {set{symmetric, own}, all(header("kid", "mac"), byMAC), idserver.ReasonAlgorithm},
+		"so, under the good key's kid":         {set{sameKidSymmetric, own}, byMAC, idserver.ReasonAlgorithm},
+		"so, without kid":                      {set{symmetric, own}, all(noKid, byMAC), idserver.ReasonAlgorithm},
+		"so, and said to be RS256":             {set{symmetric, own}, all(byMAC, header("alg", "RS256"), header("kid", "mac")), idserver.ReasonUnknownKey},
+		"the same kid on RSA and EC, by RSA":   {set{ec, own}, asItIs, nil},
+		"the same kid on RSA and EC, by EC":    {set{own, ec}, byEC, nil},
+		"by RSA, and said to be EC's":          {set{own, ec}, header("alg", "ES256"), idserver.ReasonSignature},
+		"by EC, and said to be RSA's":          {set{own, ec}, all(byEC, header("alg", "RS256")), idserver.ReasonSignature},
+		"no kid, one key":                      {set{own}, noKid, nil},
+		"no kid, one fits":                     {set{ec, own, exotic, symmetric}, noKid, nil},
+		"no kid, one fits, by EC":              {set{own, another, ec}, all(byEC, noKid), nil},
+		"no kid, two fit":                      {set{own, another}, noKid, idserver.ReasonAmbiguousKey},
+		"no kid, one fits, another signed":     {set{another}, noKid, idserver.ReasonSignature},
+		"no kid, none fits":                    {set{ec}, noKid, idserver.ReasonAlgorithm},
+		"a kid, and two keys without one":      {set{jwkOf(w.provider, ""), jwkOf(stranger, "")}, asItIs, idserver.ReasonUnknownKey},
+		"the same kid on two RSA keys":         {set{own, jwkOf(stranger, id)}, asItIs, idserver.ReasonAmbiguousKey},
+		"another's key under the token's kid":  {set{jwkOf(stranger, id)}, asItIs, idserver.ReasonSignature},
+		"the set has the key under another id": {set{jwkOf(w.provider, "other")}, asItIs, idserver.ReasonUnknownKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			document, err := json.Marshal(map[string]any{"keys": row.keys})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.provider.SetJWKS(document)
+			i := newAccessToken(w)
+			row.edit(i)
+			thousand(t, w.client(t), row.want, same(i.token()))
+		})
+	}
+}
+
+// A set is read up to a mebibyte.
+func TestKeySetBodyCap(t *testing.T) {
+	w := newAPI(t, true)
+	for size, want := range map[int]error{1 << 20: nil, 1<<20 + 1: idserver.ErrUnavailable} {
+		document, err := json.Marshal(map[string]any{"keys": []any{jwkOf(w.provider, w.provider.KeyID())}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.provider.SetJWKS(append(document, bytes.Repeat([]byte(" "), size-len(document))...))
+		thousand(t, w.client(t), want, same(w.provider.MintAccessToken("alice")))
+	}
+}
