@@ -66,7 +66,8 @@ var refusalKinds = map[Code]refusalKind{
 	CodeInternal:              {http.StatusInternalServerError, "Something went wrong", "Please try again."},
 }
 
-// Refusal is a request that was refused, for Config.RenderRefusal and for the log.
+// Refusal is a request that was refused, for Config.RenderRefusal, for an error handler of the application's own
+// (errors.As finds a *Refusal) and for the log.
 type Refusal struct {
 	Code       Code
 	Status     int
@@ -77,6 +78,12 @@ type Refusal struct {
 	SignInURL  string        // where to sign in (again); empty where that is of no use
 	Err        error         // the cause, for the log; never for the browser
 }
+
+// Error is the title and the code. It is fit for the browser: an error handler may show it.
+func (r *Refusal) Error() string { return r.Title + " (" + string(r.Code) + ")" }
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
 
 // Rendered is a refusal in the application's own words.
 type Rendered struct {
@@ -93,6 +100,7 @@ func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, mo
 		Set: []Field{{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}},
 		Add: append([]Field{varyOnCredentials}, more...),
 	}
+	a.Refusal = &refusal
 	switch {
 	case code == CodeProviderUnavailable:
 		refusal.RetryAfter = max(retryAfter(err), time.Second).Round(time.Second)

@@ -33,6 +33,10 @@ type Answer struct {
 	Set    []Field // replace what the application may have set
 	Add    []Field // stand beside it: Set-Cookie, Vary, WWW-Authenticate
 	Body   []byte
+
+	// Refusal is what the request is refused for; nil for any other answer. A framework with an error handler
+	// can be given it as the error, in the place of Status and Body. Set and Add are written all the same.
+	Refusal *Refusal
 }
 
 // Field is one header field.
@@ -78,15 +82,19 @@ func first(values []string) string {
 	return values[0]
 }
 
-// WriteTo writes the header fields, and status and body when the answer ends the request.
-func (a Answer) WriteTo(w http.ResponseWriter) {
-	h := w.Header()
+// WriteHeader writes the header fields to h, among those of the application.
+func (a Answer) WriteHeader(h http.Header) {
 	for _, f := range a.Set {
 		h.Set(f.Name, f.Value)
 	}
 	for _, f := range a.Add {
 		h.Add(f.Name, f.Value)
 	}
+}
+
+// WriteTo writes the header fields, and status and body when the answer ends the request.
+func (a Answer) WriteTo(w http.ResponseWriter) {
+	a.WriteHeader(w.Header())
 	if a.Ends() {
 		w.WriteHeader(a.Status)
 		_, _ = w.Write(a.Body) // the reader may be gone; there is nobody left to tell

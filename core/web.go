@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/strictjson"
@@ -29,6 +30,8 @@ type web struct {
 	sessionName string // of the session cookie
 	loginName   string // begins the name of each login cookie
 	grants      *grants
+
+	warnedOfLimit atomic.Bool
 }
 
 func newWeb(cfg Config) (*web, error) {
@@ -110,6 +113,9 @@ func (c *Client) Routes() []Route {
 	}
 }
 
+// RoutesPath is where the routes lie, for an adapter whose router takes whole paths: Config.RoutesPath.
+func (c *Client) RoutesPath() string { return c.cfg.RoutesPath }
+
 // CheckMount tells an adapter whether the routes may be registered at path: guards, cookies and the
 // provider all know them at Config.RoutesPath.
 func (c *Client) CheckMount(path string) error {
@@ -121,6 +127,20 @@ func (c *Client) CheckMount(path string) error {
 		return fmt.Errorf("idserver: the sign-in routes are mounted at %q, and Config.RoutesPath is %q: make them the same", path, c.cfg.RoutesPath)
 	}
 	return nil
+}
+
+// wantHeaderLimit is what the header of a request may need: a session's cookies, those of open sign-ins and what a
+// browser adds, in bytes.
+const wantHeaderLimit = 16 << 10
+
+// CheckHeaderLimit warns in the log, once, when a server takes less of a request's header, in bytes, than a session's
+// cookies may need. Such a server answers 431 to some users and not to others. It is for the adapter of
+// a framework with a small default.
+func (c *Client) CheckHeaderLimit(limit int) {
+	if c.web == nil || limit >= wantHeaderLimit || !c.web.warnedOfLimit.CompareAndSwap(false, true) {
+		return
+	}
+	c.cfg.Logger.Warn("idserver: the server refuses requests whose header is longer than its limit (431), and a session's cookies may need more", "limit", limit, "want", wantHeaderLimit)
 }
 
 // isNavigation reports whether a browser wants a page: by Fetch Metadata, or in a browser

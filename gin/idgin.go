@@ -7,11 +7,18 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// Auth makes gin handlers of a client's routes and guards. It is safe for concurrent use.
-type Auth struct{ client *idserver.Client }
+// Auth makes gin handlers of a client's routes and guards. It is safe for concurrent use once its field is set.
+type Auth struct {
+	// RefusalsAsErrors adds refusals to gin's Context.Errors, each an *idserver.Refusal, for a middleware of
+	// the application's own that writes status and body; where none does, the body is empty. Default: the core's pages and
+	// problem+json. Header fields and cookies are written either way.
+	RefusalsAsErrors bool
+
+	client *idserver.Client
+}
 
 // New returns the gin form of client.
-func New(client *idserver.Client) *Auth { return &Auth{client} }
+func New(client *idserver.Client) *Auth { return &Auth{client: client} }
 
 // Mount registers login, callback, logout and userinfo on g, which must lie at the client's
 // Config.RoutesPath: auth.Mount(r.Group("/auth")). Anywhere else, and for a client without
@@ -22,8 +29,7 @@ func (a *Auth) Mount(g *gin.RouterGroup) {
 	}
 	for _, route := range a.client.Routes() {
 		g.Handle(route.Method, route.Path, func(c *gin.Context) {
-			route.Serve(c.Request.Context(), idserver.RequestFrom(c.Request)).WriteTo(c.Writer)
-			c.Abort()
+			a.end(c, route.Serve(c.Request.Context(), idserver.RequestFrom(c.Request)))
 		})
 	}
 }
@@ -49,14 +55,26 @@ func (a *Auth) RequireAllRoles(role string, more ...string) gin.HandlerFunc {
 func (a *Auth) Guard(guard idserver.Guard) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, answer := guard(c.Request.Context(), idserver.RequestFrom(c.Request))
-		answer.WriteTo(c.Writer)
 		if answer.Ends() {
-			c.Abort()
+			a.end(c, answer)
 			return
 		}
+		answer.WriteHeader(c.Writer.Header())
 		c.Request = c.Request.WithContext(ctx)
 		c.Next()
 	}
+}
+
+// end answers a request that goes no further.
+func (a *Auth) end(c *gin.Context, answer idserver.Answer) {
+	c.Abort()
+	if answer.Refusal == nil || !a.RefusalsAsErrors {
+		answer.WriteTo(c.Writer)
+		return
+	}
+	answer.WriteHeader(c.Writer.Header())
+	c.Status(answer.Status)
+	_ = c.Error(answer.Refusal)
 }
 
 // User returns the user that a guard found, or nil when nobody is signed in.

@@ -23,7 +23,7 @@ import (
 )
 
 // examples are the folders of examples/ that answer alike.
-var examples = []string{"gin"}
+var examples = []string{"gin", "echo", "fiber", "chi"}
 
 // eachExample runs a test with each of them.
 func eachExample(t *testing.T, test func(t *testing.T, binary string)) {

@@ -1,0 +1,108 @@
+// Command fiber is a web application and an API whose users sign in with an OpenID provider.
+// Copy the folder, change it, and you have an application. README.md tells its settings.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/logger"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+	idfiber "github.com/signward/idserver-go/fiber"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
+	if err != nil {
+		return fmt.Errorf("ADDR: want an address to listen on, such as 127.0.0.1:8080: %w", err)
+	}
+	cfg, provider, err := idtest.ConfigFromEnv(listener.Addr()) // your own program: cfg := idserver.ConfigFromEnv()
+	if err != nil {
+		return err
+	}
+	client, err := idserver.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	fmt.Println("open", cfg.BaseURL)
+	if provider != nil {
+		fmt.Println("provider", provider.URL())
+		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
+	}
+	server := app(idfiber.New(client))
+	context.AfterFunc(ctx, func() { _ = server.Shutdown() })
+	return server.Listener(listener)
+}
+
+func app(auth *idfiber.Auth) *fiber.App {
+	app := fiber.New(fiber.Config{
+		ReadBufferSize:        16 << 10, // fiber's 4 kB are too few for a session's cookies (431)
+		ReadTimeout:           10 * time.Second,
+		DisableStartupMessage: true,
+	})
+	app.Use(logger.New(logger.Config{Format: "${time} ${status} ${method} ${path} ${latency}\n"}), recover.New())
+
+	auth.Mount(app.Group("/auth"))
+	app.Get("/", auth.LoadUser(), page("home"))
+	app.Get("/profile", auth.RequireUser(), profile)
+	app.Get("/admin", auth.RequireRole("admin"), page("admin"))
+
+	api := app.Group("/api")
+	api.Get("/me", auth.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(idfiber.User(c)) })
+	api.Get("/admin", auth.RequireRole("admin"), ok)
+	api.Get("/editors", auth.RequireRole("admin", "editor"), ok)
+	api.Get("/billing", auth.RequireAllRoles("admin", "billing"), ok)
+	api.Post("/echo", auth.RequireUser(), ok)
+	return app
+}
+
+func page(name string) fiber.Handler {
+	return func(c *fiber.Ctx) error { return writePage(c, name, idfiber.User(c)) }
+}
+
+func profile(c *fiber.Ctx) error {
+	var claims map[string]json.RawMessage
+	if err := idfiber.User(c).Claims(&claims); err != nil {
+		return err
+	}
+	return writePage(c, "profile", claims)
+}
+
+func ok(c *fiber.Ctx) error { return c.JSON(fiber.Map{"ok": true}) }
+
+func writePage(c *fiber.Ctx, name string, data any) error {
+	c.Type("html", "utf-8")
+	return pages.ExecuteTemplate(c, name, data)
+}
+
+var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title>
+<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;
+margin:3rem auto;padding:0 1rem}a,td{margin-right:1rem;padding-right:1rem}code{overflow-wrap:anywhere}</style><nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
+{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles
+{{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
+<form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
+{{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
+{{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

@@ -1,0 +1,122 @@
+// Package idfiber carries the sign-in routes and guards of package idserver into fiber, without net/http.
+package idfiber
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// Auth makes fiber handlers of a client's routes and guards. It is safe for concurrent use once its field is set.
+type Auth struct {
+	// RefusalsAsErrors returns refusals to fiber's ErrorHandler, as an error in which errors.As finds the *fiber.Error
+	// and the *idserver.Refusal, for an application that writes status and body itself. Default: the core's pages and
+	// problem+json. Header fields and cookies are written either way.
+	RefusalsAsErrors bool
+
+	client *idserver.Client
+}
+
+// New returns the fiber form of client.
+func New(client *idserver.Client) *Auth { return &Auth{client: client} }
+
+// Mount registers login, callback, logout and userinfo on r, which must lie at the client's
+// Config.RoutesPath: auth.Mount(app.Group("/auth")). Anywhere else, and for a client without
+// Config.BaseURL, it panics with what to change.
+func (a *Auth) Mount(r fiber.Router) {
+	path := ""
+	if group, ok := r.(*fiber.Group); ok {
+		path = group.Prefix
+	}
+	if err := a.client.CheckMount(path); err != nil {
+		panic(err)
+	}
+	for _, route := range a.client.Routes() {
+		r.Add(route.Method, route.Path, func(c *fiber.Ctx) error {
+			return a.end(c, route.Serve(c.UserContext(), a.request(c)))
+		})
+	}
+}
+
+// LoadUser admits everybody; User returns the user where one is signed in. See idserver.Client.LoadUser.
+func (a *Auth) LoadUser() fiber.Handler { return a.Guard(a.client.LoadUser()) }
+
+// RequireUser admits a signed-in user. See idserver.Client.RequireUser.
+func (a *Auth) RequireUser() fiber.Handler { return a.Guard(a.client.RequireUser()) }
+
+// RequireRole admits a user who has any of the roles. See idserver.Client.RequireRole.
+func (a *Auth) RequireRole(role string, more ...string) fiber.Handler {
+	return a.Guard(a.client.RequireRole(role, more...))
+}
+
+// RequireAllRoles admits a user who has all of the roles. See idserver.Client.RequireAllRoles.
+func (a *Auth) RequireAllRoles(role string, more ...string) fiber.Handler {
+	return a.Guard(a.client.RequireAllRoles(role, more...))
+}
+
+// Guard makes a fiber handler of any guard: auth.Guard(client.Require(...)). A request that is refused is
+// answered and goes no further; the user context of one that is admitted holds the user.
+func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, answer := guard(c.UserContext(), a.request(c))
+		if answer.Ends() {
+			return a.end(c, answer)
+		}
+		writeHeader(c, answer)
+		c.SetUserContext(ctx)
+		return c.Next()
+	}
+}
+
+// end answers a request that goes no further.
+func (a *Auth) end(c *fiber.Ctx, answer idserver.Answer) error {
+	writeHeader(c, answer)
+	if answer.Refusal != nil && a.RefusalsAsErrors {
+		return errors.Join(fiber.NewError(answer.Status, answer.Refusal.Title), answer.Refusal)
+	}
+	return c.Status(answer.Status).Send(answer.Body)
+}
+
+func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
+	for _, f := range answer.Set {
+		c.Set(f.Name, f.Value)
+	}
+	for _, f := range answer.Add {
+		c.Response().Header.Add(f.Name, f.Value)
+	}
+}
+
+// request copies what the core reads, all into one string: fasthttp uses the memory of a request again for the next
+// one, and what the core keeps (a session, a token, a line of a log) would change under its hands.
+func (a *Auth) request(c *fiber.Ctx) idserver.Request {
+	a.client.CheckHeaderLimit(c.App().Config().ReadBufferSize)
+	header, uri := &c.Request().Header, c.Request().URI()
+	var all strings.Builder
+	all.Grow(len(header.RawHeaders()) + len(header.RequestURI()) + len(header.Method()))
+	keep := func(b []byte) string {
+		from := all.Len()
+		all.Write(b)
+		return all.String()[from:]
+	}
+	lines := make([]string, 0, 2)
+	keepAll := func(name string) []string {
+		from := len(lines)
+		for _, line := range header.PeekAll(name) {
+			lines = append(lines, keep(line))
+		}
+		return lines[from:len(lines):len(lines)]
+	}
+	return idserver.Request{
+		Method: keep(header.Method()), Path: keep(uri.PathOriginal()), RawQuery: keep(uri.QueryString()),
+		Authorization: keepAll(fiber.HeaderAuthorization), Cookie: keepAll(fiber.HeaderCookie),
+		Accept: keep(header.Peek(fiber.HeaderAccept)), Origin: keep(header.Peek(fiber.HeaderOrigin)), Host: keep(header.Host()),
+		SecFetchSite: keep(header.Peek("Sec-Fetch-Site")), SecFetchMode: keep(header.Peek("Sec-Fetch-Mode")),
+		SecFetchDest: keep(header.Peek("Sec-Fetch-Dest")), SecPurpose: keep(header.Peek("Sec-Purpose")),
+	}
+}
+
+// User returns the user that a guard found, or nil when nobody is signed in.
+func User(c *fiber.Ctx) *idserver.User { return idserver.UserFrom(c.UserContext()) }
