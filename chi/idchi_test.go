@@ -1,0 +1,85 @@
+package idchi_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	idchi "github.com/signward/idserver-go/chi"
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+)
+
+// onChi is the application that idtest.Application asks for.
+func onChi(client *idserver.Client, listener net.Listener) error {
+	auth := idchi.New(client)
+	r := chi.NewRouter()
+	auth.Mount(r)
+	r.Route("/suite", func(r chi.Router) {
+		r.With(auth.LoadUser()).Get("/open", seen)
+		r.With(auth.RequireUser()).Get("/user", seen)
+		r.With(auth.RequireUser()).Post("/user", seen)
+		r.With(auth.RequireRole("admin")).Get("/admin", seen)
+		r.With(auth.RequireRole("admin", "editor")).Get("/editors", seen)
+		r.With(auth.RequireAllRoles("admin", "billing")).Get("/billing", seen)
+		r.With(auth.Guard(client.RequireBuiltInRole("billing"))).Get("/builtin", seen)
+		r.With(auth.Guard(client.Require(idtest.IsAlice))).Get("/own", seen)
+		r.With(clash, auth.RequireUser()).Get("/clash", seen)
+	})
+	return http.Serve(listener, r)
+}
+
+// onServeMux is the same without chi.
+func onServeMux(client *idserver.Client, listener net.Listener) error {
+	auth := idchi.New(client)
+	mux := http.NewServeMux()
+	auth.Mount(mux)
+	mux.Handle("GET /suite/open", auth.LoadUser()(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/user", auth.RequireUser()(http.HandlerFunc(seen)))
+	mux.Handle("POST /suite/user", auth.RequireUser()(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/admin", auth.RequireRole("admin")(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/editors", auth.RequireRole("admin", "editor")(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/billing", auth.RequireAllRoles("admin", "billing")(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/builtin", auth.Guard(client.RequireBuiltInRole("billing"))(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/own", auth.Guard(client.Require(idtest.IsAlice))(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/clash", clash(auth.RequireUser()(http.HandlerFunc(seen))))
+	return http.Serve(listener, mux)
+}
+
+func seen(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(idtest.Seen(r.Context(), idchi.User(r))))
+}
+
+func clash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range idtest.Clash {
+			w.Header().Set(name, value)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func TestBehaviour(t *testing.T) {
+	t.Run("chi", func(t *testing.T) { idtest.Run(t, onChi) })
+	t.Run("net/http", func(t *testing.T) { idtest.Run(t, onServeMux) })
+}
+
+func TestIsolation(t *testing.T) { idtest.RunIsolation(t, onChi) }
+
+func TestMountOfAnAPI(t *testing.T) {
+	client, err := idserver.New(idtest.NewProvider(t).Config(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	defer func() {
+		if fault, _ := recover().(error); fault == nil || !strings.Contains(fault.Error(), "BASE_URL") {
+			t.Errorf("Mount panics with %v, want BASE_URL in it", fault)
+		}
+	}()
+	idchi.New(client).Mount(chi.NewRouter())
+}

@@ -1,0 +1,206 @@
+package idtest
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// T is what [Run] needs of a *testing.T.
+type T interface {
+	TB
+	Errorf(format string, args ...any)
+}
+
+// Application serves an application of the client's on listener, until that is closed: the sign-in routes, mounted with
+// an adapter, and these, whose handlers answer with the text of [Seen].
+//
+//	GET /suite/open       LoadUser
+//	GET, POST /suite/user RequireUser
+//	GET /suite/admin      RequireRole("admin")
+//	GET /suite/editors    RequireRole("admin", "editor")
+//	GET /suite/billing    RequireAllRoles("admin", "billing")
+//	GET /suite/builtin    Guard(client.RequireBuiltInRole("billing"))
+//	GET /suite/own        Guard(client.Require(idtest.IsAlice))
+//	GET /suite/clash      RequireUser, after a middleware that sets the header fields of [Clash]
+type Application func(client *idserver.Client, listener net.Listener) error
+
+// Clash are header fields that the application of a behaviour suite has set before a guard sets its own: Vary and Set-Cookie
+// must stay beside the guard's.
+var Clash = map[string]string{"Vary": "X-App", "Set-Cookie": "app=1", "Cache-Control": "max-age=60"}
+
+// IsAlice is a predicate for idserver's Client.Require.
+func IsAlice(u *idserver.User) bool {
+	return u.HasRole("admin") && strings.HasPrefix(u.Email, "alice@")
+}
+
+// Seen is what a handler of the suite answers: the user that the framework's own getter gave it, which must be the one that a
+// service finds in the request's context, with the claims and the access token there.
+func Seen(ctx context.Context, user *idserver.User) string {
+	if inContext := idserver.UserFrom(ctx); user != inContext {
+		return fmt.Sprintf("the framework's user is %p, and the context's is %p", user, inContext)
+	}
+	if user == nil {
+		return "nobody"
+	}
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	if err := user.Claims(&claims); err != nil {
+		return err.Error()
+	}
+	sum := sha256.Sum256([]byte(idserver.AccessTokenFrom(ctx)))
+	return fmt.Sprintf("%s <%s> %s %v %v, claims of %s, token %x", user.Name, user.Email, user.Subject, user.Roles, user.CustomRoles, claims.Subject, sum[:8])
+}
+
+// Run drives an application over HTTP through sign-in, guards, sessions, sign-out and attacks on them, and compares every
+// answer (status, header fields, cookies, body; sealed values masked) with one transcript, the same for all
+// frameworks. It is how an adapter proves that it carries what the core decides, and it finds what a middleware of your own
+// takes away. Where a router itself answers, [RouterAnswers] says what it may. It uses no clock and no network but loopback's.
+func Run(t T, application Application) {
+	t.Helper()
+	want := parseTranscript(golden)
+	got := record(t, application)
+	for _, step := range got {
+		if expected, ok := want[step.name]; !ok {
+			t.Errorf("step %q is not in the transcript", step.name)
+		} else if step.text != expected {
+			t.Errorf("step %q (%s)\n%s", step.name, step.why, difference(expected, step.text))
+		}
+		delete(want, step.name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		t.Errorf("step %q was not reached", name)
+	}
+}
+
+//go:embed behaviour.golden
+var golden string
+
+// step is one exchange of the transcript.
+type step struct{ name, why, text string }
+
+const heading = "== "
+
+// transcript writes the steps as behaviour.golden has them.
+func transcript(steps []step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		fmt.Fprintf(&b, "%s%s (%s)\n%s\n", heading, s.name, s.why, s.text)
+	}
+	return b.String()
+}
+
+func parseTranscript(text string) map[string]string {
+	steps := map[string]string{}
+	for _, part := range strings.Split("\n"+text, "\n"+heading)[1:] {
+		first, rest, _ := strings.Cut(part, "\n")
+		name, _, _ := strings.Cut(first, " (")
+		steps[name] = strings.TrimSuffix(rest, "\n")
+		if !strings.HasSuffix(steps[name], "\n") {
+			steps[name] += "\n"
+		}
+	}
+	return steps
+}
+
+// difference shows two exchanges line by line.
+func difference(want, got string) string {
+	var b strings.Builder
+	wanted, gotten := strings.Split(strings.TrimSuffix(want, "\n"), "\n"), strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+	for _, line := range wanted {
+		mark := "  "
+		if !slices.Contains(gotten, line) {
+			mark = "- "
+		}
+		b.WriteString(mark + line + "\n")
+	}
+	for _, line := range gotten {
+		if !slices.Contains(wanted, line) {
+			b.WriteString("+ " + line + "\n")
+		}
+	}
+	return b.String()
+}
+
+// record runs all scenarios, each with a provider and an application of its own.
+func record(t T, application Application) (steps []step) {
+	t.Helper()
+	for _, scenario := range scenarios {
+		s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
+		s.provider = NewProvider(t, func(o *Options) { o.Now = s.clock.Now })
+		s.registerClient()
+		scenario(s)
+		steps = append(steps, s.steps...)
+	}
+	seen := map[string]bool{}
+	for _, step := range steps {
+		if seen[step.name] {
+			t.Fatalf("two steps are called %q", step.name)
+		}
+		seen[step.name] = true
+	}
+	return steps
+}
+
+// suite is one scenario under way.
+type suite struct {
+	t           T
+	application Application
+	provider    *Provider
+	clock       *suiteClock
+	steps       []step
+	states      map[string]int // the login cookies by the order in which they came
+}
+
+// The application is behind a proxy that ends TLS: its cookies are those of https.
+const suiteOrigin, suiteHost = "https://app.example.test", "app.example.test"
+
+const (
+	suiteSecret    = "the-session-secret-of-the-suite-has-32-bytes"
+	suiteOldSecret = "an-older-session-secret-of-the-suite-it-was"
+	suiteFriend    = "https://friend.example.test"
+)
+
+func (s *suite) registerClient() {
+	s.provider.AddClient(Client{
+		ID: ExampleClient, Secret: ExampleSecret,
+		RedirectURIs: []string{suiteOrigin + "/auth/callback"}, PostLogoutRedirectURIs: []string{suiteOrigin + "/"},
+	})
+}
+
+// serve starts an application and returns its address.
+func (s *suite) serve(edit ...func(*idserver.Config)) string {
+	s.t.Helper()
+	cfg := s.provider.Config(suiteOrigin)
+	cfg.SessionSecret, cfg.TrustedOrigins = suiteSecret, []string{suiteFriend}
+	cfg.Now, cfg.Logger = s.clock.Now, slog.New(slog.DiscardHandler)
+	for _, e := range edit {
+		e(&cfg)
+	}
+	client, err := idserver.New(cfg)
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.application(client, listener) }()
+	s.t.Cleanup(func() {
+		listener.Close()
+		<-ended // that it ended because of the listener is no fault
+		client.Close()
+	})
+	return listener.Addr().String()
+}

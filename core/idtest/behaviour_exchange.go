@@ -1,0 +1,288 @@
+package idtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// suiteClock is moved by the scenarios.
+type suiteClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *suiteClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *suiteClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// visitor is a browser: it keeps cookies as one does.
+type visitor struct {
+	s         *suite
+	transport *http.Transport
+	jar       *cookiejar.Jar
+}
+
+// visitor of an application at addr.
+func (s *suite) visitor(addr string) *visitor {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
+		DisableCompression: true,
+	}
+	s.t.Cleanup(transport.CloseIdleConnections)
+	return &visitor{s, transport, jar}
+}
+
+// The header fields that browsers and programs send.
+var (
+	aPage    = map[string][]string{"Accept": {"text/html,application/xhtml+xml"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}, "Sec-Fetch-Site": {"same-origin"}}
+	aScript  = map[string][]string{"Accept": {"application/json"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Site": {"same-origin"}}
+	aProgram = map[string][]string{"Accept": {"application/json"}}
+)
+
+// with is a header with one more field, or with one replaced. Without values it is taken out.
+func with(header map[string][]string, name string, values ...string) map[string][]string {
+	own := map[string][]string{}
+	for n, v := range header {
+		own[n] = v
+	}
+	own[name] = values
+	if len(values) == 0 {
+		delete(own, name)
+	}
+	return own
+}
+
+// exchange is an answer with its body read.
+type exchange struct {
+	*http.Response
+	body string
+}
+
+// do sends a request that must be answered. See try.
+func (v *visitor) do(method, target string, header map[string][]string) exchange {
+	v.s.t.Helper()
+	e, err := v.try(method, target, header)
+	if err != nil {
+		v.s.t.Fatalf("%s %s: %v", method, target, err)
+	}
+	return e
+}
+
+// try sends a request and keeps the cookies of the answer. A Cookie field in header takes the place of the kept ones.
+func (v *visitor) try(method, target string, header map[string][]string) (e exchange, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+suiteHost+target, nil)
+	if err != nil {
+		return e, err
+	}
+	at := &url.URL{Scheme: "https", Host: suiteHost, Path: request.URL.Path}
+	if header["Cookie"] == nil {
+		for _, c := range v.jar.Cookies(at) {
+			request.AddCookie(c)
+		}
+	}
+	maps.Copy(request.Header, header)
+	response, err := v.transport.RoundTrip(request)
+	if err != nil {
+		return e, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	v.jar.SetCookies(at, response.Cookies())
+	return exchange{response, string(body)}, err
+}
+
+// step sends a request and writes request and answer into the transcript.
+func (v *visitor) step(name, why, method, target string, header map[string][]string) exchange {
+	v.s.t.Helper()
+	e := v.do(method, target, header)
+	v.s.write(name, why, method, target, header, v.s.answerText(e))
+	return e
+}
+
+func (s *suite) write(name, why, method, target string, header map[string][]string, answer string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "> %s %s\n", method, s.masked(target))
+	for n, values := range inOrder(header) {
+		for _, value := range values {
+			fmt.Fprintf(&b, "> %s: %s\n", n, s.masked(value))
+		}
+	}
+	s.steps = append(s.steps, step{name, why, b.String() + answer})
+}
+
+// compared are the header fields of the transcript. Those that a server or a proxy adds of itself (Date, Content-Length) are
+// not.
+var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "WWW-Authenticate", "Retry-After", "Allow",
+	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"}
+
+func (s *suite) answerText(e exchange) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "< %d\n", e.StatusCode)
+	for _, name := range compared {
+		values := e.Header.Values(name)
+		if name == "Vary" {
+			values = splitVary(values)
+		}
+		if name == "Content-Type" && e.body == "" {
+			continue // of nothing
+		}
+		if name == "Content-Type" {
+			values = []string{strings.ToLower(strings.Join(values, ", "))} // frameworks write the application's charset as they like
+		}
+		for _, value := range values {
+			fmt.Fprintf(&b, "< %s: %s\n", name, s.masked(value))
+		}
+	}
+	for _, cookie := range e.Header.Values("Set-Cookie") {
+		fmt.Fprintf(&b, "< Set-Cookie: %s\n", s.masked(cookie))
+	}
+	if body := s.masked(e.body); len(body) > 400 {
+		sum := sha256.Sum256([]byte(body))
+		fmt.Fprintf(&b, "< %s ... sha256 %s\n", heading1.FindString(body), hex.EncodeToString(sum[:8]))
+	} else if body != "" {
+		fmt.Fprintf(&b, "< %s\n", strings.ReplaceAll(strings.TrimSuffix(body, "\n"), "\n", "\n< "))
+	}
+	return b.String()
+}
+
+var heading1 = regexp.MustCompile(`<h1>.*?</h1>`)
+
+// splitVary gives one line for each of the fields that ours and the suite's own depend on, once: how they are spread over
+// lines is all the same.
+func splitVary(values []string) (fields []string) {
+	for field := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		if field = strings.TrimSpace(field); slices.Contains([]string{"Authorization", "Cookie", "Origin", "X-App"}, field) && !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}
+
+var (
+	loginCookie   = regexp.MustCompile(`__Secure-idserver-login-[A-Za-z0-9_-]{16}`)
+	sealedValue   = regexp.MustCompile(`(idserver[a-z0-9<> .-]*=)([0-9]\.)?[A-Za-z0-9_-]{40,}`)
+	secretInQuery = regexp.MustCompile(`\b(state|nonce|code|code_challenge|id_token_hint)=[A-Za-z0-9._~-]{20,}`)
+	tokenHash     = regexp.MustCompile(`\btoken [0-9a-f]{16}`)
+	bearerToken   = regexp.MustCompile(`[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
+)
+
+// masked takes out what is another at each run: sealed values, secrets and addresses.
+func (s *suite) masked(text string) string {
+	text = strings.ReplaceAll(text, s.provider.URL(), "PROVIDER")
+	text = strings.ReplaceAll(text, url.QueryEscape(s.provider.URL()), "PROVIDER")
+	text = loginCookie.ReplaceAllStringFunc(text, func(name string) string {
+		if s.states[name] == 0 {
+			s.states[name] = len(s.states) + 1
+		}
+		return fmt.Sprintf("__Secure-idserver-login-<%d>", s.states[name])
+	})
+	text = sealedValue.ReplaceAllString(text, "$1$2<sealed>")
+	text = secretInQuery.ReplaceAllString(text, "$1=*")
+	text = tokenHash.ReplaceAllString(text, "token *")
+	return bearerToken.ReplaceAllString(text, "<token>")
+}
+
+// cookies are the visitor's, as a Cookie line.
+func (v *visitor) cookies(path string) string {
+	var all []string
+	for _, c := range v.jar.Cookies(&url.URL{Scheme: "https", Host: suiteHost, Path: path}) {
+		all = append(all, c.Name+"="+c.Value)
+	}
+	return strings.Join(all, "; ")
+}
+
+// begin goes to the login route and returns where the provider is to be asked.
+func (v *visitor) begin(query string) string {
+	v.s.t.Helper()
+	e := v.do("GET", "/auth/login"+query, aPage)
+	if e.StatusCode != http.StatusSeeOther {
+		v.s.t.Fatalf("login%s: %d %s", query, e.StatusCode, e.body)
+	}
+	return e.Header.Get("Location")
+}
+
+// comeBack is the person at the provider; it returns the target of the callback.
+func (v *visitor) comeBack(authorize, login string) string {
+	v.s.t.Helper()
+	callback, err := v.s.provider.Authorize(context.Background(), authorize, login)
+	if err != nil {
+		v.s.t.Fatalf("%v", err)
+	}
+	return callback.RequestURI()
+}
+
+// signIn signs a person in without writing it down.
+func (v *visitor) signIn(login string) *visitor {
+	v.s.t.Helper()
+	e := v.do("GET", v.comeBack(v.begin(""), login), aPage)
+	if e.StatusCode != http.StatusSeeOther || !strings.Contains(v.cookies("/"), "__Host-idserver=") {
+		v.s.t.Fatalf("callback: %d %s, cookies %q", e.StatusCode, e.body, e.Header.Values("Set-Cookie"))
+	}
+	return v
+}
+
+// RouterAnswers are the requests that a router may answer by itself, differently in each framework, with the statuses that it
+// may and the reason. Whatever it is, it must not begin or end a sign-in.
+var RouterAnswers = []RouterAnswer{
+	{"HEAD", "/auth/login", []int{404, 405}, "fiber registers HEAD with GET and the core refuses it; gin answers 404, echo and chi 405"},
+	{"HEAD", "/auth/callback?code=x&state=y", []int{404, 405}, "the same"},
+	{"POST", "/auth/login", []int{404, 405}, "gin answers 404 unless its HandleMethodNotAllowed is set, the others 405"},
+	{"POST", "/auth/callback", []int{404, 405}, "the same"},
+	{"PUT", "/auth/logout", []int{404, 405}, "the same"},
+	{"DELETE", "/suite/user", []int{404, 405}, "the same"},
+	{"OPTIONS", "/suite/user", []int{204, 404, 405}, "echo answers OPTIONS by itself"},
+	{"GET", "/auth/logout/", []int{200, 301, 307, 404}, "fiber serves it unless StrictRouting is set, gin redirects, echo and chi answer 404"},
+	{"GET", "/auth/nothing", []int{404}, "there is no such route"},
+	{"GET", "/auth//login", []int{301, 307, 404}, "a ServeMux redirects to the clean path, gin unless RedirectFixedPath is off; the others answer 404"},
+	{"GET", "/AUTH/LOGOUT", []int{200, 404}, "fiber serves it unless CaseSensitive is set"},
+}
+
+// RouterAnswer is one of [RouterAnswers].
+type RouterAnswer struct {
+	Method, Target string
+	Statuses       []int
+	Reason         string
+}
+
+// router sends a request that a router may answer by itself.
+func (v *visitor) router(r RouterAnswer) {
+	v.s.t.Helper()
+	header := with(aPage, "Sec-Fetch-Site", "cross-site")
+	e := v.do(r.Method, r.Target, header)
+	text := fmt.Sprintf("< one of %v: %s\n", r.Statuses, r.Reason)
+	if !slices.Contains(r.Statuses, e.StatusCode) || len(e.Header.Values("Set-Cookie")) > 0 || bytes.Contains([]byte(e.Header.Get("Location")), []byte("/connect/")) {
+		text += v.s.answerText(e)
+	}
+	v.s.write("router "+r.Method+" "+r.Target, "the framework's own", r.Method, r.Target, header, text)
+}

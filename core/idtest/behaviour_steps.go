@@ -1,0 +1,379 @@
+package idtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// scenarios are the suite. Each begins with nobody signed in and its own provider.
+var scenarios = []func(*suite){
+	strangers, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, renewal, signOut, tabs, outage, ownWords, routers,
+}
+
+func strangers(s *suite) {
+	v := s.visitor(s.serve())
+	v.step("stranger at an open page", "LoadUser admits everybody", "GET", "/suite/open", aPage)
+	v.step("stranger at a page", "a navigation is sent to sign in", "GET", "/suite/user", aPage)
+	v.step("stranger at a page with a query", "return_to keeps it", "GET", "/suite/user?a=b&c=%2F%26&d", aPage)
+	v.step("stranger at a page with odd escapes", "the query as it came", "GET", "/suite/user?x=%5Cevil&y=%zz", aPage)
+	v.step("stranger at a page, old browser", "without Sec-Fetch-Mode, Accept tells", "GET", "/suite/user", with(nil, "Accept", "text/html"))
+	v.step("stranger's script", "RFC 6750 section 3.1: a bare challenge", "GET", "/suite/user", aScript)
+	v.step("stranger's script that accepts a page", "Sec-Fetch-Mode decides", "GET", "/suite/user", with(aScript, "Accept", "text/html"))
+	v.step("stranger's program", "no Accept, no page", "GET", "/suite/user", nil)
+	v.step("stranger posts", "only a GET is a navigation", "POST", "/suite/user", aPage)
+	v.step("stranger at a role's page", "first who, then whether", "GET", "/suite/admin", aPage)
+	v.step("stranger at a role's API", "401 and not 403", "GET", "/suite/admin", aProgram)
+	v.step("stranger asks who it is", "never a redirect", "GET", "/auth/userinfo", aPage)
+	v.step("stranger with nonsense cookies", "a malformed neighbour is passed over", "GET", "/suite/open", with(aPage, "Cookie", `a="b; =x; ;;; c d=e; __Host-idserver-x=1`))
+	v.step("stranger with a made-up session", "not sealed here: the cookie goes", "GET", "/suite/user", with(aPage, "Cookie", "__Host-idserver=AAAA"))
+}
+
+func beginning(s *suite) {
+	addr := s.serve()
+	v := func() *visitor { return s.visitor(addr) }
+	v().step("login", "RFC 6749 section 4.1.1, RFC 7636 section 4.3", "GET", "/auth/login", aPage)
+	v().step("login with what may be passed on", "an allow-list", "GET", "/auth/login?login_hint=bob&prompt=login&ui_locales=de&acr_values=2", aPage)
+	v().step("login with what may not", "a link must not change what is asked for", "GET", "/auth/login?scope=all&redirect_uri=https://evil.example&state=mine&response_type=token&client_id=x", aPage)
+	v().step("login with a broken query", "it is not passed on", "GET", "/auth/login?login_hint=a;b&x=%zz", aPage)
+	v().step("login from elsewhere", "a link on another site may begin a sign-in", "GET", "/auth/login", with(aPage, "Sec-Fetch-Site", "cross-site"))
+	v().step("login by a script", "a front end that navigates by itself", "GET", "/auth/login", aScript)
+	v().step("login by a trusted origin's script", "Config.TrustedOrigins", "GET", "/auth/login", with(with(aScript, "Sec-Fetch-Site", "same-site"), "Origin", suiteFriend))
+	v().step("login by a strange script", "its answer would be read elsewhere", "GET", "/auth/login", with(with(aScript, "Sec-Fetch-Site", "cross-site"), "Origin", "https://evil.example"))
+	v().step("login by an image", "not a navigation", "GET", "/auth/login", with(with(aPage, "Sec-Fetch-Mode", "no-cors"), "Sec-Fetch-Dest", "image"))
+	v().step("login in a frame", "clickjacking", "GET", "/auth/login", with(aPage, "Sec-Fetch-Dest", "iframe"))
+	v().step("login by a prefetch", "nobody went there", "GET", "/auth/login", with(aPage, "Sec-Purpose", "prefetch;prerender"))
+	v().step("login, old browser", "without Fetch Metadata", "GET", "/auth/login", with(nil, "Accept", "text/html"))
+}
+
+func callbacks(s *suite) {
+	addr := s.serve()
+	fresh := func() (*visitor, string) {
+		v := s.visitor(addr)
+		return v, v.comeBack(v.begin("?return_to=/suite/user"), "alice")
+	}
+	without := func(target, name string) string { return edited(target, func(q url.Values) { q.Del(name) }) }
+
+	v, back := fresh()
+	v.step("callback", "a session begins", "GET", back, aPage)
+	v.step("callback reloaded", "the attempt is spent, and the person signed in", "GET", back, aPage)
+	v.step("callback of a stranger while signed in", "kindly on", "GET", "/auth/callback?code=x&state=unknown-state-of-somebody-else", aPage)
+	v.step("callback that cannot be read while signed in", "kindly on", "GET", "/auth/callback", aPage)
+
+	v, back = fresh()
+	v.step("callback without its cookie", "one more attempt, by itself", "GET", back, with(aPage, "Cookie", "other=1"))
+	v = s.visitor(addr)
+	e := v.do("GET", back, aPage)
+	again := v.comeBack(e.Header.Get("Location"), "alice")
+	v.step("callback without its cookie again", "then a page, and never a loop", "GET", again, with(aPage, "Cookie", "other=1"))
+	_, back = fresh()
+	s.visitor(addr).step("callback in another browser, by a program", "login CSRF", "GET", back, aProgram)
+
+	v, back = fresh()
+	v.step("callback without code", "RFC 6749 section 4.1.2", "GET", without(back, "code"), aPage)
+	v.step("callback without state", "RFC 6749 section 10.12", "GET", without(back, "state"), aPage)
+	v.step("callback with code and error", "one of both", "GET", back+"&error=access_denied", aPage)
+	v.step("callback with two states", "RFC 6749 section 3.1", "GET", back+"&state=x", aPage)
+	v.step("callback with a long query", "bounded", "GET", back+"&x="+strings.Repeat("y", 2100)+strings.Repeat("z", 2100), with(aPage, "Cookie", "a=b"))
+	v.step("callback without iss", "RFC 9207 section 2.4", "GET", without(back, "iss"), aPage)
+	v, back = fresh()
+	v.step("callback with another iss", "a mix-up attack", "GET", edited(back, func(q url.Values) { q.Set("iss", "https://evil.example") }), aPage)
+
+	v = s.visitor(addr)
+	v.step("callback after cancelling", "access_denied", "GET", v.comeBack(v.begin(""), ""), aPage)
+	for _, name := range []string{"temporarily_unavailable", "invalid_request"} {
+		v, back = fresh()
+		v.step("callback with the error "+name, "RFC 6749 section 4.1.2.1", "GET", edited(back, func(q url.Values) { q.Del("code"); q.Set("error", name); q.Set("error_description", "<b>\n") }), aPage)
+	}
+
+	for name, fault := range inOrder(map[string]Fault{
+		"refuses the code": {OAuthError: "invalid_grant"}, "is broken": {Status: 500}, "answers HTML": {HTML: true}, "redirects": {Redirect: "https://evil.example/"},
+		"limits the rate": {Status: 429}, "drops": {Drop: true}, "answers without end": {Endless: true},
+	}) {
+		v, back = fresh()
+		s.provider.Fail(Token, fault)
+		v.step("callback when the token endpoint "+name, "502 for good, 503 for now", "GET", back, aPage)
+		s.provider.Heal(Token)
+	}
+	v, back = fresh()
+	s.provider.Fail(Token, Fault{Status: 503, Once: true})
+	v.do("GET", back, aPage)
+	v.step("callback reloaded after a fault", "it works again as soon as the provider does", "GET", back, aPage)
+
+	for name, edit := range inOrder(map[string]func(map[string]any){
+		"another nonce": func(c map[string]any) { c["nonce"] = "x" }, "no nonce": func(c map[string]any) { delete(c, "nonce") },
+		"another aud": func(c map[string]any) { c["aud"] = "x" }, "another iss": func(c map[string]any) { c["iss"] = "https://evil.example" },
+		"another azp": func(c map[string]any) { c["azp"] = "x" }, "an exp long ago": func(c map[string]any) { c["exp"] = s.clock.Now().Unix() - 60 },
+		"another at_hash": func(c map[string]any) { c["at_hash"] = "x" }, "no sub": func(c map[string]any) { delete(c, "sub") },
+	}) {
+		v, back = fresh()
+		s.provider.SetIDTokenClaims(edit)
+		v.step("callback with an ID token of "+name, "OpenID Connect Core section 3.1.3.7", "GET", back, aPage)
+		s.provider.SetIDTokenClaims(nil)
+	}
+	v, back = fresh()
+	s.provider.RotateKey()
+	s.provider.WithdrawKey()
+	v.step("callback after the keys were rotated", "one refetch", "GET", back, aPage)
+
+	refusing := s.serve(func(c *idserver.Config) {
+		c.OnSignIn = func(context.Context, *idserver.User) error { return errors.New("not one of ours") }
+	})
+	v = s.visitor(refusing)
+	v.step("callback that OnSignIn refuses", "a page, and no session", "GET", v.comeBack(v.begin(""), "bob"), aPage)
+}
+
+// inOrder goes through a map by its names: the transcript numbers what comes.
+func inOrder[V any](m map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			if !yield(name, m[name]) {
+				return
+			}
+		}
+	}
+}
+
+func edited(target string, edit func(url.Values)) string {
+	path, query, _ := strings.Cut(target, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		panic(err) // the provider's own
+	}
+	edit(values)
+	return path + "?" + values.Encode()
+}
+
+func returning(s *suite) {
+	addr := s.serve()
+	for _, target := range []string{
+		"/suite/user?a=b", suiteOrigin + "/suite/open", suiteFriend + "/x", "//evil.example", "/\\evil.example", "/%5Cevil.example", "/%2Fevil.example", "https://evil.example",
+		"https://app.example.test.evil.example", "https://app.example.test@evil.example", "javascript:alert(1)", "/\tx", "/../..//evil.example", "/auth/logout", "/a\r\nSet-Cookie: x=y", "/" + strings.Repeat("x", 2050),
+	} {
+		v := s.visitor(addr)
+		back := v.comeBack(v.begin("?return_to="+url.QueryEscape(target)), "carol")
+		name := fmt.Sprintf("%.40q", target)
+		v.step("return_to "+name, "this application or a trusted origin", "GET", back, aPage)
+	}
+}
+
+func roles(s *suite) {
+	addr := s.serve()
+	for _, login := range []string{"alice", "bob", "carol"} {
+		v := s.visitor(addr).signIn(login)
+		for _, path := range []string{"open", "user", "admin", "editors", "billing", "builtin", "own"} {
+			v.step(login+" at "+path, "a page", "GET", "/suite/"+path, aPage)
+		}
+		v.step(login+"'s script at admin", "problem+json, RFC 9457", "GET", "/suite/admin", aScript)
+		v.step(login+" asks who it is", "never a token", "GET", "/auth/userinfo", aScript)
+		v.step(login+" and the application's own header", "Vary and Set-Cookie stand beside", "GET", "/suite/clash", aPage)
+	}
+	s.visitor(addr).step("stranger and the application's own header", "the same when refused", "GET", "/suite/clash", aScript)
+}
+
+func bearers(s *suite) {
+	addr := s.serve()
+	v := s.visitor(addr)
+	token := s.provider.MintAccessToken("alice")
+	bearer := func(token string) map[string][]string { return with(aProgram, "Authorization", "Bearer "+token) }
+	for _, path := range []string{"open", "user", "admin", "editors", "billing", "builtin", "own", "clash"} {
+		v.step("alice's token at "+path, "RFC 6750 section 2.1", "GET", "/suite/"+path, bearer(token))
+	}
+	v.step("alice's token posts", "no browser sends it by itself", "POST", "/suite/user", with(bearer(token), "Sec-Fetch-Site", "cross-site"))
+	v.step("alice's token asks who it is", "userinfo takes both", "GET", "/auth/userinfo", bearer(token))
+	v.step("bob's token at admin", "403", "GET", "/suite/admin", bearer(s.provider.MintAccessToken("bob")))
+	v.step("a token, the scheme in lower case", "RFC 9110 section 11.1", "GET", "/suite/user", with(aProgram, "Authorization", "bearer "+token))
+	v.step("a token after two spaces", "1*SP", "GET", "/suite/user", with(aProgram, "Authorization", "Bearer  "+token))
+	for name, header := range inOrder(map[string][]string{
+		"two Authorization lines": {"Bearer " + token, "Bearer " + token}, "another scheme": {"Basic YTpi"}, "no token": {"Bearer"}, "two tokens": {"Bearer " + token + " " + token},
+		"a token of odd characters": {"Bearer a,b"}, "an empty line": {""},
+	}) {
+		v.step("with "+name, "RFC 6750 section 3.1", "GET", "/suite/user", with(aProgram, "Authorization", header...))
+	}
+	claims := func(edit func(map[string]any)) string { return s.provider.MintAccessToken("alice", edit) }
+	for name, bad := range inOrder(map[string]string{
+		"not a JWT": "abc", "expired": claims(func(c map[string]any) { c["exp"] = s.clock.Now().Unix() - 60 }), "for another audience": claims(func(c map[string]any) { c["aud"] = "other" }),
+		"of another issuer": claims(func(c map[string]any) { c["iss"] = "https://evil.example" }), "an ID token": s.provider.MintIDToken("alice", "example", func(c map[string]any) { c["nonce"] = "n" }),
+		"with another signature": token[:len(token)-8] + "AAAAAAAA", "without algorithm": s.provider.SignRaw(map[string]any{"alg": "none"}, map[string]any{"sub": "x"}),
+		"of an unknown key": s.provider.SignRaw(map[string]any{"alg": "RS256", "kid": "unknown"}, map[string]any{"sub": "x"}),
+	}) {
+		v.step("a token "+name, "401 invalid_token, whatever it is", "GET", "/suite/user", bearer(bad))
+	}
+	v.step("a bad token at an open page", "LoadUser makes nobody of it", "GET", "/suite/open", bearer("abc"))
+	v.step("a page with a bad token", "no redirect: the header decides", "GET", "/suite/user", with(aPage, "Authorization", "Bearer abc"))
+	v.signIn("bob")
+	v.step("bob's session and alice's token", "the header decides alone", "GET", "/suite/user", bearer(token))
+	v.step("bob's session and a bad token", "the cookie is not looked at", "GET", "/suite/user", bearer("abc"))
+}
+
+func cookieLines(s *suite) {
+	addr := s.serve()
+	v := s.visitor(addr).signIn("alice")
+	session := v.cookies("/")
+	lines := func(lines ...string) map[string][]string { return with(aPage, "Cookie", lines...) }
+	v.step("the session in a second Cookie line", "HTTP/2 splits them, RFC 9113 section 8.2.3", "GET", "/suite/user", lines("a=b", session))
+	v.step("the session among malformed cookies", "a neighbour must not sign out", "GET", "/suite/user", lines(`bad="; x y=z; =; `+session+`; é=1`))
+	v.step("the session twice", "one was planted, and which is not known", "GET", "/suite/user", lines(session+"; "+session))
+	v.step("the session twice, in two lines", "the same", "GET", "/suite/user", lines(session, session))
+	v.step("the session cut off", "not what was sealed", "GET", "/suite/user", lines(session[:len(session)-4]))
+	v.step("the session altered", "not what was sealed", "GET", "/suite/user", lines(session[:40]+"AAAA"+session[44:]))
+	v.step("the session under another name", "a value has one purpose", "GET", "/suite/user", lines(strings.Replace(session, "__Host-idserver", "__Host-idserver-other", 1)))
+	v.step("the session with another's name in front", "names are whole", "GET", "/suite/user", lines("x__Host-idserver=1; "+session))
+	begun := s.visitor(addr)
+	begun.begin("")
+	_, login, _ := strings.Cut(begun.cookies("/auth/login"), "=")
+	v.step("a login cookie as the session", "a value has one purpose", "GET", "/suite/user", lines("__Host-idserver="+login))
+
+	long := Person{Login: "dave", Subject: "dave", Email: "dave@example.test", Name: "Dave"}
+	for i := range 700 {
+		long.CustomRoles = append(long.CustomRoles, fmt.Sprintf("%x", 7919*(i+1)*(i+3)))
+	}
+	s.provider.SetPerson(long)
+	v = s.visitor(addr)
+	v.step("callback of someone with many roles", "the cookie is chunked", "GET", v.comeBack(v.begin(""), "dave"), aPage)
+	v.step("a session of several cookies", "a server whose limit is low answers 431 here", "GET", "/suite/open", aPage)
+	parts := strings.Split(v.cookies("/"), "; ")
+	v.step("a session of several cookies, one lost", "the whole is sealed", "GET", "/suite/user", lines(strings.Join(parts[:len(parts)-1], "; ")))
+	slices.Reverse(parts)
+	v.step("a session of several cookies, in another order", "their names tell", "GET", "/suite/open", lines(strings.Join(parts, "; ")))
+}
+
+func crossSite(s *suite) {
+	v := s.visitor(s.serve()).signIn("alice")
+	from := func(site string) map[string][]string { return with(aScript, "Sec-Fetch-Site", site) }
+	old := with(nil, "Accept", "application/json")
+	for _, site := range []string{"same-origin", "none", "same-site", "cross-site"} {
+		v.step("alice posts, "+site, "as net/http's CrossOriginProtection", "POST", "/suite/user", from(site))
+	}
+	v.step("alice posts from a trusted origin", "Config.TrustedOrigins", "POST", "/suite/user", with(from("cross-site"), "Origin", suiteFriend))
+	v.step("alice posts, old browser", "its Origin is ours", "POST", "/suite/user", with(old, "Origin", suiteOrigin))
+	v.step("alice posts, old browser, elsewhere", "its Origin is not", "POST", "/suite/user", with(old, "Origin", "https://evil.example"))
+	v.step("alice posts with the Origin null", "a sandboxed frame", "POST", "/suite/user", with(old, "Origin", "null"))
+	v.step("alice posts, no browser", "neither header", "POST", "/suite/user", old)
+	v.step("alice follows a link elsewhere", "a GET is safe", "GET", "/suite/user", with(aPage, "Sec-Fetch-Site", "cross-site"))
+}
+
+func renewal(s *suite) {
+	addr := s.serve(func(c *idserver.Config) { c.SessionSecret = suiteOldSecret })
+	v := s.visitor(addr).signIn("alice")
+	v.step("a session at once", "no new cookie", "GET", "/suite/user", aPage)
+	s.clock.advance(7 * time.Minute)
+	v.step("a session after 7 min", "a tenth of the idle time: written again", "GET", "/suite/user", aPage)
+	rotated := s.visitor(s.serve(func(c *idserver.Config) { c.OldSessionSecrets = []string{suiteOldSecret} }))
+	rotated.jar = v.jar
+	rotated.step("a session of an old secret", "opened, and sealed with the new one", "GET", "/suite/user", aPage)
+	v = rotated
+
+	s.clock.advance(7*time.Minute + 30*time.Second)
+	s.provider.SetPerson(Person{Login: "alice", Subject: People()[0].Subject, Email: "alice@example.test", Name: "Alice Tan", Roles: []string{"user"}})
+	v.step("a session when its access token ends", "refreshed, and roles taken again", "GET", "/suite/admin", aPage)
+	s.clock.advance(14*time.Minute + 30*time.Second)
+	s.provider.Fail(Token, Fault{Status: 503})
+	v.step("a session while the provider is away", "nobody is signed out", "GET", "/suite/user", aPage)
+	s.clock.advance(10 * time.Minute)
+	v.step("a session past its access token's end", "the session has limits of its own", "GET", "/suite/user", aPage)
+	s.provider.Fail(Token, Fault{OAuthError: "invalid_grant"})
+	s.clock.advance(2 * time.Minute)
+	v.step("a session whose refresh is refused", "it is over", "GET", "/suite/user", aPage)
+	s.provider.Heal(Token)
+
+	v.signIn("bob")
+	s.clock.advance(61 * time.Minute)
+	v.step("a session idle for 61 min", "it is over", "GET", "/suite/user", aScript)
+	v.signIn("bob")
+	for range 14 {
+		s.clock.advance(50 * time.Minute)
+		v.do("GET", "/suite/user", aScript)
+	}
+	s.clock.advance(21 * time.Minute)
+	v.step("a session of 12 h", "it is over, used or not", "GET", "/suite/user", aScript)
+}
+
+func signOut(s *suite) {
+	addr := s.serve()
+	signedIn := func() *visitor { return s.visitor(addr).signIn("alice") }
+	v := signedIn()
+	v.step("logout by a link elsewhere", "the button", "GET", "/auth/logout", with(aPage, "Sec-Fetch-Site", "cross-site"))
+	v.step("logout by an image", "the button", "GET", "/auth/logout", with(with(aPage, "Sec-Fetch-Dest", "image"), "Sec-Fetch-Mode", "no-cors"))
+	v.step("logout by a prefetch", "the button", "GET", "/auth/logout", with(aPage, "Sec-Purpose", "prefetch"))
+	v.step("logout, old browser", "the button", "GET", "/auth/logout", with(nil, "Accept", "text/html"))
+	v.step("logout posted from elsewhere", "refused", "POST", "/auth/logout", with(with(aPage, "Sec-Fetch-Site", "cross-site"), "Origin", "https://evil.example"))
+	v.step("after those, signed in", "none of them signed out", "GET", "/suite/user", aScript)
+	v.step("logout by a link here", "RP-Initiated Logout 1.0 section 2", "GET", "/auth/logout", aPage)
+	v.step("after logout", "nobody", "GET", "/suite/user", aScript)
+	signedIn().step("logout posted", "the button's form", "POST", "/auth/logout", aPage)
+	signedIn().step("logout posted by a script", "it navigates by itself", "POST", "/auth/logout", aScript)
+	s.visitor(addr).step("logout of nobody", "home", "POST", "/auth/logout", aPage)
+	v = signedIn()
+	s.provider.Fail(Revocation, Fault{Status: 500})
+	v.step("logout while revocation is broken", "the session here ends all the same", "POST", "/auth/logout", aPage)
+	s.provider.Heal(Revocation)
+	s.provider.SetMetadata(func(m map[string]any) { delete(m, "end_session_endpoint") })
+	signedInAt := s.visitor(s.serve()).signIn("alice")
+	signedInAt.step("logout where the provider has none", "home", "POST", "/auth/logout", aPage)
+}
+
+func tabs(s *suite) {
+	v := s.visitor(s.serve())
+	one, two := v.begin("?return_to=/suite/open"), v.begin("?return_to=/suite/user")
+	backOne, backTwo := v.comeBack(one, "alice"), v.comeBack(two, "alice")
+	v.step("the second of two tabs", "each attempt has its own cookie", "GET", backTwo, aPage)
+	v.step("the first of two tabs", "and goes to its own page", "GET", backOne, aPage)
+	v = s.visitor(s.serve())
+	first := v.comeBack(v.begin(""), "bob")
+	for range 4 {
+		s.clock.advance(time.Second)
+		v.begin("")
+	}
+	s.clock.advance(time.Second)
+	v.step("a sixth tab", "five are kept, the oldest goes", "GET", "/auth/login", aPage)
+	v.step("the tab that went", "begins again", "GET", first, aPage)
+	late := s.visitor(s.serve())
+	back := late.comeBack(late.begin(""), "bob")
+	s.clock.advance(21 * time.Minute)
+	late.step("a tab after 21 min", "an attempt lives 20 min", "GET", back, with(aPage, "Cookie", late.cookies("/auth/callback")))
+}
+
+func outage(s *suite) {
+	token := s.provider.MintAccessToken("alice")
+	s.provider.Fail(Discovery, Fault{Drop: true})
+	v := s.visitor(s.serve())
+	v.step("login while the provider is down", "503, and Retry-After", "GET", "/auth/login", aPage)
+	v.step("login by a script while the provider is down", "the same as problem+json", "GET", "/auth/login", aScript)
+	v.step("a token while the provider is down", "503 and never 401: nothing is known of it", "GET", "/suite/user", with(aProgram, "Authorization", "Bearer "+token))
+	v.step("a stranger while the provider is down", "nothing is needed of it", "GET", "/suite/user", aScript)
+	v.step("an open page while the provider is down", "LoadUser makes nobody of the token", "GET", "/suite/open", with(aProgram, "Authorization", "Bearer "+token))
+	s.provider.Heal(Discovery)
+	s.clock.advance(5 * time.Second)
+	v.step("login when the provider is back", "at once", "GET", "/auth/login", aPage)
+	s.provider.SetMetadata(func(m map[string]any) { m["issuer"] = "https://evil.example" })
+	s.visitor(s.serve()).step("login at a provider of another name", "OpenID Connect Discovery section 4.3", "GET", "/auth/login", aPage)
+}
+
+func ownWords(s *suite) {
+	v := s.visitor(s.serve(func(c *idserver.Config) {
+		c.RenderRefusal = func(_ context.Context, r idserver.Refusal) idserver.Rendered {
+			return idserver.Rendered{Status: http.StatusTeapot, ContentType: "text/plain; charset=utf-8", Body: []byte("own words: " + string(r.Code) + "\n")}
+		}
+	})).signIn("bob")
+	v.step("a refusal in the application's words", "status and body", "GET", "/suite/admin", aPage)
+	s.clock.advance(2 * time.Hour)
+	v.step("a refusal in the application's words, with cookies", "header fields and cookies stay", "GET", "/suite/user", aScript)
+}
+
+func routers(s *suite) {
+	v := s.visitor(s.serve()).signIn("alice")
+	for _, r := range RouterAnswers {
+		v.router(r)
+	}
+	v.step("after those, still signed in", "none of them signed out", "GET", "/suite/user", aScript)
+}

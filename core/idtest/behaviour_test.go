@@ -1,0 +1,223 @@
+package idtest
+
+import (
+	"context"
+	"flag"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+var update = flag.Bool("update", false, "write behaviour.golden anew")
+
+// adapter is the least that carries the core: net/http and no more. Its faults are what TestRunBites makes of it.
+type adapter struct {
+	client  *idserver.Client
+	request func(*http.Request) idserver.Request
+	write   func(http.ResponseWriter, idserver.Answer)
+	guarded func(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context, answer idserver.Answer)
+	user    func(context.Context) *idserver.User
+	require func(role string, more ...string) idserver.Guard
+}
+
+func newAdapter(client *idserver.Client) *adapter {
+	a := &adapter{client: client, request: idserver.RequestFrom, user: idserver.UserFrom, require: client.RequireRole}
+	a.write = func(w http.ResponseWriter, answer idserver.Answer) { answer.WriteTo(w) }
+	a.guarded = func(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context, answer idserver.Answer) {
+		a.write(w, answer)
+		if !answer.Ends() {
+			next.ServeHTTP(w, r.WithContext(ctx))
+		}
+	}
+	return a
+}
+
+func (a *adapter) serve(listener net.Listener) error {
+	mux := http.NewServeMux()
+	for _, route := range a.client.Routes() {
+		mux.HandleFunc(route.Method+" /auth"+route.Path, func(w http.ResponseWriter, r *http.Request) {
+			a.write(w, route.Serve(r.Context(), a.request(r)))
+		})
+	}
+	seen := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte(Seen(r.Context(), a.user(r.Context()))))
+	})
+	for pattern, guard := range map[string]idserver.Guard{
+		"GET /suite/open": a.client.LoadUser(), "GET /suite/user": a.client.RequireUser(), "POST /suite/user": a.client.RequireUser(), "GET /suite/clash": a.client.RequireUser(),
+		"GET /suite/admin": a.require("admin"), "GET /suite/editors": a.require("admin", "editor"), "GET /suite/billing": a.client.RequireAllRoles("admin", "billing"),
+		"GET /suite/builtin": a.client.RequireBuiltInRole("billing"), "GET /suite/own": a.client.Require(IsAlice),
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(pattern, "clash") {
+				for name, value := range Clash {
+					w.Header().Set(name, value)
+				}
+			}
+			ctx, answer := guard(r.Context(), a.request(r))
+			a.guarded(seen, w, r, ctx, answer)
+		})
+	}
+	return http.Serve(listener, mux)
+}
+
+// ownRouters are answers of a ServeMux that no framework gives.
+func TestRun(t *testing.T) {
+	application := func(client *idserver.Client, listener net.Listener) error { return newAdapter(client).serve(listener) }
+	if *update {
+		if err := os.WriteFile("behaviour.golden", []byte(transcript(record(t, application))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	Run(t, application)
+	if n := len(parseTranscript(golden)); n < 80 {
+		t.Errorf("the suite has %d steps, want at least 80", n)
+	}
+}
+
+func TestRunIsolation(t *testing.T) {
+	RunIsolation(t, func(client *idserver.Client, listener net.Listener) error { return newAdapter(client).serve(listener) })
+}
+
+// verdict is a T that only notes whether a fault was found.
+type verdict struct {
+	*testing.T
+	faults []string
+}
+
+func (v *verdict) Errorf(format string, args ...any) { v.faults = append(v.faults, format) }
+
+func (v *verdict) Fatalf(format string, args ...any) {
+	v.Errorf(format, args...)
+	panic(v) // the suite cannot go on
+}
+
+// A suite that lets a broken adapter pass proves nothing.
+func TestRunBites(t *testing.T) {
+	for name, breaks := range map[string]func(*adapter){
+		"only the first Cookie line is read": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.Cookie = own.Cookie[:min(1, len(own.Cookie))]
+				return own
+			}
+		},
+		"only the first Authorization line is read": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.Authorization = own.Authorization[:min(1, len(own.Authorization))]
+				return own
+			}
+		},
+		"the framework's cookie parser is used": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				for i, line := range own.Cookie {
+					if cookies, err := http.ParseCookie(line); err != nil || len(cookies) == 0 {
+						own.Cookie[i] = ""
+					}
+				}
+				return own
+			}
+		},
+		"Sec-Fetch-Site is not read": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.SecFetchSite = ""
+				return own
+			}
+		},
+		"Sec-Purpose is not read": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.SecPurpose = ""
+				return own
+			}
+		},
+		"the query is taken apart and put together": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.RawQuery = r.URL.Query().Encode()
+				return own
+			}
+		},
+		"the path is not escaped": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.Path = "/suite"
+				return own
+			}
+		},
+		"added fields replace": func(a *adapter) {
+			a.write = func(w http.ResponseWriter, answer idserver.Answer) {
+				answer.Set, answer.Add = append(answer.Set[:len(answer.Set):len(answer.Set)], answer.Add...), nil
+				answer.WriteTo(w)
+			}
+		},
+		"replacing fields are added": func(a *adapter) {
+			a.write = func(w http.ResponseWriter, answer idserver.Answer) {
+				answer.Set, answer.Add = nil, append(answer.Add[:len(answer.Add):len(answer.Add)], answer.Set...)
+				answer.WriteTo(w)
+			}
+		},
+		"a renewed session is not written": func(a *adapter) {
+			write := a.write
+			a.write = func(w http.ResponseWriter, answer idserver.Answer) {
+				if answer.Ends() {
+					write(w, answer)
+				}
+			}
+		},
+		"a refused request goes on": func(a *adapter) {
+			a.guarded = func(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context, answer idserver.Answer) {
+				a.write(w, answer)
+				next.ServeHTTP(w, r.WithContext(ctx))
+			}
+		},
+		"the context is not handed on": func(a *adapter) {
+			a.guarded = func(next http.Handler, w http.ResponseWriter, r *http.Request, _ context.Context, answer idserver.Answer) {
+				if a.write(w, answer); !answer.Ends() {
+					next.ServeHTTP(w, r)
+				}
+			}
+		},
+		"the getter sees another user": func(a *adapter) {
+			a.user = func(ctx context.Context) *idserver.User {
+				if u := idserver.UserFrom(ctx); u != nil {
+					own := *u
+					return &own
+				}
+				return nil
+			}
+		},
+		"one role of several is asked for": func(a *adapter) {
+			a.require = func(role string, _ ...string) idserver.Guard { return a.client.RequireRole(role) }
+		},
+		"the body is left out": func(a *adapter) {
+			a.write = func(w http.ResponseWriter, answer idserver.Answer) { answer.Body = nil; answer.WriteTo(w) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := &verdict{T: t}
+			defer func() {
+				if stopped := recover(); stopped != nil && stopped != any(v) {
+					panic(stopped)
+				}
+				if len(v.faults) == 0 {
+					t.Error("the suite does not see it")
+				}
+				t.Log(len(v.faults), "faults seen")
+			}()
+			Run(v, func(client *idserver.Client, listener net.Listener) error {
+				a := newAdapter(client)
+				breaks(a)
+				return a.serve(listener)
+			})
+		})
+	}
+}

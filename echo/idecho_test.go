@@ -1,0 +1,119 @@
+package idecho_test
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+	idecho "github.com/signward/idserver-go/echo"
+)
+
+// application is the one that idtest.Application asks for.
+func application(client *idserver.Client, listener net.Listener) error {
+	auth := idecho.New(client)
+	e := echo.New()
+	auth.Mount(e.Group("/auth"))
+	suite := e.Group("/suite")
+	suite.GET("/open", seen, auth.LoadUser())
+	suite.GET("/user", seen, auth.RequireUser())
+	suite.POST("/user", seen, auth.RequireUser())
+	suite.GET("/admin", seen, auth.RequireRole("admin"))
+	suite.GET("/editors", seen, auth.RequireRole("admin", "editor"))
+	suite.GET("/billing", seen, auth.RequireAllRoles("admin", "billing"))
+	suite.GET("/builtin", seen, auth.Guard(client.RequireBuiltInRole("billing")))
+	suite.GET("/own", seen, auth.Guard(client.Require(idtest.IsAlice)))
+	suite.GET("/clash", seen, clash, auth.RequireUser())
+	return http.Serve(listener, e)
+}
+
+func seen(c echo.Context) error {
+	return c.String(http.StatusOK, idtest.Seen(c.Request().Context(), idecho.User(c)))
+}
+
+func clash(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		for name, value := range idtest.Clash {
+			c.Response().Header().Set(name, value)
+		}
+		return next(c)
+	}
+}
+
+func TestBehaviour(t *testing.T) { idtest.Run(t, application) }
+func TestIsolation(t *testing.T) { idtest.RunIsolation(t, application) }
+
+func TestMount(t *testing.T) {
+	provider := idtest.NewProvider(t)
+	for name, row := range map[string]struct {
+		baseURL, path string
+		wants         []string
+	}{
+		"elsewhere": {"http://127.0.0.1:8080", "/sign-in", []string{`"/sign-in"`, `"/auth"`}},
+		"an API":    {"", "/auth", []string{"BASE_URL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, err := idserver.New(provider.Config(row.baseURL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			defer func() {
+				fault, _ := recover().(error)
+				for _, want := range row.wants {
+					if fault == nil || !strings.Contains(fault.Error(), want) {
+						t.Errorf("Mount panics with %v, want %s in it", fault, want)
+					}
+				}
+			}()
+			idecho.New(client).Mount(echo.New().Group(row.path))
+		})
+	}
+}
+
+// An application's own error handler writes status and body; header fields and cookies are there all the same.
+func TestRefusalsAsErrors(t *testing.T) {
+	client, err := idserver.New(idtest.NewProvider(t).Config("http://127.0.0.1:8080"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	auth := idecho.New(client)
+	auth.RefusalsAsErrors = true
+	for name, row := range map[string]struct {
+		handler echo.HTTPErrorHandler
+		status  int
+		body    string
+	}{
+		"a handler of errors": {func(err error, c echo.Context) {
+			var refusal *idserver.Refusal
+			if errors.As(err, &refusal) {
+				_ = c.String(http.StatusTeapot, "own words: "+string(refusal.Code))
+			}
+		}, http.StatusTeapot, "own words: not_signed_in"},
+		"echo's own": {nil, http.StatusUnauthorized, `{"message":"Not signed in"}` + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := echo.New()
+			if row.handler != nil {
+				e.HTTPErrorHandler = row.handler
+			}
+			e.GET("/", func(c echo.Context) error { t.Error("the handler is reached"); return nil }, auth.RequireUser())
+			request, answer := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+			request.Header.Set("Cookie", "idserver-8080=not-sealed")
+			e.ServeHTTP(answer, request)
+			if answer.Code != row.status || answer.Body.String() != row.body {
+				t.Errorf("%d %q, want %d %q", answer.Code, answer.Body, row.status, row.body)
+			}
+			if h := answer.Header(); h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") {
+				t.Errorf("header %v", h)
+			}
+		})
+	}
+}

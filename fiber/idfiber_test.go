@@ -1,0 +1,197 @@
+package idfiber_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gofiber/fiber/v2"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+	idfiber "github.com/signward/idserver-go/fiber"
+)
+
+// application is the one that idtest.Application asks for.
+func application(client *idserver.Client, listener net.Listener) error {
+	auth := idfiber.New(client)
+	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10, DisableStartupMessage: true})
+	auth.Mount(app.Group("/auth"))
+	suite := app.Group("/suite")
+	suite.Get("/open", auth.LoadUser(), seen)
+	suite.Get("/user", auth.RequireUser(), seen)
+	suite.Post("/user", auth.RequireUser(), seen)
+	suite.Get("/admin", auth.RequireRole("admin"), seen)
+	suite.Get("/editors", auth.RequireRole("admin", "editor"), seen)
+	suite.Get("/billing", auth.RequireAllRoles("admin", "billing"), seen)
+	suite.Get("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
+	suite.Get("/own", auth.Guard(client.Require(idtest.IsAlice)), seen)
+	suite.Get("/clash", func(c *fiber.Ctx) error {
+		for name, value := range idtest.Clash {
+			c.Set(name, value)
+		}
+		return c.Next()
+	}, auth.RequireUser(), seen)
+	return app.Listener(listener)
+}
+
+func seen(c *fiber.Ctx) error { return c.SendString(idtest.Seen(c.UserContext(), idfiber.User(c))) }
+
+func TestBehaviour(t *testing.T) { idtest.Run(t, application) }
+func TestIsolation(t *testing.T) { idtest.RunIsolation(t, application) }
+
+// What a handler keeps of a request's user is still that user's when fasthttp has used the request's memory again.
+func TestKeptUser(t *testing.T) {
+	provider := idtest.NewProvider(t)
+	client, err := idserver.New(provider.Config(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	type kept struct {
+		user  *idserver.User
+		token string
+	}
+	var all []kept
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app.Get("/", idfiber.New(client).RequireUser(), func(c *fiber.Ctx) error {
+		all = append(all, kept{idfiber.User(c), idserver.AccessTokenFrom(c.UserContext())})
+		return nil
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- app.Listener(listener) }()
+	transport := &http.Transport{MaxConnsPerHost: 1} // one connection: fasthttp reads all requests into the same memory
+	defer transport.CloseIdleConnections()
+	tokens := map[string]string{}
+	for i := range 200 {
+		login := []string{"alice", "bob", "carol"}[i%3]
+		token := provider.MintAccessToken(login)
+		tokens[token] = login
+		request := httptest.NewRequest("GET", "http://"+listener.Addr().String()+"/", nil)
+		request.RequestURI = ""
+		request.Header.Set("Authorization", "Bearer "+token)
+		answer, err := transport.RoundTrip(request)
+		if err != nil || answer.StatusCode != 200 {
+			t.Fatal(answer, err)
+		}
+		answer.Body.Close()
+	}
+	if err := app.Shutdown(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for i, k := range all {
+		if login := tokens[k.token]; login != []string{"alice", "bob", "carol"}[i%3] || k.user.Email != login+"@example.test" {
+			t.Fatalf("request %d was %q's, and is now of %s with the token of %q", i, []string{"alice", "bob", "carol"}[i%3], k.user.Email, login)
+		}
+	}
+}
+
+func TestMount(t *testing.T) {
+	provider := idtest.NewProvider(t)
+	for name, row := range map[string]struct {
+		baseURL string
+		router  fiber.Router
+		wants   []string
+	}{
+		"elsewhere":   {"http://127.0.0.1:8080", fiber.New().Group("/sign-in"), []string{`"/sign-in"`, `"/auth"`}},
+		"at the root": {"http://127.0.0.1:8080", fiber.New(), []string{`"/"`, `"/auth"`}},
+		"an API":      {"", fiber.New().Group("/auth"), []string{"BASE_URL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, err := idserver.New(provider.Config(row.baseURL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			defer func() {
+				fault, _ := recover().(error)
+				for _, want := range row.wants {
+					if fault == nil || !strings.Contains(fault.Error(), want) {
+						t.Errorf("Mount panics with %v, want %s in it", fault, want)
+					}
+				}
+			}()
+			idfiber.New(client).Mount(row.router)
+		})
+	}
+}
+
+// An application's own error handler writes status and body; header fields and cookies are there all the same.
+func TestRefusalsAsErrors(t *testing.T) {
+	client, err := idserver.New(idtest.NewProvider(t).Config("http://127.0.0.1:8080"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	auth := idfiber.New(client)
+	auth.RefusalsAsErrors = true
+	for name, row := range map[string]struct {
+		handler fiber.ErrorHandler
+		status  int
+		body    string
+	}{
+		"a handler of errors": {func(c *fiber.Ctx, err error) error {
+			var refusal *idserver.Refusal
+			if errors.As(err, &refusal) {
+				return c.Status(fiber.StatusTeapot).SendString("own words: " + string(refusal.Code))
+			}
+			return err
+		}, fiber.StatusTeapot, "own words: not_signed_in"},
+		"fiber's own": {nil, fiber.StatusUnauthorized, "Not signed in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := fiber.New(fiber.Config{ErrorHandler: row.handler})
+			app.Get("/", auth.RequireUser(), func(c *fiber.Ctx) error { t.Error("the handler is reached"); return nil })
+			request := httptest.NewRequest("GET", "/", nil)
+			request.Header.Set("Cookie", "idserver-8080=not-sealed")
+			answer, err := app.Test(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			if err != nil || answer.StatusCode != row.status || !strings.HasPrefix(string(body), row.body) {
+				t.Errorf("%d %q %v, want %d %q", answer.StatusCode, body, err, row.status, row.body)
+			}
+			if h := answer.Header; h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") {
+				t.Errorf("header %v", h)
+			}
+		})
+	}
+}
+
+// Fiber's default limit of a request's header answers 431 to who has a long session; the log says so before.
+func TestHeaderLimit(t *testing.T) {
+	for limit, warnings := range map[int]int{0: 1, 16 << 10: 0} {
+		var log bytes.Buffer
+		cfg := idtest.NewProvider(t).Config("http://127.0.0.1:8080")
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		client, err := idserver.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		app := fiber.New(fiber.Config{ReadBufferSize: limit})
+		app.Get("/", idfiber.New(client).LoadUser(), func(c *fiber.Ctx) error { return nil })
+		for range 3 {
+			if _, err := app.Test(httptest.NewRequest("GET", "/", nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		client.Close()
+		if n := strings.Count(log.String(), "limit="); n != warnings {
+			t.Errorf("ReadBufferSize %d: %d warnings, want %d:\n%s", limit, n, warnings, log.String())
+		}
+	}
+}
