@@ -16,7 +16,7 @@ import (
 // must be kept for it, bound to that browser, until the code comes back.
 type AuthorizationRequest struct {
 	URL          string
-	State        string // compare it with the state that comes back
+	State        string // must come back; ReadCallback compares
 	Nonce        string // the ID token must have it
 	CodeVerifier string // RFC 7636
 	RedirectURI  string
@@ -26,12 +26,13 @@ type AuthorizationRequest struct {
 type AuthorizeOptions struct {
 	RedirectURI string     // default: BaseURL + RoutesPath + /callback
 	Scopes      []string   // default: Config.Scopes
-	Extra       url.Values // further parameters, such as prompt, login_hint, ui_locales; none of the protocol's own
+	Extra       url.Values // further parameters, such as prompt, login_hint, ui_locales; one of the protocol's own is an error
 }
 
 // AuthorizeURL begins a sign-in by hand: an authorization code request with a fresh state,
 // nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). It needs
-// the provider's metadata. Who uses Routes does not need it.
+// the provider's metadata: the error is a DiscoveryError, or says which option is wrong. What it returns is kept, bound to the
+// browser, until ReadCallback and ExchangeCode get it. Who uses Routes does not need it.
 func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*AuthorizationRequest, error) {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -56,8 +57,10 @@ func (c *Client) newAuthorizationRequest(m metadata, o AuthorizeOptions, mark st
 		}
 	}
 	r.State += mark
-	r.URL, err = c.authorizationURL(m, r, o)
-	return r, err
+	if r.URL, err = c.authorizationURL(m, r, o); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (c *Client) authorizationURL(m metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {

@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/url"
@@ -56,6 +57,35 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 	return p, nil
 }
 
+// ReadCallback reads the query of a provider's answer to r, and returns its code. It is for who signs in by hand: the state must
+// be r's (RFC 6749 section 10.12), the issuer the provider's (RFC 9207), and no parameter may stand twice. An error
+// that the provider answered with is an AuthorizationError. It needs the provider's metadata.
+func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
+	p, err := parseCallback(rawQuery)
+	if err != nil {
+		return "", fmt.Errorf("idserver: callback: %w", err)
+	}
+	if r == nil || subtle.ConstantTimeCompare([]byte(p.state), []byte(r.State)) != 1 {
+		return "", errors.New("idserver: callback: its state is not that of the sign-in that was begun here")
+	}
+	m, err := c.metadata.Get(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := checkResponseIssuer(p, m); err != nil {
+		return "", fmt.Errorf("idserver: callback: %w", err)
+	}
+	if p.err != "" {
+		return "", p.refused()
+	}
+	return p.code, nil
+}
+
+// refused is the provider's own word.
+func (p callbackParameters) refused() *AuthorizationError {
+	return &AuthorizationError{Code: printable(p.err, 64), Description: printable(p.description, 256)}
+}
+
 // callback answers /callback: it finishes a sign-in.
 func (c *Client) callback(ctx context.Context, r Request) Answer {
 	if refused, ok := c.onlyGet(ctx, r); !ok {
@@ -70,7 +100,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	case !ok:
 		return c.lostCallback(ctx, r, CodeSignInLost, fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", printable(r.Host, 128), c.web.base), p.state)
 	case login.Spent != 0: // reloaded, or gone back to
-		return seeOther(c.web.page(login.ReturnTo))
+		return c.spentCallback(ctx, r, login)
 	}
 	forget := c.web.setCookie(c.web.loginCookie(login.State), "", c.web.routes, -1)
 
@@ -82,7 +112,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 		return c.refuse(ctx, r, CodeIssuerMismatch, err, forget)
 	}
 	if p.err != "" {
-		return c.refuse(ctx, r, codeOfResponse(p.err), fmt.Errorf("the provider answered %q: %q", printable(p.err, 64), printable(p.description, 256)), forget)
+		return c.refuse(ctx, r, codeOfResponse(p.err), p.refused(), forget)
 	}
 	tokens, err := c.exchangeOnce(ctx, p.code, login)
 	switch {
@@ -149,6 +179,15 @@ func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pend
 	}
 	c.cfg.Logger.InfoContext(ctx, "idserver: signed in", "issuer", s.user.Issuer, "subject", s.user.Subject)
 	return seeOther(target, append(cookies, spent...)...)
+}
+
+// spentCallback deals with an answer to a sign-in that is finished: who is still signed in goes to its page, and who signed
+// out since then, and chose a name on the old page of the provider, signs in once more.
+func (c *Client) spentCallback(ctx context.Context, r Request, login pendingLogin) Answer {
+	if s, _ := c.loadSession(r); s == nil && !strings.HasSuffix(login.State, restartMark) && r.isNavigation() {
+		return c.begin(ctx, r, false, login.ReturnTo, url.Values{}, restartMark)
+	}
+	return seeOther(c.web.page(login.ReturnTo))
 }
 
 // lostCallback deals with an answer that no open sign-in of this browser waits for: who is signed in goes

@@ -52,7 +52,8 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Close ends what the client does in the background (fetching metadata and keys, refreshing tokens) and waits
-// for it. A program that runs until its end need not call it.
+// for it. Afterwards what is known still serves, and nothing more is asked of the provider. It may be called more than once; a
+// program that runs until its end need not call it.
 func (c *Client) Close() {
 	c.keys.Close()
 	c.metadata.Close()
@@ -64,8 +65,9 @@ func (c *Client) Close() {
 	}
 }
 
-// Refetch reads the provider's metadata and keys now. It is of use for a health check and for
-// tests; in operation they are kept fresh without it.
+// Refetch reads the provider's metadata and keys now, at most once in ten seconds: in between it tells how the last time
+// went. It is of use for a health check and for tests; in operation they are kept fresh without it. The error is a
+// DiscoveryError.
 func (c *Client) Refetch(ctx context.Context) error {
 	_, err := c.metadata.Refetch(ctx)
 	if err == nil {

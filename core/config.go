@@ -47,12 +47,13 @@ type Config struct {
 	// OldSessionSecrets open cookies and no longer seal any: put the former
 	// SessionSecret here when you change it.
 	OldSessionSecrets []string
-	// SessionIdle ends a session that is not used for so long. Default: 1 h.
+	// SessionIdle ends a session that is not used for so long, at least 1 min. Default: 1 h, or SessionMax if
+	// that is shorter.
 	SessionIdle time.Duration
-	// SessionMax ends every session so long after its sign-in. Default: 12 h.
+	// SessionMax ends every session so long after its sign-in; it is not shorter than SessionIdle. Default: 12 h.
 	SessionMax time.Duration
-	// AfterSignIn and AfterSignOut are the pages to go to when no other was wanted: paths
-	// of this application. Default: the root of BaseURL.
+	// AfterSignIn and AfterSignOut are the pages to go to when no other was wanted: paths of this application as
+	// browsers see them, with BaseURL's own path. Default: the root of BaseURL.
 	AfterSignIn, AfterSignOut string
 	// TrustedOrigins are other origins (scheme://host[:port]) that may be returned to after
 	// sign-in and may send unsafe requests with the session cookie.
@@ -70,7 +71,8 @@ type Config struct {
 	// key that names none. Default: a key's own alg, and for a key without one RS256,
 	// ES256, ES384, ES512 or EdDSA by its type. HMAC and none are never accepted.
 	Algorithms []string
-	// Leeway is the difference of clocks allowed in exp, nbf and iat. Default: 10 s; at most 5 min.
+	// Leeway is the difference of clocks allowed in exp, nbf and iat, at most 5 min. Default: 10 s; for none at all
+	// there is WithLeeway(0).
 	Leeway time.Duration
 
 	// Endpoints replace what the provider's metadata says, for a provider whose metadata
@@ -86,23 +88,25 @@ type Config struct {
 	// Timeout bounds a request to the provider, body included. Default: 10 s.
 	Timeout time.Duration
 	// InsecureSkipTLSVerify turns the check of the provider's certificate off. New refuses it
-	// for any Authority that is not on loopback.
+	// for any Authority that is not on loopback, and together with an HTTPClient.
 	InsecureSkipTLSVerify bool
 
 	// OnSignIn is called with the user of each sign-in, after every check, and of each refresh. It may
-	// change the user (roles of your own, Set) and may refuse by an error, which is logged; the
-	// browser is shown a page with the code sign_in_refused.
+	// change the user (roles of your own, Set) and may refuse by an error, which is logged: the browser is shown a page
+	// with the code sign_in_refused, and at a refresh the session ends. It is not called for bearer access tokens: what must
+	// hold for them too is asked by Client.Require. It is called concurrently.
 	OnSignIn func(ctx context.Context, user *User) error
 	// RenderRefusal, when set, makes the status, content type and body of every refusal instead of
 	// the built-in page and problem+json. Headers and cookies of the refusal stay as they
-	// are. A zero Rendered leaves that one to the built-in rendering.
+	// are. A zero Rendered leaves that one to the built-in rendering. It is called concurrently.
 	RenderRefusal func(ctx context.Context, refusal Refusal) Rendered
 
-	// Logger receives what an operator wants to know, and no secret. Default: slog.Default().
+	// Logger receives what an operator wants to know, and no secret: warnings are the operator's to mend, information is
+	// of sign-ins and refusals, and requests that merely lack credentials are of the level Debug. Default: slog.Default().
 	Logger *slog.Logger
-	// Now is the clock. Default: time.Now.
+	// Now is the clock, called concurrently. Default: time.Now.
 	Now func() time.Time
-	// Rand is the source of state, nonce, verifier and keys of cookies. Default: crypto/rand.
+	// Rand is the source of state, nonce, verifier and keys of cookies, read concurrently. Default: crypto/rand.
 	Rand io.Reader
 }
 
@@ -138,8 +142,8 @@ func (c Config) withDefaults() Config {
 	set(&c.RoutesPath, defaultRoutesPath)
 	set(&c.Leeway, defaultLeeway)
 	set(&c.Timeout, defaultTimeout)
-	set(&c.SessionIdle, defaultSessionIdle)
 	set(&c.SessionMax, defaultSessionMax)
+	set(&c.SessionIdle, min(defaultSessionIdle, c.SessionMax))
 	set(&c.WebBaseURL, c.Authority)
 	if len(c.RolesClaim) == 0 {
 		c.RolesClaim = []string{"roles"}
@@ -165,10 +169,14 @@ func (c Config) faults() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 
-	authority, err := parseServerURL(c.Authority)
+	authority, err := parseBaseURL(c.Authority)
 	switch {
 	case c.Authority == "":
-		fault("Authority (IDSERVER_AUTHORITY) is empty: set the provider's URL, such as https://mytenant.signward.com")
+		hint := ""
+		if c.BaseURL == "" {
+			hint = ". For the sign-in routes set BaseURL (BASE_URL), ClientID (IDSERVER_CLIENT_ID) and SessionSecret (SESSION_SECRET) as well"
+		}
+		fault("Authority (IDSERVER_AUTHORITY) is empty: set the provider's URL, such as https://mytenant.signward.com%s", hint)
 	case err != nil:
 		fault("Authority (IDSERVER_AUTHORITY) %q: %w", c.Authority, err)
 	case c.InsecureSkipTLSVerify && !isLoopback(authority.Hostname()):
@@ -223,7 +231,7 @@ func (c Config) signInFaults() []error {
 		}
 		return faults
 	}
-	if _, err := parseServerURL(c.BaseURL); err != nil {
+	if _, err := parseBaseURL(c.BaseURL); err != nil {
 		fault("BaseURL (BASE_URL) %q: %w", c.BaseURL, err)
 	}
 	if c.ClientID == "" {
@@ -232,9 +240,12 @@ func (c Config) signInFaults() []error {
 	if c.SessionSecret == "" {
 		fault("SessionSecret (SESSION_SECRET) is empty: set at least %d random bytes, such as the output of: openssl rand -base64 32", seal.MinSecret)
 	}
-	for _, secret := range append([]string{c.SessionSecret}, c.OldSessionSecrets...) {
-		if secret != "" && len(secret) < seal.MinSecret {
-			fault("SessionSecret (SESSION_SECRET) or one of OldSessionSecrets (SESSION_SECRET_OLD) has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", len(secret), seal.MinSecret)
+	if n := len(c.SessionSecret); n > 0 && n < seal.MinSecret {
+		fault("SessionSecret (SESSION_SECRET) has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", n, seal.MinSecret)
+	}
+	for i, old := range c.OldSessionSecrets {
+		if n := len(old); n > 0 && n < seal.MinSecret {
+			fault("OldSessionSecrets[%d] (SESSION_SECRET_OLD) has %d bytes: want at least %d, as it had when it was SessionSecret", i, n, seal.MinSecret)
 		}
 	}
 	if slices.Contains(c.OldSessionSecrets, "") {
@@ -271,6 +282,21 @@ func parseServerURL(raw string) (*url.URL, error) {
 		return nil, errors.New("want https: http is allowed on loopback only")
 	case u.User != nil || u.Fragment != "":
 		return nil, errors.New("want no user and no fragment")
+	}
+	return u, nil
+}
+
+// parseBaseURL reads the URL that others are made of, by adding a path.
+func parseBaseURL(raw string) (*url.URL, error) {
+	u, err := parseServerURL(raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.RawQuery != "" || u.ForceQuery:
+		return nil, errors.New("want no query")
+	}
+	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && path.Clean(p) != p {
+		return nil, errors.New("want a plain path, without // and ..")
 	}
 	return u, nil
 }

@@ -76,6 +76,16 @@ func invalidToken(reason Reason, format string, args ...any) error {
 	return &InvalidTokenError{reason, fmt.Errorf(format, args...)}
 }
 
+// AuthorizationError is what the provider answered the browser with in the place of a code, RFC 6749 section 4.1.2.1.
+type AuthorizationError struct {
+	Code        string // such as access_denied: the user cancelled
+	Description string // the provider's, for the log
+}
+
+func (e *AuthorizationError) Error() string {
+	return fmt.Sprintf("idserver: the provider answered with an error: %q: %q", e.Code, e.Description)
+}
+
 // TokenEndpointError tells what the token or revocation endpoint answered. Code and
 // Description are the OAuth error of RFC 6749 section 5.2; of a problem document (RFC 9457) the
 // Description is its title and detail.

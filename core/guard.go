@@ -17,7 +17,7 @@ func (c *Client) LoadUser() Guard {
 		if v.visitor != nil {
 			ctx = context.WithValue(ctx, visitorKey{}, v.visitor)
 		}
-		return ctx, v.goOn()
+		return ctx, c.goOn(r, v)
 	}
 }
 
@@ -57,7 +57,7 @@ func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
 }
 
 // Require returns a guard that admits a signed-in user of whom admit is true. admit must be
-// safe for concurrent use. Who is not admitted is answered 403, never sent to sign in.
+// safe for concurrent use; nil panics. Who is not admitted is answered 403, never sent to sign in.
 func (c *Client) Require(admit func(*User) bool) Guard {
 	if admit == nil {
 		panic("idserver: Require: no predicate")
@@ -86,7 +86,7 @@ func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 		case !admit(v.visitor.user):
 			return ctx, c.refuse(ctx, r, other, nil, v.fields...)
 		}
-		return context.WithValue(ctx, visitorKey{}, v.visitor), v.goOn()
+		return context.WithValue(ctx, visitorKey{}, v.visitor), c.goOn(r, v)
 	}
 }
 
@@ -98,10 +98,11 @@ type identity struct {
 	err      error
 }
 
-// goOn is the answer of a request that is let through.
-func (v identity) goOn() Answer {
+// goOn is the answer of a request that is let through. A page of a session is not kept, unless the handler says otherwise: the
+// browser's back button would show it after the sign-out. Neither is an answer with cookies: nobody else may get them.
+func (c *Client) goOn(r Request, v identity) Answer {
 	a := Answer{Add: append([]Field{varyOnCredentials}, v.fields...)}
-	if len(v.fields) > 0 { // nobody else may get these cookies
+	if len(v.fields) > 0 || v.visitor != nil && r.isNavigation() && len(r.Authorization) == 0 {
 		a.Set = []Field{noStore}
 	}
 	return a
@@ -175,6 +176,10 @@ func (c *Client) fromSession(ctx context.Context, r Request) identity {
 // signInURL is where a navigation is sent that needs a user, and back from there.
 func (w *web) signInURL(r Request) string {
 	target := w.asSeen(r)
+	if p, _, _ := strings.Cut(target, "?"); p == w.path("/login") { // begun and not finished: the page that was wanted then
+		query, _ := url.ParseQuery(r.RawQuery)
+		target = query.Get("return_to")
+	}
 	if w.returnTo(target) == "" {
 		return w.path("/login")
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -132,6 +133,17 @@ func (w *web) goesInCircles(r Request, now time.Time) bool {
 	return lately >= 3
 }
 
+// forgetSpentLogins deletes the marks of sign-ins that led to a session: who signs out and in again goes in no circle.
+func (w *web) forgetSpentLogins(r Request) (fields []Field) {
+	open := w.logins(r)
+	for _, name := range slices.Sorted(maps.Keys(open)) {
+		if open[name].Spent != 0 {
+			fields = append(fields, w.setCookie(name, "", w.routes, -1))
+		}
+	}
+	return fields
+}
+
 // loginCookie names the cookie of an attempt.
 func (w *web) loginCookie(state string) string {
 	sum := sha256.Sum256([]byte(state))
@@ -149,8 +161,8 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	life := loginLife - c.now().Sub(time.Unix(p.Begun, 0))
-	fields := []Field{w.setCookie(name, sealed, w.routes, int(life.Seconds()))}
+	life := int64(loginLife.Seconds()) - (c.now().Unix() - p.Begun)
+	fields := []Field{w.setCookie(name, sealed, w.routes, int(life))}
 
 	open := w.logins(r)
 	var others []string

@@ -39,7 +39,7 @@ func (c *Client) signOut(ctx context.Context, r Request) Answer {
 func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer {
 	home := c.web.page(c.cfg.AfterSignOut)
 	s, _ := c.loadSession(r)
-	cookies := c.dropSession(r)
+	cookies := append(c.dropSession(r), c.web.forgetSpentLogins(r)...)
 	if s == nil {
 		return c.goTo(ctx, r, asJSON, home, cookies...)
 	}

@@ -44,9 +44,9 @@ func (m *metadata) check(cfg Config) error {
 	case m.Issuer == "":
 		return errors.New("no issuer in it")
 	case cfg.Issuer != "" && m.Issuer != cfg.Issuer:
-		return fmt.Errorf("its issuer is %q, and Config.Issuer is %q: they must be equal", m.Issuer, cfg.Issuer)
+		return fmt.Errorf("its issuer is %q, and Config.Issuer (IDSERVER_ISSUER) is %q: they must be equal", m.Issuer, cfg.Issuer)
 	case cfg.Issuer == "" && m.Issuer != authority && m.Issuer != cfg.Authority:
-		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Issuer to %q", m.Issuer, cfg.Authority, m.Issuer)
+		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Issuer (IDSERVER_ISSUER) to %q", m.Issuer, cfg.Authority, m.Issuer)
 	}
 	trusted, err := parseServerURL(cfg.Authority)
 	if err != nil {

@@ -28,7 +28,7 @@ var pages = template.Must(template.New("").Parse(`{{define "head"}}<!doctype htm
 <body><main><h1>{{.Title}}</h1>{{end}}
 {{define "refusal"}}{{template "head" .}}
 <p>{{.Detail}}</p>{{with .SignInURL}}
-<a class="go" href="{{.}}">Sign in</a>{{end}}
+<a class="go" href="{{.}}">{{if $.AsSomeoneElse}}Sign in as someone else{{else}}Sign in{{end}}</a>{{end}}
 <small>Code: {{.Code}}</small></main></body></html>
 {{end}}
 {{define "signOut"}}{{template "head" .}}
@@ -36,7 +36,7 @@ var pages = template.Must(template.New("").Parse(`{{define "head"}}<!doctype htm
 <form method="post" action="{{.Action}}"><button>Sign out</button></form></main></body></html>
 {{end}}`))
 
-func refusalPage(refusal Refusal) []byte { return page("refusal", refusal) }
+func refusalPage(refusal Refusal) []byte { return page("refusal", &refusal) }
 
 func signOutPage(action string) []byte {
 	return page("signOut", struct{ Title, Action string }{"Sign out", action})

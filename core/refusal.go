@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/strictjson"
@@ -14,7 +15,7 @@ import (
 // Code is why a request was refused. Codes are stable: programs and people may rely on them.
 type Code string
 
-// The codes, each with its status and what to do about it in the table of README.md.
+// The codes, each with its status and what to do about it in the table of the module's README.md.
 const (
 	CodeNotSignedIn           Code = "not_signed_in"
 	CodeInvalidToken          Code = "invalid_token"
@@ -87,15 +88,18 @@ func (r *Refusal) Unwrap() error { return r.Err }
 
 // Rendered is a refusal in the application's own words.
 type Rendered struct {
-	Status      int    // 0: the refusal's
-	ContentType string // of Body
-	Body        []byte // nil: the built-in page or problem+json
+	Status      int    // 400 to 599; any other is the refusal's
+	ContentType string // of Body; default: text/html; charset=utf-8
+	Body        []byte // nil: the built-in page or problem+json. One's own has no Content-Security-Policy unless you set it
 }
 
 // refuse answers a request with a refusal. more are header fields that belong to it.
 func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, more ...Field) Answer {
 	kind := refusalKinds[code]
 	refusal := Refusal{Code: code, Status: kind.status, Title: kind.title, Detail: kind.detail, Navigation: r.isNavigation(), Err: err}
+	if code == CodeNotSignedIn && c.web == nil {
+		refusal.Detail = "Send an access token and try again."
+	}
 	a := Answer{
 		Set: []Field{{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}},
 		Add: append([]Field{varyOnCredentials}, more...),
@@ -108,13 +112,38 @@ func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, mo
 	case kind.status == http.StatusUnauthorized || code == CodeInvalidRequest:
 		a.Add = append(a.Add, challenge(code))
 	}
-	if c.web != nil && code != CodeCrossSite && code != CodeMethodNotAllowed {
-		refusal.SignInURL = c.web.path("/login")
-	}
+	refusal.SignInURL = c.signInAgain(r, code)
 	c.logRefusal(ctx, r, refusal)
 	c.render(ctx, refusal, &a)
 	return a
 }
+
+// signInAgain is where the user may sign in for the request that was refused, and come back to its page; empty where
+// that is of no use. Who is signed in and not admitted is asked by the provider who else they are.
+func (c *Client) signInAgain(r Request, code Code) string {
+	switch {
+	case c.web == nil, code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured:
+		return ""
+	case !r.isNavigation():
+		return c.web.path("/login")
+	}
+	again := c.web.signInURL(r)
+	if notAdmitted(code) {
+		separator := "?"
+		if strings.Contains(again, "?") {
+			separator = "&"
+		}
+		again += separator + "prompt=login"
+	}
+	return again
+}
+
+func notAdmitted(code Code) bool {
+	return code == CodeInsufficientRole || code == CodeNotAdmitted || code == CodeSignInRefused
+}
+
+// AsSomeoneElse reports whether SignInURL leads to a sign-in as another user: this one is known and not admitted.
+func (r *Refusal) AsSomeoneElse() bool { return notAdmitted(r.Code) }
 
 // challenge is the WWW-Authenticate of RFC 6750 section 3; a request without credentials gets no error
 // code (section 3.1).
@@ -133,6 +162,7 @@ func (c *Client) render(ctx context.Context, refusal Refusal, a *Answer) {
 			a.Status = own.Status
 		}
 		if own.Body != nil {
+			set(&own.ContentType, "text/html; charset=utf-8")
 			a.Set = append(a.Set, Field{"Content-Type", own.ContentType})
 			a.Body = own.Body
 			return

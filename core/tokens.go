@@ -40,11 +40,14 @@ const (
 
 // ExchangeCode trades the code of a callback for tokens, RFC 6749 section 4.1.3 and RFC 7636 section
 // 4.5, and verifies the ID token. r is what AuthorizeURL returned for the state that came
-// back; comparing state, and iss (RFC 9207), is the caller's business. The user is made of the ID
+// back, and code what ReadCallback found. The user is made of the ID
 // token; what that lacks of name, e-mail, tenant and roles is taken from the access token when it is
 // a JWT that validates and has the same subject, and else from userinfo, asked once. The errors are
 // TokenEndpointError, InvalidTokenError, UserInfoError and DiscoveryError.
 func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
+	if code == "" || r == nil {
+		return nil, errors.New("idserver: ExchangeCode: there is no code, or no request that it answers")
+	}
 	tokens, err := c.grant(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -70,8 +71,11 @@ func (u *User) Claims(v any) error {
 }
 
 // Set adds a claim of the application's own, or replaces one, in OnSignIn. It is kept with
-// the session and read back by Claims; the fields of User do not follow it.
+// the session and read back by Claims; the fields of User do not follow it, and iss and sub cannot be replaced.
 func (u *User) Set(claim string, value any) error {
+	if claim == "" || claim == "iss" || claim == "sub" {
+		return fmt.Errorf("idserver: Set: %q is not a claim of the application's own", claim)
+	}
 	raw, err := strictjson.Marshal(value)
 	if err != nil {
 		return errors.New("idserver: the value of claim " + claim + " cannot be written as JSON")
@@ -84,7 +88,7 @@ func (u *User) Set(claim string, value any) error {
 	return nil
 }
 
-// MarshalJSON writes what a front end may see: id, email, name, tenant_id, roles and custom_roles. All six
+// MarshalJSON writes what a front end may see: id (the Subject), email, name, tenant_id, roles and custom_roles. All six
 // are always there; the roles are never null.
 func (u *User) MarshalJSON() ([]byte, error) {
 	return strictjson.Marshal(struct {
@@ -173,7 +177,7 @@ func WithUser(ctx context.Context, u *User) context.Context {
 	return context.WithValue(ctx, visitorKey{}, &visitor{user: u})
 }
 
-// UserFrom returns the user that a guard put into ctx, or nil when nobody is signed in.
+// UserFrom returns the user that a guard put into ctx, or nil when nobody is signed in: behind LoadUser look at that first.
 func UserFrom(ctx context.Context) *User {
 	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {
 		return v.user
@@ -182,7 +186,7 @@ func UserFrom(ctx context.Context) *User {
 }
 
 // AccessTokenFrom returns the access token of the request: the bearer token it came with, or
-// the session's, refreshed when it was about to end. It is for calling another API in the
+// the session's, refreshed when it was about to end. It is "" when nobody is signed in, and in a context of WithUser. It is for calling another API in the
 // user's name; send it only to an API that it was issued for (its aud).
 func AccessTokenFrom(ctx context.Context) string {
 	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {

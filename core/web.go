@@ -35,7 +35,7 @@ type web struct {
 }
 
 func newWeb(cfg Config) (*web, error) {
-	base, err := parseServerURL(cfg.BaseURL)
+	base, err := parseBaseURL(cfg.BaseURL)
 	if err != nil {
 		return nil, err
 	}

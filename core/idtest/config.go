@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ import (
 )
 
 // Config returns the configuration of an application at baseURL (for an API: "") that signs its users in
-// at this provider, as the client [ExampleClient], with a session secret of this process.
+// at this provider, as the client [ExampleClient], with a session secret of this process. Its clock is the system's: a test
+// that moves the provider's with [Provider.Advance] sets Config.Now as well.
 func (p *Provider) Config(baseURL string) idserver.Config {
 	cfg := idserver.Config{
 		Authority:    p.URL(),
@@ -31,7 +33,7 @@ func (p *Provider) Config(baseURL string) idserver.Config {
 // ConfigFromEnv is how the example programs start with nothing set up: it is
 // idserver.ConfigFromEnv, and when no variable is set of IDSERVER_... and SESSION_SECRET..., it starts a
 // provider, which runs as long as the program, and returns that one's configuration. That is done
-// for a program that listens on loopback only, and not when some variables are set and some
+// for a program that listens, and has its BASE_URL, on loopback only, and not when some variables are set and some
 // forgotten: what is deployed never signs in anyone who asks. BaseURL is BASE_URL, or else http:// and
 // the address listened on. IDTEST_ACCESS_TTL sets the lifetime of that provider's access tokens, such as 15m.
 func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
@@ -47,11 +49,14 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	if !address.IP.IsLoopback() {
 		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET, or ADDR=127.0.0.1:8080", listen)
 	}
+	if base, err := url.Parse(cfg.BaseURL); err != nil || !isLoopback(base.Hostname()) {
+		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET", cfg.BaseURL)
+	}
 	var options Options
 	if ttl := os.Getenv("IDTEST_ACCESS_TTL"); ttl != "" {
 		d, err := time.ParseDuration(ttl)
-		if err != nil {
-			return cfg, nil, fmt.Errorf("IDTEST_ACCESS_TTL is %q: want a duration such as 15m", ttl)
+		if err != nil || d < time.Second {
+			return cfg, nil, fmt.Errorf("IDTEST_ACCESS_TTL is %q: want a duration of at least a second, such as 15m", ttl)
 		}
 		options.AccessTTL = d
 	}
