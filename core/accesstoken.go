@@ -27,7 +27,8 @@ func WithLeeway(d time.Duration) ValidateOption {
 // signature, iss, aud, exp, nbf, iat and sub are checked, and that it is no ID token or another kind of
 // token; jti is not, nor whether it was revoked meanwhile. The error is an InvalidTokenError, or
 // is ErrUnavailable when the keys cannot be had and nothing can be said of the token. There is
-// no network in it once the keys are known.
+// no network in it once the keys are known, but for a token that names another key: then they are fetched anew, at
+// most once in ten seconds.
 func (c *Client) ValidateToken(ctx context.Context, accessToken string, options ...ValidateOption) (*User, error) {
 	claims, err := c.verifyAccessToken(ctx, accessToken, options...)
 	if err != nil {
@@ -49,11 +50,11 @@ func (c *Client) verifyAccessToken(ctx context.Context, accessToken string, opti
 	if err != nil {
 		return nil, err
 	}
-	return claims, checkAccessToken(claims, message.Header.Type, issuer, want, c.now())
+	return claims, checkAccessToken(claims, message.Header.Type, issuer, c.cfg.ClientID, want, c.now())
 }
 
 // checkAccessToken applies RFC 9068 section 4 to claims whose signature is verified.
-func checkAccessToken(t *tokenClaims, kind, issuer string, want validation, now time.Time) error {
+func checkAccessToken(t *tokenClaims, kind, issuer, clientID string, want validation, now time.Time) error {
 	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
 	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers say JWT, or nothing
 		return invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
@@ -64,6 +65,9 @@ func checkAccessToken(t *tokenClaims, kind, issuer string, want validation, now 
 		}
 	}
 	switch {
+	case want.audience == clientID && kind != "at+jwt" && !t.has("scope") && !t.has("scp") && !t.has("client_id"):
+		// What has the client for its audience is an ID token, unless it says what it is.
+		return invalidToken(ReasonType, "aud is the client itself, and neither typ nor scope nor client_id tells that it is an access token")
 	case t.Issuer != issuer:
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", t.Issuer, issuer)
 	case want.audience == "" || !slices.Contains(t.Audience, want.audience):

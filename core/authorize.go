@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strconv"
+	"time"
 
 	"golang.org/x/oauth2"
 )
@@ -20,13 +22,15 @@ type AuthorizationRequest struct {
 	Nonce        string // the ID token must have it
 	CodeVerifier string // RFC 7636
 	RedirectURI  string
+	MaxAge       time.Duration // 0: none was asked for
 }
 
 // AuthorizeOptions are what an authorization request may add. All are optional.
 type AuthorizeOptions struct {
-	RedirectURI string     // default: BaseURL + RoutesPath + /callback
-	Scopes      []string   // default: Config.Scopes
-	Extra       url.Values // further parameters, such as prompt, login_hint, ui_locales; one of the protocol's own is an error
+	RedirectURI string        // default: BaseURL + RoutesPath + /callback
+	Scopes      []string      // default: Config.Scopes
+	MaxAge      time.Duration // how long ago the user may have signed in at the provider, in whole seconds; ExchangeCode checks it
+	Extra       url.Values    // further parameters, such as prompt, login_hint, ui_locales; one of the protocol's own is an error
 }
 
 // AuthorizeURL begins a sign-in by hand: an authorization code request with a fresh state,
@@ -43,7 +47,7 @@ func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*Authori
 
 // newAuthorizationRequest makes the secrets of an attempt and the URL. mark ends the state.
 func (c *Client) newAuthorizationRequest(m metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
-	r := &AuthorizationRequest{RedirectURI: o.RedirectURI}
+	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
 	if r.RedirectURI == "" {
 		if c.web == nil {
 			return nil, errors.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
@@ -68,8 +72,11 @@ func (c *Client) authorizationURL(m metadata, r *AuthorizationRequest, o Authori
 		return "", &DiscoveryError{c.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.CodeVerifier), oauth2.SetAuthURLParam("nonce", r.Nonce)}
+	if o.MaxAge > 0 {
+		options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(o.MaxAge.Seconds()))))
+	}
 	for name := range o.Extra {
-		if slices.Contains([]string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}, name) {
+		if slices.Contains([]string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "max_age", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}, name) {
 			return "", fmt.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
 		}
 	}

@@ -116,6 +116,8 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	}
 	tokens, err := c.exchangeOnce(ctx, p.code, login)
 	switch {
+	case errors.Is(err, errCodeSpent): // a reload begins anew
+		return c.refuse(ctx, r, CodeProviderUnavailable, err, forget)
 	case errors.Is(err, ErrUnavailable): // the cookie stays: reloading the page tries again
 		return c.refuse(ctx, r, CodeProviderUnavailable, err)
 	case err != nil:
@@ -124,7 +126,11 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	s, err := c.newSession(ctx, tokens)
 	if err != nil {
 		c.revoke(ctx, tokens.RefreshToken)
-		return c.refuse(ctx, r, CodeSignInRefused, err, forget)
+		code := CodeSignInRefused
+		if errors.Is(err, ErrUnavailable) { // the application cannot tell now
+			code = CodeProviderUnavailable
+		}
+		return c.refuse(ctx, r, code, err, forget)
 	}
 	return c.signedIn(ctx, r, s, login)
 }
@@ -148,6 +154,8 @@ func codeOfResponse(name string) Code {
 		return CodeAccessDenied
 	case "server_error", "temporarily_unavailable":
 		return CodeProviderUnavailable
+	case "login_required", "interaction_required", "account_selection_required", "consent_required": // after prompt=none
+		return CodeNotSignedIn
 	}
 	return CodeProviderError
 }
@@ -155,13 +163,24 @@ func codeOfResponse(name string) Code {
 // exchangeOnce trades the code in, once for all requests of the same attempt: a reload while the first
 // is under way must not send the code a second time, which providers take for theft.
 func (c *Client) exchangeOnce(ctx context.Context, code string, login pendingLogin) (*Tokens, error) {
-	key := sha256.Sum256([]byte("code\x00" + login.State + "\x00" + code))
+	key := sha256.Sum256([]byte("code\x00" + login.State))
 	return c.web.grants.once(ctx, key, 0, func(ctx context.Context) (*Tokens, error) {
-		return c.ExchangeCode(ctx, code, &AuthorizationRequest{
+		tokens, err := c.ExchangeCode(ctx, code, &AuthorizationRequest{
 			RedirectURI: c.web.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
 		})
+		if tokens != nil && err != nil {
+			c.revoke(ctx, tokens.RefreshToken)
+			tokens = nil
+			if errors.Is(err, ErrUnavailable) {
+				err = fmt.Errorf("%w: %v", errCodeSpent, err)
+			}
+		}
+		return tokens, err
 	})
 }
+
+// errCodeSpent marks a fault after the token endpoint's answer: the code cannot be sent again.
+var errCodeSpent = errors.New("the code is used up, and who the user is could not be learnt")
 
 // signedIn starts the session and goes to the page that was wanted. The login cookie stays as a
 // mark that this attempt is spent.
@@ -184,10 +203,16 @@ func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pend
 // spentCallback deals with an answer to a sign-in that is finished: who is still signed in goes to its page, and who signed
 // out since then, and chose a name on the old page of the provider, signs in once more.
 func (c *Client) spentCallback(ctx context.Context, r Request, login pendingLogin) Answer {
-	if s, _ := c.loadSession(r); s == nil && !strings.HasSuffix(login.State, restartMark) && r.isNavigation() {
+	if s, _ := c.loadSession(r); s == nil && c.mayRestart(r, login.State) {
 		return c.begin(ctx, r, false, login.ReturnTo, url.Values{}, restartMark)
 	}
 	return seeOther(c.web.page(login.ReturnTo))
+}
+
+// mayRestart reports whether a sign-in is begun again by itself: for a person's navigation, and once.
+func (c *Client) mayRestart(r Request, state string) bool {
+	_, mayBegin := c.web.mayBegin(r)
+	return mayBegin && r.isNavigation() && !strings.HasSuffix(state, restartMark)
 }
 
 // lostCallback deals with an answer that no open sign-in of this browser waits for: who is signed in goes
@@ -196,7 +221,7 @@ func (c *Client) lostCallback(ctx context.Context, r Request, code Code, err err
 	if s, _ := c.loadSession(r); s != nil {
 		return seeOther(c.web.page(c.cfg.AfterSignIn))
 	}
-	if code == CodeSignInLost && !strings.HasSuffix(state, restartMark) && r.isNavigation() {
+	if code == CodeSignInLost && c.mayRestart(r, state) {
 		return c.begin(ctx, r, false, "", url.Values{}, restartMark)
 	}
 	return c.refuse(ctx, r, code, err)

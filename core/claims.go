@@ -24,6 +24,7 @@ type tokenClaims struct {
 	Expiry          numericDate `json:"exp"`
 	NotBefore       numericDate `json:"nbf"`
 	IssuedAt        numericDate `json:"iat"`
+	AuthTime        numericDate `json:"auth_time"`
 	Nonce           *string     `json:"nonce"`
 	AccessTokenHash *string     `json:"at_hash"`
 

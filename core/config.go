@@ -25,7 +25,8 @@ type Config struct {
 	// (OpenID Connect Discovery 1.0 section 4). Required. http is allowed on loopback only.
 	Authority string
 	// Issuer is the provider's issuer identifier where it is not the Authority. The
-	// metadata's and every token's issuer must equal it, character by character.
+	// metadata's and every token's issuer must equal it, character by character. Without it the metadata's may differ
+	// from the Authority by one slash at the end.
 	Issuer string
 	// ClientID is the client_id registered at the provider. Required with BaseURL.
 	ClientID string
@@ -93,7 +94,8 @@ type Config struct {
 
 	// OnSignIn is called with the user of each sign-in, after every check, and of each refresh. It may
 	// change the user (roles of your own, Set) and may refuse by an error, which is logged: the browser is shown a page
-	// with the code sign_in_refused, and at a refresh the session ends. It is not called for bearer access tokens: what must
+	// with the code sign_in_refused, and at a refresh the session ends. An error that wraps ErrUnavailable says that the
+	// application cannot tell now: the sign-in is answered 503, and a session goes on. It is not called for bearer access tokens: what must
 	// hold for them too is asked by Client.Require. It is called concurrently.
 	OnSignIn func(ctx context.Context, user *User) error
 	// RenderRefusal, when set, makes the status, content type and body of every refusal instead of
@@ -185,17 +187,28 @@ func (c Config) faults() error {
 	if c.InsecureSkipTLSVerify && c.HTTPClient != nil {
 		fault("InsecureSkipTLSVerify does nothing for an HTTPClient of your own: leave one of both out")
 	}
+	for name, base := range map[string]string{"Issuer (IDSERVER_ISSUER)": c.Issuer, "WebBaseURL": c.WebBaseURL} {
+		if base == "" || base == c.Authority {
+			continue
+		}
+		if _, err := parseBaseURL(base); err != nil {
+			fault("%s %q: %w", name, base, err)
+		}
+	}
 	for _, e := range []struct{ name, url string }{
-		{"Issuer (IDSERVER_ISSUER)", c.Issuer}, {"WebBaseURL", c.WebBaseURL},
 		{"Endpoints.Authorization", c.Endpoints.Authorization}, {"Endpoints.Token", c.Endpoints.Token},
 		{"Endpoints.JWKS", c.Endpoints.JWKS}, {"Endpoints.UserInfo", c.Endpoints.UserInfo},
 		{"Endpoints.Revocation", c.Endpoints.Revocation}, {"Endpoints.EndSession", c.Endpoints.EndSession},
 	} {
-		if e.url == "" || e.url == c.Authority {
+		if e.url == "" {
 			continue
 		}
-		if _, err := parseServerURL(e.url); err != nil {
+		u, err := parseServerURL(e.url)
+		switch {
+		case err != nil:
 			fault("%s %q: %w", e.name, e.url, err)
+		case c.InsecureSkipTLSVerify && !isLoopback(u.Hostname()):
+			fault("InsecureSkipTLSVerify is for a provider on loopback only, and %s is %q", e.name, e.url)
 		}
 	}
 	switch c.ClientAuth {
@@ -260,7 +273,7 @@ func (c Config) signInFaults() []error {
 		}
 	}
 	for _, origin := range c.TrustedOrigins {
-		if u, err := url.Parse(origin); err != nil || u.Host == "" || originOf(u) != origin {
+		if u, err := parseServerURL(origin); err != nil || originOf(u) != origin {
 			fault("TrustedOrigins: %q is not an origin: want scheme://host or scheme://host:port", origin)
 		}
 	}
@@ -280,7 +293,7 @@ func parseServerURL(raw string) (*url.URL, error) {
 		return nil, errors.New("want an https URL")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("want https: http is allowed on loopback only")
-	case u.User != nil || u.Fragment != "":
+	case u.User != nil || strings.Contains(raw, "#"):
 		return nil, errors.New("want no user and no fragment")
 	}
 	return u, nil

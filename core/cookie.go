@@ -83,7 +83,7 @@ func (r Request) unchunk(name string) (value string, ok bool) {
 	value, ok = r.cookie(name)
 	count, rest, chunked := strings.Cut(value, ".")
 	if !ok || !chunked {
-		return value, ok
+		return value, ok && len(value) <= maxChunk
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 2 || n > maxChunks {
@@ -98,7 +98,7 @@ func (r Request) unchunk(name string) (value string, ok bool) {
 		}
 		whole.WriteString(chunk)
 	}
-	return whole.String(), true
+	return whole.String(), whole.Len() <= maxChunk*maxChunks
 }
 
 func chunkName(name string, i int) string {

@@ -53,6 +53,7 @@ const (
 	ReasonExpired         Reason = "expired"       // exp is past, or missing
 	ReasonNotYetValid     Reason = "not_yet_valid" // nbf or iat is in the future
 	ReasonIssuedAt        Reason = "issued_at"     // iat is missing or long ago
+	ReasonAuthTime        Reason = "auth_time"     // the user signed in too long ago for max_age, or when is not said
 	ReasonNonce           Reason = "nonce"         // nonce is not the one that was sent
 	ReasonSubject         Reason = "subject"       // sub is missing, too long, or not who was expected
 	ReasonAccessTokenHash Reason = "at_hash"       // at_hash is not the access token's
@@ -105,9 +106,17 @@ func (e *TokenEndpointError) Unwrap() []error {
 	return answerErrors(ErrTokenEndpoint, e.Status, e.Err)
 }
 
-// terminal reports whether asking again with the same grant is of no use, RFC 6749 section 5.2.
+// terminal reports whether asking again with the same grant is of no use, RFC 6749 section 5.2. Some providers
+// answer a bad grant with 400 and nothing more.
 func (e *TokenEndpointError) terminal() bool {
-	return e.Code == "invalid_grant" || e.Code == "unauthorized_client" || e.Code == "access_denied"
+	return e.Code == "invalid_grant" || e.Code == "unauthorized_client" || e.Code == "access_denied" ||
+		e.Status == 400 && e.Code == "" && e.Description == "" && e.Err == nil
+}
+
+// definite reports whether the provider understood the request and refuses it, be it for now: no client of this name, no such
+// tenant (404), a tenant that is locked (423).
+func (e *TokenEndpointError) definite() bool {
+	return e.Status/100 == 4 && e.Status != 408 && e.Status != 425 && e.Status != 429
 }
 
 // UserInfoError tells what the userinfo endpoint answered.
@@ -145,7 +154,7 @@ func describeAnswer(status int, code, description string, err error) string {
 // another person does not.
 func answerErrors(kind error, status int, err error) []error {
 	all := []error{kind}
-	if errors.Is(err, ReasonSubject) {
+	if errors.Is(err, ReasonSubject) || errors.Is(err, errNoSubject) {
 		return append(all, err)
 	}
 	if status == 0 || status == 429 || status >= 500 || status/100 != 4 {

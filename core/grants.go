@@ -31,8 +31,10 @@ type grant struct {
 }
 
 const (
-	grantKept  = time.Minute      // browsers send the old cookie for a moment, from other tabs
-	grantLimit = 30 * time.Second // for the token request and what follows it
+	grantKept     = time.Minute      // browsers send the old cookie for a moment, from other tabs
+	grantKeptMost = 15 * time.Minute // an answer that was lost or late brings the old cookie back after that
+	grantsAtEase  = 4096             // as long as there are fewer than so many, they are kept so long
+	grantLimit    = 30 * time.Second // for the token request and what follows it
 )
 
 var errClientClosed = errors.New("idserver: the client is closed")
@@ -79,10 +81,13 @@ func (g *grants) run(ctx context.Context, own *grant, pause time.Duration, reque
 	tokens, err := request(ctx)
 	kept := grantKept
 	if tokens == nil && errors.Is(err, ErrUnavailable) {
-		kept = max(pause, retryAfter(err))
+		kept = min(max(pause, retryAfter(err)), grantKeptMost)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if tokens != nil && err == nil && len(g.byKey) < grantsAtEase {
+		kept = min(max(kept, tokens.refreshAt.Sub(g.now())), grantKeptMost)
+	}
 	own.tokens, own.err, own.until = tokens, err, g.now().Add(kept)
 	close(own.done)
 }
@@ -95,6 +100,27 @@ func (g *grants) latest(key [32]byte) *Tokens {
 		return known.tokens
 	}
 	return nil
+}
+
+var errSignedOut = errors.New("the session was signed out")
+
+// end has who still holds a cookie of these sessions refused, until their access tokens are due: an answer
+// under way, or another tab, must not bring a session back that was signed out.
+func (g *grants) end(keys ...[32]byte) {
+	over := &grant{done: make(chan struct{}), err: errSignedOut, until: g.now().Add(grantKeptMost)}
+	close(over.done)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, key := range keys {
+		g.byKey[key] = over
+	}
+}
+
+func (g *grants) ended(key [32]byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known := g.byKey[key]
+	return known != nil && known.err == errSignedOut
 }
 
 // sweep forgets old results, once in a while. The caller holds the lock.

@@ -13,13 +13,15 @@ import (
 
 // IDTokenCheck is what an ID token is held against, beside the configuration.
 type IDTokenCheck struct {
-	// Nonce is the one of the authorization request. Empty only for an ID token that came
-	// with a refresh, which then must have none.
+	// Nonce is the one of the authorization request. It is empty only for an ID token that came with a refresh, whose Subject is
+	// then set: the nonce is not compared again (OpenID Connect Core section 12.2).
 	Nonce string
 	// AccessToken is the one that came along; at_hash is compared with it when present.
 	AccessToken string
 	// Subject, when set, must be the token's sub: the one signed in before, at a refresh.
 	Subject string
+	// MaxAge is the max_age of the authorization request; 0: none was sent.
+	MaxAge time.Duration
 }
 
 // maxIDTokenAge bounds how long ago an ID token may have been issued when it is first seen.
@@ -61,7 +63,7 @@ type idTokenRules struct {
 
 // checkIDToken applies OpenID Connect Core section 3.1.3.7, in its order, to claims whose
 // signature is verified (steps 1 and 6 to 8 are verify's: no encryption was asked for, the
-// algorithm is the key's, and it is never a MAC).
+// algorithm is the key's, and it is never a MAC; step 12: no acr is asked for as essential).
 func checkIDToken(t *tokenClaims, want idTokenRules) error {
 	switch {
 	case !slices.Contains([]string{"", "jwt"}, strings.ToLower(want.kind)): // RFC 8725 section 3.11
@@ -89,6 +91,10 @@ func checkIDToken(t *tokenClaims, want idTokenRules) error {
 		return invalidToken(ReasonNonce, "no nonce was sent")
 	case !sameNonce(t.Nonce, want.Nonce): // step 11
 		return invalidToken(ReasonNonce, "nonce is not the one that was sent")
+	case want.MaxAge > 0 && t.AuthTime.IsZero(): // step 13
+		return invalidToken(ReasonAuthTime, "max_age was sent, and there is no auth_time")
+	case want.MaxAge > 0 && want.now.After(t.AuthTime.Add(want.MaxAge+want.leeway)): // step 13
+		return invalidToken(ReasonAuthTime, "auth_time was %v ago, want at most %v", want.now.Sub(t.AuthTime.Time).Round(time.Second), want.MaxAge)
 	case t.AccessTokenHash != nil && !sameHash(*t.AccessTokenHash, want.AccessToken, want.algorithm): // section 3.1.3.8
 		return invalidToken(ReasonAccessTokenHash, "at_hash is not the access token's")
 	case want.Subject != "" && t.Subject != want.Subject: // section 12.2

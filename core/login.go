@@ -20,6 +20,9 @@ const loginLife = 20 * time.Minute
 // maxLogins is how many sign-ins one browser may have open at once: tabs that were restored together.
 const maxLogins = 5
 
+// maxLoginCookies is how many cookies of that kind are looked at: a stranger may send any number.
+const maxLoginCookies = 32
+
 // restartMark ends the state of a sign-in that was begun again by itself, so that it is not begun a
 // third time.
 const restartMark = ".r"
@@ -32,6 +35,7 @@ var loginParameters = []string{"login_hint", "prompt", "ui_locales", "acr_values
 // each attempt, so that tabs do not spoil each other's.
 type pendingLogin struct {
 	State    string `json:"state"`
+	Browser  string `json:"browser"` // the value of the browser's cookie
 	Nonce    string `json:"nonce,omitempty"`
 	Verifier string `json:"verifier,omitempty"`
 	ReturnTo string `json:"return_to,omitempty"`
@@ -77,14 +81,31 @@ func (c *Client) begin(ctx context.Context, r Request, asJSON bool, returnTo str
 	if err != nil {
 		return c.refuse(ctx, r, codeOf(err), err)
 	}
+	browser, keep, err := c.browser(r)
+	if err != nil {
+		return c.refuse(ctx, r, CodeInternal, err)
+	}
 	cookies, err := c.web.keepLogin(c, r, pendingLogin{
-		State: request.State, Nonce: request.Nonce, Verifier: request.CodeVerifier,
+		State: request.State, Browser: browser, Nonce: request.Nonce, Verifier: request.CodeVerifier,
 		ReturnTo: returnTo, Begun: c.now().Unix(),
 	})
 	if err != nil {
 		return c.refuse(ctx, r, CodeInternal, err)
 	}
-	return c.goTo(ctx, r, asJSON, request.URL, cookies...)
+	return c.goTo(ctx, r, asJSON, request.URL, append(cookies, keep)...)
+}
+
+// browser is what binds sign-ins to this browser: a random value in a __Host- cookie. Login cookies lie at the routes' path,
+// which that prefix does not allow, so that a neighbouring host could plant one that belongs to its own sign-in, and sign the
+// browser in as somebody else (login CSRF).
+func (c *Client) browser(r Request) (id string, keep Field, err error) {
+	id, ok := r.cookie(c.web.browserName)
+	if !ok || len(id) != 43 {
+		if id, err = randomText(c.cfg.Rand); err != nil {
+			return "", Field{}, err
+		}
+	}
+	return id, c.web.setCookie(c.web.browserName, id, "/", int(loginLife.Seconds())), nil
 }
 
 // mayBegin tells a person's navigation, and a script of the application's own that asks for the URL, from
@@ -168,7 +189,9 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 	var others []string
 	for other := range r.eachCookie() {
 		if strings.HasPrefix(other, w.loginName) && other != name && !slices.Contains(others, other) {
-			others = append(others, other)
+			if others = append(others, other); len(others) == maxLoginCookies {
+				break
+			}
 		}
 	}
 	slices.SortFunc(others, func(a, b string) int { return int(open[b].Begun - open[a].Begun) }) // the newest first
@@ -184,9 +207,13 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 // logins opens the login cookies of a request, by their names.
 func (w *web) logins(r Request) map[string]pendingLogin {
 	all := map[string]pendingLogin{}
+	tried := 0
 	for name, value := range r.eachCookie() {
-		if !strings.HasPrefix(name, w.loginName) || len(all) > 2*maxLogins {
+		if !strings.HasPrefix(name, w.loginName) {
 			continue
+		}
+		if tried++; tried > maxLoginCookies {
+			break
 		}
 		if p, ok := w.openLogin(name, value); ok {
 			all[name] = p
@@ -216,7 +243,8 @@ func (w *web) pendingLogin(r Request, state string, now time.Time) (p pendingLog
 		return p, false
 	}
 	p, ok = w.openLogin(name, value)
-	if !ok || p.State != state || now.Sub(time.Unix(p.Begun, 0)) > loginLife {
+	browser, bound := r.cookie(w.browserName)
+	if !ok || !bound || p.Browser != browser || p.State != state || now.Sub(time.Unix(p.Begun, 0)) > loginLife {
 		return pendingLogin{}, false
 	}
 	return p, true

@@ -51,7 +51,7 @@ func TestLoginAsJSON(t *testing.T) {
 		b := w.browser(t)
 		a := b.route("GET", "/auth/login?return_to=/x", from)
 		var body struct{ URL string }
-		if err := json.Unmarshal(a.Body, &body); a.Status != 200 || err != nil || !strings.HasPrefix(body.URL, w.provider.URL()) || len(b.cookies) != 1 {
+		if err := json.Unmarshal(a.Body, &body); a.Status != 200 || err != nil || !strings.HasPrefix(body.URL, w.provider.URL()) || len(b.logins()) != 1 {
 			t.Errorf("%s: %d %s, %d cookies", name, a.Status, a.Body, len(b.cookies))
 		}
 	}
@@ -188,8 +188,8 @@ func TestOldestOfSixTabsIsDropped(t *testing.T) {
 		w.clock.advance(time.Second)
 		b.begin("/auth/login")
 	}
-	if len(b.cookies) != 5 {
-		t.Fatalf("%d login cookies are open, want 5", len(b.cookies))
+	if n := len(b.logins()); n != 5 {
+		t.Fatalf("%d login cookies are open, want 5", n)
 	}
 	a := b.route("GET", w.authorize(t, first, "alice"), navigates)
 	if a.Status != 303 || !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {

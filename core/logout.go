@@ -47,6 +47,11 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 	if t := c.web.grants.latest(refreshKey(s)); t != nil { // refreshed meanwhile, in another tab
 		latest = *t
 	}
+	if latest.RefreshToken != "" {
+		c.web.grants.end(refreshKey(s), refreshKey(&session{user: s.user, tokens: latest}))
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
+	defer cancel()
 	c.revoke(ctx, latest.RefreshToken)
 	c.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)
 

@@ -67,6 +67,9 @@ func (m *metadata) check(cfg Config) error {
 		if isLoopback(u.Hostname()) && !isLoopback(trusted.Hostname()) {
 			return fmt.Errorf("its %s %q is on loopback, and Config.Authority is not", name, endpoint)
 		}
+		if cfg.InsecureSkipTLSVerify && !isLoopback(u.Hostname()) {
+			return fmt.Errorf("its %s %q is not on loopback, and InsecureSkipTLSVerify is on", name, endpoint)
+		}
 	}
 	if m.JWKSURI == "" {
 		return errors.New("no jwks_uri in it: set Config.Endpoints.JWKS")
@@ -84,7 +87,7 @@ func (c Config) configured() (metadata, bool) {
 		return metadata{}, false
 	}
 	m := metadata{Issuer: c.Issuer}
-	set(&m.Issuer, strings.TrimSuffix(c.Authority, "/"))
+	set(&m.Issuer, c.Authority)
 	m.override(e)
 	return m, true
 }

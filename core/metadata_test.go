@@ -205,7 +205,7 @@ func TestConfiguredEndpoints(t *testing.T) {
 	signInByHand(t, w, client, "bob")
 }
 
-// Without metadata the issuer is Config.Issuer, or the Authority without its slash.
+// Without metadata the issuer is Config.Issuer, or the Authority to the letter.
 func TestConfiguredIssuer(t *testing.T) {
 	w := newWorld(t)
 	token := w.provider.MintAccessToken("alice")
@@ -217,7 +217,8 @@ func TestConfiguredIssuer(t *testing.T) {
 		accepted                 bool
 	}{
 		"the authority":            {w.provider.URL(), "", token, true},
-		"the authority, a slash":   {w.provider.URL() + "/", "", token, true},
+		"the authority, a slash":   {w.provider.URL() + "/", "", issuedBy(w.provider.URL() + "/"), true},
+		"without that slash":       {w.provider.URL() + "/", "", token, false},
 		"an issuer of its own":     {w.provider.URL(), "https://issuer.example", issuedBy("https://issuer.example"), true},
 		"not the authority's then": {w.provider.URL(), "https://issuer.example", token, false},
 		"another":                  {w.provider.URL(), "", issuedBy("https://evil.example"), false},

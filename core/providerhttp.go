@@ -32,7 +32,10 @@ func newProviderHTTP(cfg Config) *providerHTTP {
 	if cfg.HTTPClient != nil {
 		h.client = *cfg.HTTPClient
 	} else {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second}
+		if own, ok := http.DefaultTransport.(*http.Transport); ok { // tracing libraries put another there
+			transport = own.Clone()
+		}
 		transport.MaxIdleConnsPerHost = 16
 		if cfg.InsecureSkipTLSVerify {
 			transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // loopback only: New sees to it

@@ -133,7 +133,7 @@ func FuzzParseClaims(f *testing.F) {
 			t.Errorf("sub %q and iss %q are not those of the user", c.Subject, c.Issuer)
 		}
 		idErr := checkIDToken(c, idTokenRules{IDTokenCheck: IDTokenCheck{Nonce: "n"}, issuer: "i", clientID: "c", now: now, algorithm: "RS256"})
-		accessErr := checkAccessToken(c, "", "i", validation{audience: "c"}, now)
+		accessErr := checkAccessToken(c, "", "i", "c", validation{audience: "c"}, now)
 		for _, err := range []error{idErr, accessErr} {
 			sound := c.Issuer == "i" && c.Subject != "" && len(c.Subject) <= 255 && len(c.Audience) > 0 && c.Expiry.After(now)
 			if err == nil && !sound {

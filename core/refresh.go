@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -20,8 +22,12 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // refresh gives a session a new access token when the old one is about to end, and makes the user anew.
 // changed says that the session is to be saved. The error says that the session is over: the provider
 // refused (the person was disabled, the grant withdrawn), or the application did. A fault that may pass
-// changes nothing: who was signed in stays so.
+// changes nothing: who was signed in stays so. An answer that may be a fault of the configuration, and repeats itself, ends
+// the session with its access token.
 func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err error) {
+	if s.tokens.RefreshToken != "" && c.web.grants.ended(refreshKey(s)) {
+		return false, errSignedOut
+	}
 	now := c.now()
 	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
 		return false, nil
@@ -40,8 +46,14 @@ func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err err
 	switch {
 	case err == nil:
 		s.user, s.tokens = tokens.User, *tokens
+		if c.web.grants.ended(refreshKey(s)) { // served from memory, and signed out meanwhile
+			return false, errSignedOut
+		}
 		return true, nil
-	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.As(err, &refused) && refused.terminal():
+	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.Is(err, errSignedOut), errors.As(err, &refused) && refused.terminal():
+		return false, err
+	}
+	if errors.As(err, &refused) && refused.definite() && !now.Before(s.tokens.Expiry) {
 		return false, err
 	}
 	c.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
@@ -64,10 +76,26 @@ func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error
 	if err != nil {
 		return tokens, err
 	}
-	if tokens.User, err = c.admitted(ctx, tokens.User); err != nil {
-		return nil, errors.Join(errNotAdmitted, err)
+	user, err := c.admittedAgain(ctx, tokens.User)
+	switch {
+	case err == nil:
+		tokens.User = user
+		return tokens, nil
+	case ctx.Err() != nil || errors.Is(err, ErrUnavailable): // Close, or the application cannot tell now
+		tokens.User = nil
+		return tokens, errors.Join(ErrUnavailable, err)
 	}
-	return tokens, nil
+	return nil, errors.Join(errNotAdmitted, err)
+}
+
+// admittedAgain is admitted in a goroutine of ours, where no server recovers from the application's panics.
+func (c *Client) admittedAgain(ctx context.Context, u *User) (user *User, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			user, err = nil, fmt.Errorf("%w: OnSignIn panicked (%T)\n%s", ErrUnavailable, p, debug.Stack())
+		}
+	}()
+	return c.admitted(ctx, u)
 }
 
 // refreshKey names the grant of a session, by (issuer, refresh token).

@@ -198,10 +198,10 @@ func problem(refusal Refusal, status int) []byte {
 func (c *Client) logRefusal(ctx context.Context, r Request, refusal Refusal) {
 	level := slog.LevelInfo
 	switch {
+	case refusal.Code == CodeNotSignedIn, errors.Is(refusal.Err, context.Canceled): // the caller left
+		level = slog.LevelDebug
 	case refusal.Status >= 500:
 		level = slog.LevelWarn
-	case refusal.Code == CodeNotSignedIn:
-		level = slog.LevelDebug
 	}
 	attributes := []slog.Attr{slog.String("code", string(refusal.Code)), slog.String("method", r.Method), slog.String("path", r.Path)}
 	if refusal.Err != nil {

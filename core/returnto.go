@@ -2,6 +2,7 @@ package idserver
 
 import (
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 )
@@ -32,9 +33,13 @@ func (w *web) returnTo(target string) string {
 	if !isLocalPath(target) {
 		return ""
 	}
-	p, _, _ := strings.Cut(target, "?")
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	p := path.Clean(u.Path) // as routers clean it
 	for _, own := range []string{"/login", "/callback", "/logout"} {
-		if p == w.path(own) { // a loop, or a sign-out that nobody asked for
+		if strings.EqualFold(p, w.path(own)) { // a loop, or a sign-out that nobody asked for
 			return ""
 		}
 	}

@@ -77,6 +77,9 @@ func (c *Client) saveSession(r Request, s *session) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := unpackSession(packed); err != nil { // or the browser would sign in again and again
+		return nil, errors.New("the session cannot be read back: the provider's claims are too many or nest too deep")
+	}
 	value, err := c.web.ring.Seal(c.cfg.Rand, c.web.sessionName, packed)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ type Tokens struct {
 	AccessToken  string
 	RefreshToken string    // empty when the provider gave none
 	IDToken      string    // empty after a refresh without one
-	Expiry       time.Time // of the access token; zero when the provider did not say
+	Expiry       time.Time // of the access token; zero when neither the provider nor the token said
 	User         *User     // the ID token's user, with what ExchangeCode's comment tells
 	refreshAt    time.Time // when a session refreshes it; zero: never
 }
@@ -58,12 +58,11 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 	if tokens.IDToken == "" {
 		return nil, invalidToken(ReasonMalformed, "the token endpoint gave no ID token: openid must be among the scopes")
 	}
-	claims, err := c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken})
+	claims, err := c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
 	if err != nil {
 		return nil, err
 	}
-	tokens.User, err = c.user(ctx, claims, tokens.AccessToken, false)
-	return tokens, err
+	return tokens, c.complete(ctx, tokens, claims, false)
 }
 
 // RefreshToken asks for new tokens, RFC 6749 section 6. Of old, RefreshToken, IDToken and User are
@@ -93,8 +92,7 @@ func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error)
 		tokens.IDToken = old.IDToken // one that was not verified is not kept
 		return tokens, err
 	}
-	tokens.User, err = c.user(ctx, claims, tokens.AccessToken, !renewed)
-	return tokens, err
+	return tokens, c.complete(ctx, tokens, claims, !renewed)
 }
 
 // claimsBefore are the claims of an ID token that was verified when it came, or what is known
@@ -108,7 +106,7 @@ func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, e
 		claims := map[string]strictjson.Raw{} // a User of the caller's own making has none
 		claims["iss"], _ = strictjson.Marshal(issuer)
 		claims["sub"], _ = strictjson.Marshal(old.User.Subject)
-		add(claims, old.User.claims)
+		c.add(claims, old.User.claims)
 		return &tokenClaims{Subject: old.User.Subject, all: claims}, nil
 	}
 	message, err := jose.Parse(old.IDToken)
@@ -166,10 +164,14 @@ func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
 	}
 	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
 	if d := lifetime(reply.ExpiresIn); d > 0 {
-		tokens.Expiry = asked.Add(d)
-		tokens.refreshAt = refreshAt(asked, tokens.Expiry)
+		tokens.until(asked, asked.Add(d))
 	}
 	return tokens, nil
+}
+
+// until notes when the access token ends.
+func (t *Tokens) until(issued, expiry time.Time) {
+	t.Expiry, t.refreshAt = expiry, refreshAt(issued, expiry)
 }
 
 // lifetime reads expires_in: seconds, which some providers write as a string. What is longer than
@@ -191,7 +193,9 @@ func (c *Client) post(ctx context.Context, m metadata, endpoint string, form url
 		form.Set("client_id", c.cfg.ClientID)
 	case c.clientAuth(m) == clientSecretBasic:
 		credentials := url.QueryEscape(c.cfg.ClientID) + ":" + url.QueryEscape(c.cfg.ClientSecret)
-		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
+		encoded := base64.StdEncoding.EncodeToString([]byte(credentials))
+		header.Set("Authorization", "Basic "+encoded)
+		secrets = append(secrets, encoded)
 	default:
 		form.Set("client_id", c.cfg.ClientID)
 		form.Set("client_secret", c.cfg.ClientSecret)

@@ -44,6 +44,9 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 	if err := a.json(&claims); err != nil {
 		return nil, &UserInfoError{Status: a.status, Err: err}
 	}
+	if _, ok := claims["sub"]; !ok {
+		return nil, &UserInfoError{Status: a.status, Err: errNoSubject}
+	}
 	if sub := text(claims["sub"]); sub == "" || subtle.ConstantTimeCompare([]byte(sub), []byte(subject)) != 1 {
 		return nil, &UserInfoError{Status: a.status, Err: fmt.Errorf("%w: its sub is not the subject of the ID token", ReasonSubject)}
 	}
@@ -51,43 +54,58 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 	return claims, nil
 }
 
-// user makes the signed-in user of a verified ID token and of what that lacks: from the access
+// errNoSubject says that an answer proves nothing: it is dropped.
+var errNoSubject = errors.New("there is no sub in it")
+
+// complete makes the signed-in user of a verified ID token and of what that lacks: from the access
 // token when it is a JWT that validates for the same subject, and else from userinfo, if that lets it. When the
 // access token is the newer of both (a refresh without an ID token), it is the other way round.
-func (c *Client) user(ctx context.Context, idToken *tokenClaims, accessToken string, accessTokenIsNewer bool) (*User, error) {
+func (c *Client) complete(ctx context.Context, tokens *Tokens, idToken *tokenClaims, accessTokenIsNewer bool) error {
 	claims := maps.Clone(idToken.all)
-	if accessTokenIsNewer || len(c.lacking(claims)) > 0 {
-		if access, err := c.verifyAccessToken(ctx, accessToken); err == nil && access.Subject == idToken.Subject {
-			if accessTokenIsNewer {
-				claims = map[string]strictjson.Raw{}
-			}
-			add(claims, access.all)
-			add(claims, idToken.all)
+	fresh := !accessTokenIsNewer // whether what is known of the roles is as new as the access token
+	if accessTokenIsNewer {      // a role that the old ID token names may have been taken away since
+		delete(claims, c.cfg.RolesClaim[0])
+		delete(claims, "custom_roles")
+	}
+	if access, err := c.verifyAccessToken(ctx, tokens.AccessToken); err == nil && access.Subject == idToken.Subject {
+		if tokens.Expiry.IsZero() { // the token endpoint did not say
+			tokens.until(c.now(), access.Expiry.Time)
 		}
+		older := claims
+		if accessTokenIsNewer {
+			claims, fresh = map[string]strictjson.Raw{}, true
+		}
+		c.add(claims, access.all)
+		c.add(claims, older)
 	}
 	if missing := c.lacking(claims); len(missing) > 0 {
 		m, err := c.metadata.Get(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if m.UserInfoEndpoint != "" {
-			info, err := c.userInfo(ctx, accessToken, idToken.Subject)
+			info, err := c.userInfo(ctx, tokens.AccessToken, idToken.Subject)
 			var refused *UserInfoError
 			switch {
 			case err == nil:
-				add(claims, info)
-			case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
+				c.add(claims, info)
+				fresh = true
+			case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden || errors.Is(err, errNoSubject)):
 				// Some providers let an access token for an API not ask here: the user is signed in, with less.
 				c.cfg.Logger.WarnContext(ctx, "idserver: userinfo refuses the access token; the user is signed in without some claims", "missing", missing, "error", err)
 			default:
-				return nil, fmt.Errorf("%v are neither in the ID token nor in the access token: %w", missing, err)
+				return fmt.Errorf("%v are neither in the ID token nor in the access token: %w", missing, err)
 			}
 		}
+	}
+	if !fresh { // nobody newer was asked, or answered
+		c.add(claims, idToken.all)
 	}
 	for _, name := range ofTheTokenItself {
 		delete(claims, name)
 	}
-	return newUser(claims, c.cfg.RolesClaim), nil
+	tokens.User = newUser(claims, c.cfg.RolesClaim)
+	return nil
 }
 
 // ofTheTokenItself are claims that say nothing of the user.
@@ -108,11 +126,21 @@ func (c *Client) lacking(claims map[string]strictjson.Raw) []string {
 	return missing
 }
 
-// add takes over the claims that are not there yet.
-func add(claims, more map[string]strictjson.Raw) {
+// add takes over the claims that are not there yet. email_verified is said of one address and is never joined
+// to another; roles that lie deep are taken although something else lies beside them.
+func (c *Client) add(claims, more map[string]strictjson.Raw) {
+	_, hasEmail := claims["email"]
+	if _, ok := more["email"]; ok && !hasEmail {
+		delete(claims, "email_verified")
+	}
+	otherEmail := hasEmail && text(more["email"]) != text(claims["email"])
+	if at(claims, c.cfg.RolesClaim) == nil && at(more, c.cfg.RolesClaim) != nil {
+		claims[c.cfg.RolesClaim[0]] = more[c.cfg.RolesClaim[0]]
+	}
 	for name, value := range more {
-		if _, ok := claims[name]; !ok && !slices.Contains(ofTheTokenItself, name) {
-			claims[name] = value
+		if _, ok := claims[name]; ok || slices.Contains(ofTheTokenItself, name) || name == "email_verified" && otherEmail {
+			continue
 		}
+		claims[name] = value
 	}
 }

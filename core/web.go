@@ -29,6 +29,7 @@ type web struct {
 	ring        *seal.Ring
 	sessionName string // of the session cookie
 	loginName   string // begins the name of each login cookie
+	browserName string // of the cookie that binds them to a browser
 	grants      *grants
 
 	warnedOfLimit atomic.Bool
@@ -49,7 +50,7 @@ func newWeb(cfg Config) (*web, error) {
 	}
 	w.routes = w.basePath + cfg.RoutesPath
 	w.redirectURI = w.base + cfg.RoutesPath + "/callback"
-	w.sessionName, w.loginName = cookieNames(base)
+	w.sessionName, w.loginName, w.browserName = cookieNames(base, cfg.RoutesPath)
 
 	issuer := cfg.Issuer
 	set(&issuer, cfg.Authority)
@@ -58,20 +59,25 @@ func newWeb(cfg Config) (*web, error) {
 }
 
 // cookieNames are apart for applications that browsers do not keep apart: cookies are shared by the ports
-// of a host, and __Host- cookies by its paths. A neighbouring host cannot plant a cookie under either prefix.
-func cookieNames(base *url.URL) (session, login string) {
+// of a host, and __Host- cookies by its paths. A neighbouring host cannot plant a __Host- cookie; it can plant a __Secure-
+// one, which is why a login cookie is worth nothing without the browser's.
+func cookieNames(base *url.URL, routes string) (session, login, browser string) {
 	name := "idserver"
-	if base.Scheme != "https" && base.Port() != "" {
-		name += "-" + base.Port()
+	if port := base.Port(); port != "" && port != "443" {
+		name += "-" + port
 	}
-	if p := strings.Trim(base.Path, "/"); p != "" {
+	p := strings.Trim(base.Path, "/")
+	if routes != defaultRoutesPath { // another client of the same program
+		p += "\x00" + routes
+	}
+	if p != "" {
 		sum := sha256.Sum256([]byte(p))
 		name += "-" + hex.EncodeToString(sum[:4])
 	}
 	if base.Scheme != "https" {
-		return name, name + "-login-"
+		return name, name + "-login-", name + "-browser"
 	}
-	return "__Host-" + name, "__Secure-" + name + "-login-"
+	return "__Host-" + name, "__Secure-" + name + "-login-", "__Host-" + name + "-browser"
 }
 
 // path is where a route lies as browsers see it.

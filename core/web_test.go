@@ -174,6 +174,16 @@ func (b *browser) keep(a idserver.Answer) idserver.Answer {
 	return a
 }
 
+// logins are the names of the login cookies.
+func (b *browser) logins() (names []string) {
+	for name := range b.cookies {
+		if strings.Contains(name, "-login-") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // begin goes to /login and returns the provider's address.
 func (b *browser) begin(target string) string {
 	b.t.Helper()

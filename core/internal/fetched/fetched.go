@@ -96,8 +96,8 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	return f.wait(ctx)
 }
 
-// Refetch returns a document that was fetched after the caller missed something in the one
-// that Get returned: a key that is not in the set. One caller's fetch serves all, and at most one
+// Refetch fetches for a caller who missed something in the document that Get returned: a key that is not in the set. It joins
+// a fetch that is under way. One caller's fetch serves all, and at most one
 // starts in ten seconds, whether it succeeds or not; in between the held document is
 // returned as it is, or the error of the fetch that failed.
 func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
