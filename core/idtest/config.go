@@ -43,6 +43,7 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 		return cfg, nil, fmt.Errorf("idtest: ConfigFromEnv: want a TCP address, got %q", listen)
 	}
 	fill(&cfg.BaseURL, baseURLOf(*address))
+	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/") // the programs print it with a path behind
 	if anySet("IDSERVER_", "SESSION_SECRET") {
 		return cfg, nil, nil
 	}

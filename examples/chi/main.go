@@ -6,10 +6,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -27,7 +25,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -37,7 +35,7 @@ func main() {
 func run(ctx context.Context) error {
 	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
 	if err != nil {
-		return fmt.Errorf("ADDR: want an address to listen on, such as 127.0.0.1:8080: %w", err)
+		return fmt.Errorf("ADDR: want a free address, such as 127.0.0.1:8081: %w", err)
 	}
 	cfg, provider, err := idtest.ConfigFromEnv(listener.Addr()) // your own program: cfg := idserver.ConfigFromEnv()
 	if err != nil {
@@ -55,16 +53,17 @@ func run(ctx context.Context) error {
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
 	server := &http.Server{Handler: app(idchi.New(client)), ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Shutdown(context.Background()) })
-	if err = server.Serve(listener); errors.Is(err, http.ErrServerClosed) {
-		return nil
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
+	if err := server.Serve(listener); err != http.ErrServerClosed {
+		return err
 	}
-	return err
+	return <-stopped // when the requests under way are answered
 }
 
 func app(auth *idchi.Auth) http.Handler {
-	r := chi.NewRouter()
-	r.Use(logged, middleware.Recoverer)
+	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong into a log
+	r.Use(middleware.Recoverer, middleware.SetHeader("Content-Type", "text/html; charset=utf-8"))
 
 	auth.Mount(r)
 	r.With(auth.LoadUser()).Get("/", page("home"))
@@ -72,7 +71,8 @@ func app(auth *idchi.Auth) http.Handler {
 	r.With(auth.RequireRole("admin")).Get("/admin", page("admin"))
 
 	r.Route("/api", func(r chi.Router) {
-		r.With(auth.RequireUser()).Get("/me", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, idchi.User(r)) })
+		r.Use(middleware.SetHeader("Content-Type", "application/json; charset=utf-8"))
+		r.With(auth.RequireUser()).Get("/me", func(w http.ResponseWriter, r *http.Request) { _ = json.NewEncoder(w).Encode(idchi.User(r)) })
 		r.With(auth.RequireRole("admin")).Get("/admin", ok)
 		r.With(auth.RequireRole("admin", "editor")).Get("/editors", ok)
 		r.With(auth.RequireAllRoles("admin", "billing")).Get("/billing", ok)
@@ -81,17 +81,8 @@ func app(auth *idchi.Auth) http.Handler {
 	return r
 }
 
-// logged logs the path and not the whole URI, as chi's own middleware.Logger does: codes do not belong into a log.
-func logged(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun, wrapped := time.Now(), middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		next.ServeHTTP(wrapped, r)
-		log.Println(wrapped.Status(), r.Method, r.URL.Path, time.Since(begun))
-	})
-}
-
 func page(name string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) { writePage(w, name, idchi.User(r)) }
+	return func(w http.ResponseWriter, r *http.Request) { _ = pages.ExecuteTemplate(w, name, idchi.User(r)) }
 }
 
 func profile(w http.ResponseWriter, r *http.Request) {
@@ -100,30 +91,15 @@ func profile(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the claims cannot be read", http.StatusInternalServerError)
 		return
 	}
-	writePage(w, "profile", claims)
+	_ = pages.ExecuteTemplate(w, "profile", claims)
 }
 
-func ok(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]bool{"ok": true}) }
+func ok(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"ok":true}`)) }
 
-func writePage(w http.ResponseWriter, name string, data any) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	if err := pages.ExecuteTemplate(w, name, data); err != nil {
-		log.Println(err)
-	}
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		log.Println(err)
-	}
-}
-
-var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title>
-<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;
-margin:3rem auto;padding:0 1rem}a,td{margin-right:1rem;padding-right:1rem}code{overflow-wrap:anywhere}</style><nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
-{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles
-{{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
+var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title><meta name="viewport" content="width=device-width">
+<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}a,td{padding-right:1rem}code{overflow-wrap:anywhere}</style>
+<nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
+{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles {{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
 <form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
 {{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
 {{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

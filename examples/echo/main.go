@@ -6,10 +6,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -27,7 +25,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -37,7 +35,7 @@ func main() {
 func run(ctx context.Context) error {
 	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
 	if err != nil {
-		return fmt.Errorf("ADDR: want an address to listen on, such as 127.0.0.1:8080: %w", err)
+		return fmt.Errorf("ADDR: want a free address, such as 127.0.0.1:8081: %w", err)
 	}
 	cfg, provider, err := idtest.ConfigFromEnv(listener.Addr()) // your own program: cfg := idserver.ConfigFromEnv()
 	if err != nil {
@@ -55,37 +53,33 @@ func run(ctx context.Context) error {
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
 	server := &http.Server{Handler: app(idecho.New(client)), ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Shutdown(context.Background()) })
-	if err = server.Serve(listener); errors.Is(err, http.ErrServerClosed) {
-		return nil
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
+	if err := server.Serve(listener); err != http.ErrServerClosed {
+		return err
 	}
-	return err
+	return <-stopped // when the requests under way are answered
 }
 
 func app(auth *idecho.Auth) http.Handler {
 	e := echo.New()
-	e.Use(middleware.LoggerWithConfig(middleware.LoggerConfig{Format: logFormat}), middleware.Recover())
-	e.Renderer = renderer{}
+	e.Use(middleware.LoggerWithConfig(middleware.LoggerConfig{Format: "${time_rfc3339} ${status} ${method} ${path}\n"}), middleware.Recover()) // ${uri} would hold codes
 
 	auth.Mount(e.Group("/auth"))
 	e.GET("/", page("home"), auth.LoadUser())
 	e.GET("/profile", profile, auth.RequireUser())
 	e.GET("/admin", page("admin"), auth.RequireRole("admin"))
 
-	api := e.Group("/api")
-	api.GET("/me", func(c echo.Context) error { return c.JSON(http.StatusOK, idecho.User(c)) }, auth.RequireUser())
-	api.GET("/admin", ok, auth.RequireRole("admin"))
-	api.GET("/editors", ok, auth.RequireRole("admin", "editor"))
-	api.GET("/billing", ok, auth.RequireAllRoles("admin", "billing"))
-	api.POST("/echo", ok, auth.RequireUser())
+	e.GET("/api/me", func(c echo.Context) error { return c.JSON(http.StatusOK, idecho.User(c)) }, auth.RequireUser())
+	e.GET("/api/admin", ok, auth.RequireRole("admin"))
+	e.GET("/api/editors", ok, auth.RequireRole("admin", "editor"))
+	e.GET("/api/billing", ok, auth.RequireAllRoles("admin", "billing"))
+	e.POST("/api/echo", ok, auth.RequireUser())
 	return e
 }
 
-// logFormat has the path and not the whole URI: codes do not belong into a log.
-const logFormat = "${time_rfc3339} ${status} ${method} ${path} ${latency_human}\n"
-
 func page(name string) echo.HandlerFunc {
-	return func(c echo.Context) error { return c.Render(http.StatusOK, name, idecho.User(c)) }
+	return func(c echo.Context) error { return write(c, name, idecho.User(c)) }
 }
 
 func profile(c echo.Context) error {
@@ -93,22 +87,20 @@ func profile(c echo.Context) error {
 	if err := idecho.User(c).Claims(&claims); err != nil {
 		return err
 	}
-	return c.Render(http.StatusOK, "profile", claims)
+	return write(c, "profile", claims)
 }
 
 func ok(c echo.Context) error { return c.JSON(http.StatusOK, echo.Map{"ok": true}) }
 
-type renderer struct{}
-
-func (renderer) Render(w io.Writer, name string, data any, _ echo.Context) error {
-	return pages.ExecuteTemplate(w, name, data)
+func write(c echo.Context, name string, data any) error {
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
+	return pages.ExecuteTemplate(c.Response(), name, data)
 }
 
-var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title>
-<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;
-margin:3rem auto;padding:0 1rem}a,td{margin-right:1rem;padding-right:1rem}code{overflow-wrap:anywhere}</style><nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
-{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles
-{{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
+var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title><meta name="viewport" content="width=device-width">
+<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}a,td{padding-right:1rem}code{overflow-wrap:anywhere}</style>
+<nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
+{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles {{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
 <form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
 {{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
 {{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

@@ -25,7 +25,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -35,7 +35,7 @@ func main() {
 func run(ctx context.Context) error {
 	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
 	if err != nil {
-		return fmt.Errorf("ADDR: want an address to listen on, such as 127.0.0.1:8080: %w", err)
+		return fmt.Errorf("ADDR: want a free address, such as 127.0.0.1:8081: %w", err)
 	}
 	cfg, provider, err := idtest.ConfigFromEnv(listener.Addr()) // your own program: cfg := idserver.ConfigFromEnv()
 	if err != nil {
@@ -53,16 +53,17 @@ func run(ctx context.Context) error {
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
 	server := app(idfiber.New(client))
-	context.AfterFunc(ctx, func() { _ = server.Shutdown() })
-	return server.Listener(listener)
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() { stopped <- server.Shutdown() })
+	if err := server.Listener(listener); err != nil {
+		return err
+	}
+	return <-stopped // when the requests under way are answered
 }
 
 func app(auth *idfiber.Auth) *fiber.App {
-	app := fiber.New(fiber.Config{
-		ReadBufferSize:        16 << 10, // fiber's 4 kB are too few for a session's cookies (431)
-		ReadTimeout:           10 * time.Second,
-		DisableStartupMessage: true,
-	})
+	// Fiber's 4 kB for the header of a request are too few for a session's cookies (431).
+	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10, ReadTimeout: 10 * time.Second, DisableStartupMessage: true})
 	app.Use(logger.New(logger.Config{Format: "${time} ${status} ${method} ${path} ${latency}\n"}), recover.New())
 
 	auth.Mount(app.Group("/auth"))
@@ -70,12 +71,11 @@ func app(auth *idfiber.Auth) *fiber.App {
 	app.Get("/profile", auth.RequireUser(), profile)
 	app.Get("/admin", auth.RequireRole("admin"), page("admin"))
 
-	api := app.Group("/api")
-	api.Get("/me", auth.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(idfiber.User(c)) })
-	api.Get("/admin", auth.RequireRole("admin"), ok)
-	api.Get("/editors", auth.RequireRole("admin", "editor"), ok)
-	api.Get("/billing", auth.RequireAllRoles("admin", "billing"), ok)
-	api.Post("/echo", auth.RequireUser(), ok)
+	app.Get("/api/me", auth.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(idfiber.User(c)) })
+	app.Get("/api/admin", auth.RequireRole("admin"), ok)
+	app.Get("/api/editors", auth.RequireRole("admin", "editor"), ok)
+	app.Get("/api/billing", auth.RequireAllRoles("admin", "billing"), ok)
+	app.Post("/api/echo", auth.RequireUser(), ok)
 	return app
 }
 
@@ -98,11 +98,10 @@ func writePage(c *fiber.Ctx, name string, data any) error {
 	return pages.ExecuteTemplate(c, name, data)
 }
 
-var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title>
-<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;
-margin:3rem auto;padding:0 1rem}a,td{margin-right:1rem;padding-right:1rem}code{overflow-wrap:anywhere}</style><nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
-{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles
-{{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
+var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title><meta name="viewport" content="width=device-width">
+<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}a,td{padding-right:1rem}code{overflow-wrap:anywhere}</style>
+<nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
+{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles {{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
 <form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
 {{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
 {{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))
