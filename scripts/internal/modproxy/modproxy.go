@@ -129,6 +129,24 @@ func Pack(proxy, dir string, version module.Version) error {
 	return errors.Join(err, list.Close())
 }
 
+// PackAll packs every module that another one of the tree requires, at the versions that are required.
+func PackAll(proxy, root string, modules []Module) error {
+	packed := map[module.Version]bool{}
+	for _, m := range modules {
+		for _, version := range m.Siblings(modules) {
+			i := slices.IndexFunc(modules, func(sibling Module) bool { return sibling.Path() == version.Path })
+			if packed[version] {
+				continue
+			}
+			packed[version] = true
+			if err := Pack(proxy, filepath.Join(root, modules[i].Dir), version); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Env returns the environment in which go fetches the tree's modules from proxy and all others as
 // usual. cache is a module cache of its own: the same version has other content after the next edit.
 // What the usual cache holds is not downloaded again.

@@ -1,0 +1,171 @@
+// Command consume is a user of each adapter, before anything is released: in an empty module, without workspace and
+// without replace, it fetches the adapter from a module proxy made of the working tree, builds the guide's programs and a copy of
+// the example, and looks at what came along.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/signward/idserver-go/scripts/internal/modproxy"
+)
+
+// adapters are the modules that are consumed, with the framework that each brings and the number of modules that may be built
+// into a program of its guide, the standard library and the program itself not counted.
+var adapters = []struct {
+	dir, framework string
+	budget         int
+}{
+	{"gin", "github.com/gin-gonic/gin", 31},
+	{"echo", "github.com/labstack/echo/v4", 22},
+	{"fiber", "github.com/gofiber/fiber/v2", 24},
+	{"chi", "github.com/go-chi/chi/v5", 13},
+}
+
+func main() {
+	if err := run("."); err != nil {
+		fmt.Fprintln(os.Stderr, "consume:", err)
+		os.Exit(1)
+	}
+}
+
+func run(root string) error {
+	temporary, err := os.MkdirTemp("", "consume")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary)
+	modules, err := modproxy.Modules(root)
+	if err != nil {
+		return err
+	}
+	proxy := filepath.Join(temporary, "proxy")
+	env, err := modproxy.Env(proxy, filepath.Join(temporary, "cache"))
+	if err != nil {
+		return err
+	}
+	if err := modproxy.PackAll(proxy, root, modules); err != nil {
+		return err
+	}
+	var faults []error
+	for _, a := range adapters {
+		u := user{dir: filepath.Join(temporary, a.dir), env: env}
+		if err := u.consume(root, a.dir, a.framework, a.budget); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", a.dir, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// user is a module of somebody's own.
+type user struct {
+	dir string
+	env []string
+}
+
+func (u user) consume(root, adapter, framework string, budget int) error {
+	const prefix = "github.com/signward/idserver-go/"
+	guide, err := os.ReadFile(filepath.Join(root, adapter, "README.md"))
+	if err != nil {
+		return err
+	}
+	programs := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatch(guide, -1)
+	if len(programs) == 0 {
+		return errors.New("the guide has no program")
+	}
+	if err := os.MkdirAll(u.dir, 0o755); err != nil {
+		return err
+	}
+	if err := u.gocmd("mod", "init", "example.test/mine"); err != nil {
+		return err
+	}
+	if err := u.gocmd("get", prefix+adapter+"@latest"); err != nil {
+		return err
+	}
+	for i, program := range programs {
+		name := "main.go"
+		if bytes.Contains(program[1], []byte("*testing.T")) {
+			name = "main_test.go"
+		}
+		if err := u.write(filepath.Join(fmt.Sprintf("program%d", i+1), name), program[1]); err != nil {
+			return err
+		}
+	}
+	if err := u.gocmd("mod", "tidy"); err != nil {
+		return err
+	}
+	if err := u.gocmd("build", "./..."); err != nil {
+		return err
+	}
+	if err := u.gocmd("vet", "./..."); err != nil {
+		return err
+	}
+	if err := u.graph(framework, budget); err != nil {
+		return err
+	}
+
+	example := user{dir: u.dir + "-example", env: u.env}
+	if err := os.CopyFS(example.dir, os.DirFS(filepath.Join(root, "examples", adapter))); err != nil {
+		return err
+	}
+	if err := example.gocmd("mod", "tidy"); err != nil {
+		return err
+	}
+	return example.gocmd("build", "-o", os.DevNull, ".")
+}
+
+// graph looks at what came along: one framework, and no more modules than the budget has.
+func (u user) graph(framework string, budget int) error {
+	out, err := u.output("list", "-m", "all")
+	if err != nil {
+		return err
+	}
+	for _, a := range adapters {
+		if a.framework != framework && strings.Contains(out, a.framework+" ") {
+			return fmt.Errorf("%s is in the module graph as well", a.framework)
+		}
+	}
+	out, err = u.output("list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./...")
+	if err != nil {
+		return err
+	}
+	built := slices.DeleteFunc(strings.Fields(out), func(path string) bool { return path == "example.test/mine" })
+	slices.Sort(built)
+	built = slices.Compact(built)
+	fmt.Printf("%s: %d modules are built in, of at most %d\n", framework, len(built), budget)
+	if len(built) > budget {
+		return fmt.Errorf("%d modules are built in, and the budget is %d:\n%s", len(built), budget, strings.Join(built, "\n"))
+	}
+	return nil
+}
+
+func (u user) write(name string, content []byte) error {
+	name = filepath.Join(u.dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, content, 0o644)
+}
+
+func (u user) gocmd(args ...string) error {
+	_, err := u.output(args...)
+	return err
+}
+
+func (u user) output(args ...string) (string, error) {
+	var stderr bytes.Buffer
+	command := exec.Command("go", args...)
+	command.Dir, command.Env, command.Stderr = u.dir, u.env, &stderr
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out), nil
+}
