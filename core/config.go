@@ -309,7 +309,7 @@ func parseBaseURL(raw string) (*url.URL, error) {
 		return nil, errors.New("want no query")
 	}
 	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && path.Clean(p) != p {
-		return nil, errors.New("want a plain path, without // and ..")
+		return nil, errors.New("want a plain path: no // and no .. in it")
 	}
 	return u, nil
 }

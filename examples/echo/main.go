@@ -63,7 +63,7 @@ func run(ctx context.Context) error {
 
 func app(auth *idecho.Auth) http.Handler {
 	e := echo.New()
-	e.Use(middleware.LoggerWithConfig(middleware.LoggerConfig{Format: "${time_rfc3339} ${status} ${method} ${path}\n"}), middleware.Recover()) // ${uri} would hold codes
+	e.Use(middleware.Recover()) // in a logger: LogURIPath, and not LogURI, which would hold codes
 
 	auth.Mount(e.Group("/auth"))
 	e.GET("/", page("home"), auth.LoadUser())
