@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/signward/idserver-go/scripts/internal/modproxy"
 )
@@ -118,7 +120,29 @@ func (u user) consume(root, adapter, framework string, budget int) error {
 	if err := example.gocmd("mod", "tidy"); err != nil {
 		return err
 	}
-	return example.gocmd("build", "-o", os.DevNull, ".")
+	if err := example.gocmd("build", "-o", "example", "."); err != nil {
+		return err
+	}
+	return example.starts()
+}
+
+// starts runs the program until it prints where it is, and ends it.
+func (u user) starts() error {
+	var stderr bytes.Buffer
+	program := exec.Command(filepath.Join(u.dir, "example"))
+	program.Env, program.Stderr = []string{"ADDR=127.0.0.1:0"}, &stderr
+	out, err := program.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := program.Start(); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if !strings.HasPrefix(line, "open http://127.0.0.1:") {
+		err = errors.Join(err, fmt.Errorf("the example prints %q\n%s", line, stderr.String()))
+	}
+	return errors.Join(err, program.Process.Signal(syscall.SIGTERM), program.Wait())
 }
 
 // graph looks at what came along: one framework, and no more modules than the budget has.
