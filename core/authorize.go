@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -24,6 +25,17 @@ type AuthorizationRequest struct {
 	RedirectURI  string
 	MaxAge       time.Duration // 0: none was asked for
 }
+
+// String tells where it comes back to, without its secrets.
+func (r AuthorizationRequest) String() string {
+	return fmt.Sprintf("idserver.AuthorizationRequest{RedirectURI: %q}", r.RedirectURI)
+}
+
+// GoString is String: %#v does not print the secrets either.
+func (r AuthorizationRequest) GoString() string { return r.String() }
+
+// LogValue is String, for slog.
+func (r AuthorizationRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // AuthorizeOptions are what an authorization request may add. All are optional.
 type AuthorizeOptions struct {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,6 +28,17 @@ type Tokens struct {
 	User         *User     // the ID token's user, with what ExchangeCode's comment tells
 	refreshAt    time.Time // when a session refreshes it; zero: never
 }
+
+// String tells what there is, without the tokens.
+func (t Tokens) String() string {
+	return fmt.Sprintf("idserver.Tokens{access token: %t, refresh token: %t, ID token: %t, expiry: %v}", t.AccessToken != "", t.RefreshToken != "", t.IDToken != "", t.Expiry)
+}
+
+// GoString is String: %#v does not print the tokens either.
+func (t Tokens) GoString() string { return t.String() }
+
+// LogValue is String, for slog.
+func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // OAuth2 returns the tokens as golang.org/x/oauth2 has them, for its clients.
 func (t *Tokens) OAuth2() *oauth2.Token {

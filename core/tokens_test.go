@@ -1,9 +1,12 @@
 package idserver_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -381,6 +384,18 @@ func TestRevocationFaults(t *testing.T) {
 		if !errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), name) {
 			t.Errorf("no %s: %v", name, err)
 		}
+	}
+}
+
+// What is printed by mistake holds no secret.
+func TestPrintedTokens(t *testing.T) {
+	w := newWorld(t)
+	r, tokens := signInByHand(t, w, w.Client, "alice")
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("signed in", "tokens", tokens, "request", r)
+	printed := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %s", tokens, *tokens, tokens, *tokens, r, *r, r, *r) + log.String()
+	if leaked := leaks(printed, tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, r.State, r.Nonce, r.CodeVerifier); leaked != "" {
+		t.Errorf("%s is in %s", leaked, printed)
 	}
 }
 
