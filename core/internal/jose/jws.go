@@ -1,6 +1,6 @@
-// Package jose reads and verifies compact JSON Web Signatures and JSON Web Key sets.
+// Package jose reads and verifies compact JSON Web Signatures, decrypts compact JSON Web Encryptions, and reads JSON Web Key sets.
 //
-// It is the only importer of jwx, which parses the keys; the compact token is read here,
+// It is the only importer of jwx, which parses the keys; the compact forms are read here,
 // strictly and by hand. The package is pure: no network, no clock. What the claims mean is
 // its caller's business.
 package jose
