@@ -123,7 +123,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	case err != nil:
 		return c.refuse(ctx, r, codeOf(err), err, forget)
 	}
-	s, err := c.newSession(ctx, tokens)
+	s, err := c.newSession(withAppData(ctx, login.AppData), tokens)
 	if err != nil {
 		c.revoke(ctx, tokens.RefreshToken)
 		code := CodeSignInRefused
@@ -191,7 +191,7 @@ func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pend
 	}
 	target := login.ReturnTo
 	set(&target, c.web.page(c.cfg.AfterSignIn))
-	login.Nonce, login.Verifier, login.ReturnTo, login.Spent = "", "", target, c.now().Unix()
+	login.Nonce, login.Verifier, login.AppData, login.ReturnTo, login.Spent = "", "", nil, target, c.now().Unix()
 	spent, err := c.web.keepLogin(c, r, login)
 	if err != nil {
 		return c.refuse(ctx, r, CodeInternal, err)
@@ -204,7 +204,7 @@ func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pend
 // out since then, and chose a name on the old page of the provider, signs in once more.
 func (c *Client) spentCallback(ctx context.Context, r Request, login pendingLogin) Answer {
 	if s, _ := c.loadSession(r); s == nil && c.mayRestart(r, login.State) {
-		return c.begin(ctx, r, false, login.ReturnTo, url.Values{}, restartMark)
+		return c.begin(ctx, r, false, pendingLogin{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
 	}
 	return seeOther(c.web.page(login.ReturnTo))
 }
@@ -222,7 +222,7 @@ func (c *Client) lostCallback(ctx context.Context, r Request, code Code, err err
 		return seeOther(c.web.page(c.cfg.AfterSignIn))
 	}
 	if code == CodeSignInLost && c.mayRestart(r, state) {
-		return c.begin(ctx, r, false, "", url.Values{}, restartMark)
+		return c.begin(ctx, r, false, pendingLogin{}, url.Values{}, restartMark)
 	}
 	return c.refuse(ctx, r, code, err)
 }

@@ -57,7 +57,9 @@ type Config struct {
 	// browsers see them, with BaseURL's own path. Default: the root of BaseURL.
 	AfterSignIn, AfterSignOut string
 	// TrustedOrigins are other origins (scheme://host[:port]) that may be returned to after
-	// sign-in and may send unsafe requests with the session cookie.
+	// sign-in, may send unsafe requests with the session cookie, and whose scripts may read the answers of
+	// the sign-in routes and of what guards protect (CORS, with credentials). The cookies are SameSite=Lax: browsers send them along
+	// from the same site only, such as from https://www.example.com to https://api.example.com.
 	TrustedOrigins []string
 
 	// Scopes are asked for at sign-in. Default: openid profile email, and roles where the
@@ -97,7 +99,12 @@ type Config struct {
 	// with the code sign_in_refused, and at a refresh the session ends. An error that wraps ErrUnavailable says that the
 	// application cannot tell now: the sign-in is answered 503, and a session goes on. It is not called for bearer access tokens: what must
 	// hold for them too is asked by Client.Require. It is called concurrently.
+	// In ctx, AccessTokenFrom finds the user's access token and AppDataFrom what the link to /auth/login carried.
 	OnSignIn func(ctx context.Context, user *User) error
+	// UserInfoRoute, when set, makes what GET /auth/userinfo answers, as JSON. In ctx are the user and, for AccessTokenFrom, the access
+	// token. An error is answered as one of the provider's: 503 provider_unavailable when it is ErrUnavailable, 502
+	// provider_error when it is ErrUserInfo, else 500. Default: the user, as User.MarshalJSON writes it.
+	UserInfoRoute func(ctx context.Context, user *User) (any, error)
 	// RenderRefusal, when set, makes the status, content type and body of every refusal instead of
 	// the built-in page and problem+json. Headers and cookies of the refusal stay as they
 	// are. A zero Rendered leaves that one to the built-in rendering. It is called concurrently.

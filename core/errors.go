@@ -15,6 +15,10 @@ var (
 	ErrInvalidToken = errors.New("the token is not valid")
 	// ErrTokenEndpoint: the token or revocation endpoint refused or failed. See TokenEndpointError.
 	ErrTokenEndpoint = errors.New("the token endpoint did not answer with tokens")
+	// ErrNoAccessToken and ErrNoIDToken: the token endpoint answered, without the one or the other. The first comes with
+	// ErrTokenEndpoint, the second with ErrInvalidToken.
+	ErrNoAccessToken = errors.New("no access token in the answer")
+	ErrNoIDToken     = errors.New("no ID token in the answer of the token endpoint")
 	// ErrUserInfo: the userinfo endpoint refused or failed. See UserInfoError.
 	ErrUserInfo = errors.New("the userinfo endpoint did not answer with the user")
 	// ErrUnavailable: the provider cannot be asked now, and the same call may succeed later:

@@ -12,13 +12,13 @@ import (
 // signed in. Credentials that are not good, a provider that is away and a cross-site unsafe request
 // make nobody of the visitor.
 func (c *Client) LoadUser() Guard {
-	return func(ctx context.Context, r Request) (context.Context, Answer) {
+	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		v := c.identify(ctx, r)
 		if v.visitor != nil {
 			ctx = context.WithValue(ctx, visitorKey{}, v.visitor)
 		}
 		return ctx, c.goOn(r, v)
-	}
+	})
 }
 
 // RequireUser returns a guard that admits a signed-in user: by a bearer access token or by
@@ -76,7 +76,7 @@ func mustBeRoles(role string, more []string) {
 
 // guard admits a signed-in user of whom admit is true; other is what to tell the rest.
 func (c *Client) guard(other Code, admit func(*User) bool) Guard {
-	return func(ctx context.Context, r Request) (context.Context, Answer) {
+	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		v := c.identify(ctx, r)
 		switch {
 		case v.code == CodeNotSignedIn && v.err == nil && c.web != nil && r.isNavigation() && len(r.Authorization) == 0:
@@ -87,7 +87,7 @@ func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 			return ctx, c.refuse(ctx, r, other, nil, v.fields...)
 		}
 		return context.WithValue(ctx, visitorKey{}, v.visitor), c.goOn(r, v)
-	}
+	})
 }
 
 // identity is who sends a request, as far as its credentials tell.
@@ -196,7 +196,14 @@ func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 	if v.visitor == nil {
 		return c.refuse(ctx, r, v.code, v.err, v.fields...)
 	}
-	a, err := jsonAnswer(v.user, v.fields...)
+	var shown any = v.user
+	if c.cfg.UserInfoRoute != nil {
+		var err error
+		if shown, err = c.cfg.UserInfoRoute(context.WithValue(ctx, visitorKey{}, v.visitor), v.user); err != nil {
+			return c.refuse(ctx, r, codeOf(err), err, v.fields...)
+		}
+	}
+	a, err := jsonAnswer(shown, v.fields...)
 	if err != nil {
 		return c.refuse(ctx, r, CodeInternal, err)
 	}

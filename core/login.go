@@ -39,6 +39,7 @@ type pendingLogin struct {
 	Nonce    string `json:"nonce,omitempty"`
 	Verifier string `json:"verifier,omitempty"`
 	ReturnTo string `json:"return_to,omitempty"`
+	AppData  []byte `json:"app_data,omitempty"`
 	Begun    int64  `json:"begun"`
 	Spent    int64  `json:"spent,omitempty"` // when it led to a session; 0: not yet
 }
@@ -68,11 +69,15 @@ func (c *Client) login(ctx context.Context, r Request) Answer {
 			extra.Set(name, value)
 		}
 	}
-	return c.begin(ctx, r, asJSON, c.web.returnTo(query.Get("return_to")), extra, "")
+	appData, err := appDataOf(query)
+	if err != nil {
+		return c.refuse(ctx, r, CodeInvalidLogin, err)
+	}
+	return c.begin(ctx, r, asJSON, pendingLogin{ReturnTo: c.web.returnTo(query.Get("return_to")), AppData: appData}, extra, "")
 }
 
-// begin makes the authorization request and the cookie that belongs to it.
-func (c *Client) begin(ctx context.Context, r Request, asJSON bool, returnTo string, extra url.Values, mark string) Answer {
+// begin makes the authorization request and the cookie that belongs to it; kept is what was asked to be kept.
+func (c *Client) begin(ctx context.Context, r Request, asJSON bool, kept pendingLogin, extra url.Values, mark string) Answer {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
 		return c.refuse(ctx, r, codeOf(err), err)
@@ -85,10 +90,8 @@ func (c *Client) begin(ctx context.Context, r Request, asJSON bool, returnTo str
 	if err != nil {
 		return c.refuse(ctx, r, CodeInternal, err)
 	}
-	cookies, err := c.web.keepLogin(c, r, pendingLogin{
-		State: request.State, Browser: browser, Nonce: request.Nonce, Verifier: request.CodeVerifier,
-		ReturnTo: returnTo, Begun: c.now().Unix(),
-	})
+	kept.State, kept.Browser, kept.Nonce, kept.Verifier, kept.Begun = request.State, browser, request.Nonce, request.CodeVerifier, c.now().Unix()
+	cookies, err := c.web.keepLogin(c, r, kept)
 	if err != nil {
 		return c.refuse(ctx, r, CodeInternal, err)
 	}

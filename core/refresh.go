@@ -76,7 +76,7 @@ func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error
 	if err != nil {
 		return tokens, err
 	}
-	user, err := c.admittedAgain(ctx, tokens.User)
+	user, err := c.admittedAgain(ctx, tokens)
 	switch {
 	case err == nil:
 		tokens.User = user
@@ -89,13 +89,13 @@ func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error
 }
 
 // admittedAgain is admitted in a goroutine of ours, where no server recovers from the application's panics.
-func (c *Client) admittedAgain(ctx context.Context, u *User) (user *User, err error) {
+func (c *Client) admittedAgain(ctx context.Context, tokens *Tokens) (user *User, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			user, err = nil, fmt.Errorf("%w: OnSignIn panicked (%T)\n%s", ErrUnavailable, p, debug.Stack())
 		}
 	}()
-	return c.admitted(ctx, u)
+	return c.admitted(ctx, tokens)
 }
 
 // refreshKey names the grant of a session, by (issuer, refresh token).

@@ -25,6 +25,7 @@ const (
 	CodeCrossSite             Code = "cross_site"
 	CodeNotANavigation        Code = "not_a_navigation"
 	CodeMethodNotAllowed      Code = "method_not_allowed"
+	CodeInvalidLogin          Code = "invalid_login"
 	CodeInvalidCallback       Code = "invalid_callback"
 	CodeSignInLost            Code = "sign_in_lost"
 	CodeIssuerMismatch        Code = "issuer_mismatch"
@@ -54,6 +55,7 @@ var refusalKinds = map[Code]refusalKind{
 	CodeCrossSite:             {http.StatusForbidden, "The request came from another site", "Go to the application itself and try again there."},
 	CodeNotANavigation:        {http.StatusForbidden, "Sign-in starts in the browser's own window", "Open the sign-in page by following a link. A front end fetches it from the same origin with Accept: application/json."},
 	CodeMethodNotAllowed:      {http.StatusMethodNotAllowed, "Method not allowed", "This address answers other methods only."},
+	CodeInvalidLogin:          {http.StatusBadRequest, "The sign-in cannot be begun", "The link to it is not right: its app_data is too long, not UTF-8, or there twice."},
 	CodeInvalidCallback:       {http.StatusBadRequest, "The answer of the sign-in service cannot be read", "Please sign in again."},
 	CodeSignInLost:            {http.StatusBadRequest, "This sign-in cannot be finished", "It was begun in another browser, took too long, or the browser keeps no cookies for this site. Allow cookies and sign in again."},
 	CodeIssuerMismatch:        {http.StatusBadRequest, "The answer came from another sign-in service", "Please sign in again."},

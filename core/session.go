@@ -27,7 +27,7 @@ type session struct {
 
 // newSession begins a session with what a sign-in brought. The error is the application's: OnSignIn refused.
 func (c *Client) newSession(ctx context.Context, tokens *Tokens) (*session, error) {
-	user, err := c.admitted(ctx, tokens.User)
+	user, err := c.admitted(ctx, tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -35,11 +35,13 @@ func (c *Client) newSession(ctx context.Context, tokens *Tokens) (*session, erro
 	return &session{user: user, tokens: *tokens, signedIn: now, seen: now}, nil
 }
 
-// admitted asks the application about a user, on a copy: the tokens' own may be shared.
-func (c *Client) admitted(ctx context.Context, u *User) (*User, error) {
+// admitted asks the application about the user of tokens, on a copy: the tokens' own may be shared.
+func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
+	u := tokens.User
 	own := *u
 	own.Roles, own.CustomRoles = slices.Clone(u.Roles), slices.Clone(u.CustomRoles)
 	if c.cfg.OnSignIn != nil {
+		ctx = context.WithValue(ctx, visitorKey{}, &visitor{&own, tokens.AccessToken})
 		if err := c.cfg.OnSignIn(ctx, &own); err != nil {
 			return nil, fmt.Errorf("OnSignIn: %w", err)
 		}

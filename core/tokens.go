@@ -69,7 +69,7 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 		return nil, err
 	}
 	if tokens.IDToken == "" {
-		return nil, invalidToken(ReasonMalformed, "the token endpoint gave no ID token: openid must be among the scopes")
+		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
 	}
 	claims, err := c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
 	if err != nil {
@@ -172,8 +172,11 @@ func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
 	if err := a.json(&reply); err != nil {
 		return nil, &TokenEndpointError{Status: a.status, Err: err}
 	}
-	if reply.AccessToken == "" || !strings.EqualFold(reply.TokenType, "Bearer") {
-		return nil, &TokenEndpointError{Status: a.status, Err: errors.New("no access token of type Bearer in the answer")}
+	switch {
+	case reply.AccessToken == "":
+		return nil, &TokenEndpointError{Status: a.status, Err: ErrNoAccessToken}
+	case reply.TokenType != "" && !strings.EqualFold(reply.TokenType, "Bearer"): // sgID's contract does not have it
+		return nil, &TokenEndpointError{Status: a.status, Err: errors.New("the access token is not of type Bearer")}
 	}
 	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
 	if d := lifetime(reply.ExpiresIn); d > 0 {

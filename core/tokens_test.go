@@ -278,7 +278,6 @@ func TestTokenEndpointFaults(t *testing.T) {
 		"too deep":                  {body(`{"access_token":"a","token_type":"Bearer","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`), want{status: 200, text: "deeper", passes: true}, nil},
 		"access token a number":     {body(`{"access_token":1,"token_type":"Bearer"}`), want{status: 200, passes: true}, nil},
 		"access token empty":        {body(`{"access_token":"","token_type":"Bearer"}`), want{status: 200, text: "no access token", passes: true}, nil},
-		"no token_type":             {body(`{"access_token":"a"}`), want{status: 200, text: "Bearer", passes: true}, nil},
 		"token_type DPoP":           {body(`{"access_token":"a","token_type":"DPoP"}`), want{status: 200, text: "Bearer", passes: true}, nil},
 		"token_type mac":            {body(`{"access_token":"a","token_type":"mac"}`), want{status: 200, text: "Bearer", passes: true}, nil},
 		"the code, repeated": {func(s *sent) idtest.Fault {

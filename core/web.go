@@ -105,18 +105,19 @@ func (w *web) page(configured string) string {
 }
 
 // Routes are the sign-in routes, to be registered below Config.RoutesPath: login, callback,
-// logout and userinfo. There are none for a client without BaseURL.
+// logout and userinfo, and OPTIONS of the last three where there are Config.TrustedOrigins. There are none for a client
+// without BaseURL.
 func (c *Client) Routes() []Route {
 	if c.web == nil {
 		return nil
 	}
-	return []Route{
+	return c.web.sharedRoutes([]Route{
 		{http.MethodGet, "/login", c.login},
 		{http.MethodGet, "/callback", c.callback},
 		{http.MethodGet, "/logout", c.askSignOut},
 		{http.MethodPost, "/logout", c.signOut},
 		{http.MethodGet, "/userinfo", c.userInfoRoute},
-	}
+	})
 }
 
 // RoutesPath is where the routes lie, for an adapter whose router takes whole paths: Config.RoutesPath.

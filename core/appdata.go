@@ -1,0 +1,44 @@
+package idserver
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"unicode/utf8"
+)
+
+// maxAppData bounds app_data, in bytes: it is kept in a cookie.
+const maxAppData = 512
+
+// appDataOf reads the parameter app_data of /login. What is too long is refused and not cut: half of it may mean something else.
+func appDataOf(query url.Values) ([]byte, error) {
+	values := query["app_data"]
+	switch {
+	case len(values) == 0:
+		return nil, nil
+	case len(values) > 1:
+		return nil, fmt.Errorf("app_data stands more than once")
+	case len(values[0]) > maxAppData:
+		return nil, fmt.Errorf("app_data has %d bytes, want at most %d", len(values[0]), maxAppData)
+	case !utf8.ValidString(values[0]):
+		return nil, fmt.Errorf("app_data is not UTF-8")
+	}
+	return []byte(values[0]), nil
+}
+
+type appDataKey struct{}
+
+func withAppData(ctx context.Context, data []byte) context.Context {
+	if len(data) == 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, appDataKey{}, string(data))
+}
+
+// AppDataFrom returns, in the context of Config.OnSignIn, what the link to /auth/login had in its parameter app_data (at most
+// 512 bytes): a choice that was made before signing in. It was kept in the browser, sealed, and the provider did not see it. Whoever
+// made the link chose it, another site too: read it as any input. It is empty at a refresh; what is to last, User.Set keeps.
+func AppDataFrom(ctx context.Context) string {
+	data, _ := ctx.Value(appDataKey{}).(string)
+	return data
+}

@@ -1,0 +1,77 @@
+package idserver
+
+import (
+	"context"
+	"net/http"
+	"slices"
+)
+
+// The header fields of the CORS protocol, Fetch standard section 3.3, for a page of a trusted origin that asks with the
+// session's cookie. Any other origin gets none of them, and its browser keeps the answer from it.
+const (
+	allowOrigin      = "Access-Control-Allow-Origin"
+	allowCredentials = "Access-Control-Allow-Credentials"
+	allowMethods     = "Access-Control-Allow-Methods"
+	allowHeaders     = "Access-Control-Allow-Headers"
+	maxAge           = "Access-Control-Max-Age"
+)
+
+// varyOnOrigin keeps caches from giving one origin's answer to another.
+var varyOnOrigin = Field{"Vary", "Origin"}
+
+// share lets a page of a trusted origin read an answer. The answer's fields may be shared between requests: they are
+// not appended to in place.
+func (w *web) share(r Request, a Answer) Answer {
+	if r.Origin == "" {
+		return a
+	}
+	a.Add = append(slices.Clip(a.Add), varyOnOrigin)
+	if slices.Contains(w.trusted, r.Origin) {
+		a.Set = append(slices.Clip(a.Set), Field{allowOrigin, r.Origin}, Field{allowCredentials, "true"})
+	}
+	return a
+}
+
+// preflight answers what a browser asks before a request that is more than a form can send. The header fields that are
+// allowed are those that this package reads; an application that wants others uses its framework's CORS middleware.
+func (w *web) preflight(r Request, methods string) Answer {
+	return w.share(r, Answer{
+		Status: http.StatusNoContent,
+		Set:    []Field{{allowMethods, methods}, {allowHeaders, "Authorization, Content-Type"}, {maxAge, "600"}},
+	})
+}
+
+// sharedGuard is guard with its answers, and preflights answered where the router lets OPTIONS come here. A preflight never has
+// credentials. Without trusted origins it is guard itself.
+func (c *Client) sharedGuard(guard Guard) Guard {
+	if c.web == nil || len(c.web.trusted) == 0 {
+		return guard
+	}
+	return func(ctx context.Context, r Request) (context.Context, Answer) {
+		if r.Method == http.MethodOptions && len(r.Cookie) == 0 && len(r.Authorization) == 0 && slices.Contains(c.web.trusted, r.Origin) {
+			return ctx, c.web.preflight(r, "GET, HEAD, POST, PUT, PATCH, DELETE")
+		}
+		ctx, a := guard(ctx, r)
+		return ctx, c.web.share(r, a)
+	}
+}
+
+// sharedRoutes are the routes with their answers, and with preflights of those that a script may ask. Without trusted origins
+// they are routes themselves.
+func (w *web) sharedRoutes(routes []Route) []Route {
+	if len(w.trusted) == 0 {
+		return routes
+	}
+	var all []Route
+	for _, route := range routes {
+		all = append(all, Route{route.Method, route.Path, func(ctx context.Context, r Request) Answer {
+			return w.share(r, route.Serve(ctx, r))
+		}})
+	}
+	for path, methods := range map[string]string{"/login": "GET", "/logout": "POST", "/userinfo": "GET"} {
+		all = append(all, Route{http.MethodOptions, path, func(_ context.Context, r Request) Answer {
+			return w.preflight(r, methods)
+		}})
+	}
+	return all
+}
