@@ -88,6 +88,7 @@ func TestUserInfoRouteOfOnesOwn(t *testing.T) {
 		status int
 	}{
 		"refused": {fmt.Errorf("mine: %w", &idserver.UserInfoError{Status: 403}), idserver.CodeProviderError, 502},
+		"over":    {&idserver.UserInfoError{Status: 401}, idserver.CodeInvalidToken, 401},
 		"down":    {&idserver.UserInfoError{Status: 500}, idserver.CodeProviderUnavailable, 503},
 		"a fault": {errors.New("s3cret"), idserver.CodeInternal, 500},
 		"gone":    {context.Canceled, idserver.CodeProviderUnavailable, 503},

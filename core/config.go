@@ -103,7 +103,7 @@ type Config struct {
 	OnSignIn func(ctx context.Context, user *User) error
 	// UserInfoRoute, when set, makes what GET /auth/userinfo answers, as JSON. In ctx are the user and, for AccessTokenFrom, the access
 	// token. An error is answered as one of the provider's: 503 provider_unavailable when it is ErrUnavailable, 502
-	// provider_error when it is ErrUserInfo, else 500. Default: the user, as User.MarshalJSON writes it.
+	// provider_error when it is ErrUserInfo, 401 invalid_token when that is a UserInfoError of status 401, else 500. Default: the user, as User.MarshalJSON writes it.
 	UserInfoRoute func(ctx context.Context, user *User) (any, error)
 	// RenderRefusal, when set, makes the status, content type and body of every refusal instead of
 	// the built-in page and problem+json. Headers and cookies of the refusal stay as they

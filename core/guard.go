@@ -200,7 +200,11 @@ func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 	if c.cfg.UserInfoRoute != nil {
 		var err error
 		if shown, err = c.cfg.UserInfoRoute(context.WithValue(ctx, visitorKey{}, v.visitor), v.user); err != nil {
-			return c.refuse(ctx, r, codeOf(err), err, v.fields...)
+			code := codeOf(err)
+			if refused := (*UserInfoError)(nil); errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
+				code = CodeInvalidToken // the access token is over and the session is not: signing in brings a new one
+			}
+			return c.refuse(ctx, r, code, err, v.fields...)
 		}
 	}
 	a, err := jsonAnswer(shown, v.fields...)

@@ -38,6 +38,8 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 	}
 	if a.status != http.StatusOK {
 		e := c.refusedBy(a, accessToken)
+		// RFC 6750 section 3 has the error there; sgID writes it without the scheme before it.
+		set(&e.Description, printable(redact(a.header.Get("WWW-Authenticate"), []string{accessToken}), 256))
 		return nil, &UserInfoError{Status: e.Status, Description: e.Description, RetryAfter: e.RetryAfter}
 	}
 	var claims map[string]strictjson.Raw

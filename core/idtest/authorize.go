@@ -74,7 +74,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		refusalPage(w, refusal)
 		return
 	}
-	if fault := request.read(params); fault != nil {
+	fault := request.read(params)
+	if fault == nil && p.options.SGID != nil && !hasScope(request.scope, "openid") {
+		fault = &oauthError{Code: "invalid_scope", Description: "openid must be among the scopes"}
+	}
+	if fault != nil {
 		p.respond(w, request, url.Values{"error": {fault.Code}, "error_description": {fault.Description}})
 		return
 	}
@@ -182,7 +186,9 @@ func (p *Provider) respond(w http.ResponseWriter, request authorizationRequest, 
 	if request.state != "" {
 		response.Set("state", request.state)
 	}
-	response.Set("iss", p.URL())
+	if p.options.SGID == nil {
+		response.Set("iss", p.URL())
+	}
 	p.hooks.authorizationResponse.apply(response)
 	redirect(w, withQuery(request.redirectURI, response))
 }

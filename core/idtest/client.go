@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"crypto/rsa"
 	"crypto/subtle"
 	"net/http"
 	"net/url"
@@ -31,6 +32,9 @@ type Client struct {
 
 	// PostLogoutRedirectURIs are the same for post_logout_redirect_uri.
 	PostLogoutRedirectURIs []string
+
+	// EncryptionKey is what userinfo is encrypted for by a provider that speaks sgID's contract.
+	EncryptionKey *rsa.PublicKey
 
 	// AnyLoopbackRedirect allows every http URL with a loopback host as well, for both.
 	AnyLoopbackRedirect bool

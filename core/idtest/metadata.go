@@ -32,12 +32,20 @@ var paths = map[Endpoint]string{
 	EndSession:    "/connect/endsession",
 }
 
+// path is where an endpoint lies below [Provider.URL]; "" is nowhere.
+func (p *Provider) path(e Endpoint) string {
+	if p.options.SGID != nil {
+		return sgidPaths[e]
+	}
+	return paths[e]
+}
+
 // SetMetadata lets edit change the provider's metadata (OpenID Connect Discovery section 3, RFC 8414)
 // each time it is asked for; nil restores it. It is called concurrently.
 func (p *Provider) SetMetadata(edit func(metadata map[string]any)) { p.hooks.metadata.Store(&edit) }
 
 func (p *Provider) metadata() map[string]any {
-	at := func(e Endpoint) string { return p.URL() + paths[e] }
+	at := func(e Endpoint) string { return p.URL() + p.path(e) }
 	metadata := map[string]any{
 		"issuer":                 p.URL(),
 		"authorization_endpoint": at(Authorization),
@@ -63,6 +71,14 @@ func (p *Provider) metadata() map[string]any {
 		"authorization_response_iss_parameter_supported": true,
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,
+	}
+	if p.options.SGID != nil {
+		for _, name := range []string{"revocation_endpoint", "end_session_endpoint", "revocation_endpoint_auth_methods_supported", "authorization_response_iss_parameter_supported", "claims_supported"} {
+			delete(metadata, name)
+		}
+		metadata["scopes_supported"] = []string{"openid", "myinfo.name"}
+		metadata["grant_types_supported"] = []string{"authorization_code"}
+		metadata["subject_types_supported"] = []string{"pairwise"}
 	}
 	p.hooks.metadata.apply(metadata)
 	return metadata

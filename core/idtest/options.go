@@ -30,6 +30,10 @@ type Options struct {
 	// People may be signed in. Default [People].
 	People []Person
 
+	// SGID, when set, makes the provider speak sgID's contract; the defaults of BaseURL, Clients and People are then
+	// "http://localhost/v2", [SGIDClients] and [SGIDPeople]. Default: Signward's contract.
+	SGID *SGID
+
 	// Audience is the aud claim of access tokens. Default "idserver-api".
 	Audience string
 
@@ -53,6 +57,15 @@ func (o Options) complete() (Options, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("Options."+format, args...)) }
 
+	if o.SGID != nil {
+		fill(&o.BaseURL, "http://localhost/v2")
+		if o.Clients == nil {
+			o.Clients = SGIDClients()
+		}
+		if o.People == nil {
+			o.People = SGIDPeople()
+		}
+	}
 	fill(&o.Addr, "127.0.0.1:0")
 	fill(&o.BaseURL, "http://localhost")
 	fill(&o.Audience, "idserver-api")

@@ -83,9 +83,9 @@ var pages = template.Must(template.New("").Parse(`
 {{template "foot"}}{{end}}
 
 {{- define "home"}}{{template "head" "OpenID provider"}}<p>For tests and development. Its issuer is <strong>{{.Issuer}}</strong>; an app finds the rest in its <a href="{{.Discovery}}">metadata</a>.</p>
-<p>An access token for the terminal:</p>
-<pre><code>curl -s -d user={{.Login}} {{.Issuer}}/dev/token</code></pre>
-{{template "foot"}}{{end}}`))
+{{with .Login}}<p>An access token for the terminal:</p>
+<pre><code>curl -s -d user={{.}} {{$.Issuer}}/dev/token</code></pre>
+{{end}}{{template "foot"}}{{end}}`))
 
 type personButton struct {
 	Person
@@ -123,8 +123,11 @@ func (p *Provider) home(w http.ResponseWriter, r *http.Request) {
 	if people := p.registry.everyone(); len(people) > 0 {
 		login = people[0].Login
 	}
+	if p.options.SGID != nil { // whose access tokens are for userinfo alone
+		login = ""
+	}
 	writePage(w, http.StatusOK, "home", struct{ Issuer, Discovery, Login string }{
-		p.URL(), p.URL() + paths[Discovery], login,
+		p.URL(), p.URL() + p.path(Discovery), login,
 	})
 }
 

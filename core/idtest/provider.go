@@ -193,16 +193,23 @@ func (p *Provider) routes() http.Handler {
 	const get, post = http.MethodGet, http.MethodPost
 	mux := http.NewServeMux()
 	endpoint := func(e Endpoint, handler http.HandlerFunc, methods ...string) {
-		mux.Handle(p.base.Path+paths[e], p.faults.wrap(e, p.done, allow(handler, methods...)))
+		if p.path(e) == "" {
+			return
+		}
+		mux.Handle(p.base.Path+p.path(e), p.faults.wrap(e, p.done, allow(handler, methods...)))
 	}
 	endpoint(Discovery, p.discovery, get)
 	endpoint(KeySet, p.keySet, get)
 	endpoint(Authorization, p.authorize, get, post)
 	endpoint(Token, p.token, post)
-	endpoint(UserInfo, p.userInfo, get, post)
+	if p.options.SGID != nil {
+		endpoint(UserInfo, p.sgidUserInfo, get)
+	} else {
+		endpoint(UserInfo, p.userInfo, get, post)
+		mux.Handle(p.base.Path+"/dev/token", allow(p.devToken, post))
+	}
 	endpoint(Revocation, p.revoke, post)
 	endpoint(EndSession, p.endSession, get, post)
-	mux.Handle(p.base.Path+"/dev/token", allow(p.devToken, post))
 	mux.Handle(p.base.Path+"/{$}", allow(p.home, get))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "")

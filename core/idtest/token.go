@@ -56,6 +56,10 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	case "authorization_code":
 		response, fault = p.exchange(client, form)
 	case "refresh_token":
+		if p.options.SGID != nil {
+			fault = &oauthError{Code: "unsupported_grant_type", Description: "grant_type must be authorization_code"}
+			break
+		}
 		response, fault = p.refresh(client, form)
 	case "":
 		fault = &oauthError{Code: "invalid_request", Description: "grant_type is missing"}
@@ -105,6 +109,9 @@ func (p *Provider) issue(g *grant, scope, nonce string) (map[string]any, *oauthE
 	person, ok := p.registry.person(g.login)
 	if !ok {
 		return nil, invalidGrant("the person is no longer here")
+	}
+	if p.options.SGID != nil {
+		return p.issueSGID(g, person, nonce), nil
 	}
 	jti := rand.Text()
 	accessToken := p.accessToken(person, g.client, scope, jti)

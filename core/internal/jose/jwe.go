@@ -222,3 +222,16 @@ func unwrap(key, wrapped []byte) ([]byte, error) {
 	}
 	return r, nil
 }
+
+// ParseSymmetricKey reads the bytes of a JSON Web Key of type oct, RFC 7518 section 6.4. Its other members are not read. It is for a
+// key that came encrypted: one that is published is no secret, and ParseSet leaves it out.
+func ParseSymmetricKey(document []byte) ([]byte, error) {
+	var key *struct {
+		Type  string `json:"kty"`
+		Bytes string `json:"k"`
+	}
+	if strictjson.Unmarshal(document, &key) != nil || key == nil || key.Type != "oct" || key.Bytes == "" {
+		return nil, errors.New("not a symmetric JSON Web Key")
+	}
+	return decode(key.Bytes)
+}

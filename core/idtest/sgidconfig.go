@@ -1,0 +1,61 @@
+package idtest
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/signward/idserver-go/core/sgid"
+)
+
+// SGIDConfig returns the configuration of an application at baseURL (by hand: "") that signs its users in at this provider, which
+// speaks sgID's contract, as the client [ExampleClient], with a session secret of this process.
+func (p *Provider) SGIDConfig(baseURL string) sgid.Config {
+	cfg := sgid.Config{ClientID: ExampleClient, ClientSecret: ExampleSecret, PrivateKey: SGIDPrivateKey(), Hostname: p.URL()}
+	cfg.Web.HTTPClient = p.HTTPClient()
+	if baseURL != "" {
+		cfg.Web.BaseURL, cfg.Web.SessionSecret = baseURL, rand.Text()+rand.Text()
+	}
+	return cfg
+}
+
+// SGIDConfigFromEnv is how the sgID example starts with nothing set up: it is sgid.ConfigFromEnv when SGID_CLIENT_ID, SGID_CLIENT_SECRET,
+// SGID_PRIVATE_KEY, SGID_HOSTNAME and SESSION_SECRET are set, and an error when some of them are. When none is, it starts a provider that
+// speaks sgID's contract, which runs as long as the program, and returns that one's configuration: for a program that listens on
+// loopback only. BaseURL is BASE_URL, or else http:// and the address listened on. IDTEST_SGID_ALGORITHMS, mockpass or fixtures, sets
+// that provider's algorithms.
+func SGIDConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
+	cfg := sgid.ConfigFromEnv()
+	address, ok := listen.(*net.TCPAddr)
+	if !ok {
+		return cfg, nil, fmt.Errorf("idtest: SGIDConfigFromEnv: want a TCP address, got %q", listen)
+	}
+	fill(&cfg.Web.BaseURL, baseURLOf(*address))
+	wanted := []string{"SGID_CLIENT_ID", "SGID_CLIENT_SECRET", "SGID_PRIVATE_KEY", "SGID_HOSTNAME", "SESSION_SECRET"}
+	missing := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return os.Getenv(name) != "" })
+	switch {
+	case len(missing) == 0:
+		return cfg, nil, nil
+	case anySet("SGID_", "SESSION_SECRET"):
+		return cfg, nil, fmt.Errorf("some of sgID's settings are set, and %s not: set all of them, or none for the development provider", strings.Join(missing, ", "))
+	case !address.IP.IsLoopback():
+		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set %s, or ADDR=127.0.0.1:8080", listen, strings.Join(wanted, ", "))
+	}
+	options := Options{SGID: &SGID{}}
+	switch os.Getenv("IDTEST_SGID_ALGORITHMS") {
+	case "", "fixtures":
+	case "mockpass":
+		options.SGID.Algorithms = SGIDMockPass
+	default:
+		return cfg, nil, errors.New("IDTEST_SGID_ALGORITHMS: want fixtures or mockpass")
+	}
+	provider, err := Start(options)
+	if err != nil {
+		return cfg, nil, err
+	}
+	return provider.SGIDConfig(cfg.Web.BaseURL), provider, nil
+}

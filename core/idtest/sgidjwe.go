@@ -1,0 +1,109 @@
+package idtest
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+)
+
+// sealEnvelope encrypts a person's values under a fresh block key, and that for the client. The core decrypts with code of its
+// own: what both agree on is the RFCs.
+func sealEnvelope(algorithms SGIDAlgorithms, client *rsa.PublicKey, values map[string]string) (key string, data map[string]string) {
+	data = map[string]string{}
+	if algorithms == SGIDMockPass {
+		block := random(32)
+		for scope, value := range values {
+			header := map[string]string{"alg": "dir", "enc": "A256GCM", "kid": "block"}
+			data[scope] = sealCompact(header, nil, block, []byte(value), sealGCM)
+		}
+		return sealBlockKey(client, map[string]string{"kty": "oct", "alg": "A256GCM", "kid": "block", "k": base64url.EncodeToString(block)},
+			map[string]string{"alg": "RSA-OAEP", "enc": "A128CBC-HS256", "kid": "client"}), data
+	}
+	block := random(16)
+	for scope, value := range values {
+		content, iv := random(16), random(12)
+		wrapped, tag := sealGCM(block, iv, content, nil)
+		header := map[string]string{"alg": "A128GCMKW", "enc": "A128GCM", "iv": base64url.EncodeToString(iv), "tag": base64url.EncodeToString(tag)}
+		data[scope] = sealCompact(header, wrapped, content, []byte(value), sealGCM)
+	}
+	return sealBlockKey(client, map[string]string{"kty": "oct", "alg": "A128GCM", "k": base64url.EncodeToString(block)},
+		map[string]string{"alg": "RSA-OAEP-256", "enc": "A256GCM"}), data
+}
+
+// sealBlockKey encrypts a JSON Web Key for the client, RFC 7518 section 4.3.
+func sealBlockKey(client *rsa.PublicKey, jwk, header map[string]string) string {
+	hash, seal := sha256.New(), sealGCM
+	if header["alg"] == "RSA-OAEP" {
+		hash, seal = sha1.New(), sealCBC
+	}
+	content := random(32)
+	wrapped, err := rsa.EncryptOAEP(hash, rand.Reader, client, content, nil)
+	if err != nil {
+		panic(err) // the key holds 32 bytes, whatever its size
+	}
+	return sealCompact(header, wrapped, content, raw(jwk), seal)
+}
+
+// sealCompact is RFC 7516 section 5.1, steps 11 to 19.
+func sealCompact(header map[string]string, wrapped, key, plaintext []byte, seal func(key, iv, plaintext, additional []byte) (ciphertext, tag []byte)) string {
+	text, err := json.Marshal(header)
+	if err != nil {
+		panic(err)
+	}
+	protected := base64url.EncodeToString(text)
+	iv := random(12)
+	if header["enc"] == "A128CBC-HS256" {
+		iv = random(aes.BlockSize)
+	}
+	ciphertext, tag := seal(key, iv, plaintext, []byte(protected))
+	compact := protected
+	for _, part := range [][]byte{wrapped, iv, ciphertext, tag} {
+		compact += "." + base64url.EncodeToString(part)
+	}
+	return compact
+}
+
+// sealGCM is RFC 7518 section 5.3.
+func sealGCM(key, iv, plaintext, additional []byte) (ciphertext, tag []byte) {
+	aead, err := cipher.NewGCM(block(key))
+	if err != nil {
+		panic(err)
+	}
+	sealed := aead.Seal(nil, iv, plaintext, additional)
+	return sealed[:len(plaintext)], sealed[len(plaintext):]
+}
+
+// sealCBC is RFC 7518 section 5.2.3.
+func sealCBC(key, iv, plaintext, additional []byte) (ciphertext, tag []byte) {
+	n := aes.BlockSize - len(plaintext)%aes.BlockSize
+	ciphertext = append([]byte{}, plaintext...)
+	for range n {
+		ciphertext = append(ciphertext, byte(n))
+	}
+	cipher.NewCBCEncrypter(block(key[16:]), iv).CryptBlocks(ciphertext, ciphertext)
+	mac := hmac.New(sha256.New, key[:16])
+	for _, part := range [][]byte{additional, iv, ciphertext, binary.BigEndian.AppendUint64(nil, uint64(len(additional))*8)} {
+		mac.Write(part)
+	}
+	return ciphertext, mac.Sum(nil)[:16]
+}
+
+func block(key []byte) cipher.Block {
+	b, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // the lengths are of this file
+	}
+	return b
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}

@@ -1,0 +1,147 @@
+package sgid
+
+import (
+	"context"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// Client signs users in with sgID. Make it with New; it is safe for concurrent use.
+type Client struct {
+	cfg    Config
+	key    *rsa.PrivateKey
+	issuer string
+
+	client *idserver.Client
+	asking *idserver.Client // of the userinfo endpoint, which client does not know
+}
+
+// Client returns the client whose routes and guards an adapter mounts: idgin.New(c.Client()).
+func (c *Client) Client() *idserver.Client { return c.client }
+
+// Close ends what the client does in the background, and waits for it.
+func (c *Client) Close() {
+	c.client.Close()
+	c.asking.Close()
+}
+
+// String tells whose client it is, without its secrets.
+func (c *Client) String() string { return c.cfg.String() }
+
+// GoString is String: %#v does not print the secrets either.
+func (c *Client) GoString() string { return c.String() }
+
+// AuthorizationURLOptions are what an authorization request is made of.
+type AuthorizationURLOptions struct {
+	CodeChallenge string   // of GeneratePKCEPair. Required
+	State         string   // compare it with the one that comes back. Default: a fresh one
+	Nonce         string   // the ID token must have it. Default: a fresh one
+	Scopes        []string // default: Config.Scopes; openid is always among them
+	RedirectURL   string   // default: Config.RedirectURL
+}
+
+// Authorization is where to send the browser, and what must be kept for it, bound to that browser, until the code comes
+// back, beside the code verifier.
+type Authorization struct {
+	URL   string
+	State string
+	Nonce string
+}
+
+// AuthorizationURL begins a sign-in by hand (RFC 6749 section 4.1.1, RFC 7636 section 4.3). Who uses the routes does not need it. The
+// errors are ErrMissingRedirectURL and ErrCodeChallenge.
+func (c *Client) AuthorizationURL(o AuthorizationURLOptions) (*Authorization, error) {
+	redirectURL, err := c.redirectURL(o.RedirectURL)
+	if err != nil {
+		return nil, err
+	}
+	if hash, err := base64.RawURLEncoding.Strict().DecodeString(o.CodeChallenge); err != nil || len(hash) != 32 {
+		return nil, fmt.Errorf("sgid: %w", ErrCodeChallenge)
+	}
+	a := &Authorization{State: o.State, Nonce: o.Nonce}
+	for _, secret := range []*string{&a.State, &a.Nonce} {
+		if *secret == "" {
+			*secret = randomText(minLength)
+		}
+	}
+	a.URL = c.issuer + "/oauth/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {c.cfg.ClientID}, "redirect_uri": {redirectURL},
+		"scope": {strings.Join(c.scopes(o.Scopes), " ")}, "state": {a.State}, "nonce": {a.Nonce},
+		"code_challenge": {o.CodeChallenge}, "code_challenge_method": {"S256"},
+	}.Encode()
+	return a, nil
+}
+
+// scopes are those asked for, those of the configuration, or the default.
+func (c *Client) scopes(asked []string) []string {
+	switch {
+	case len(asked) > 0:
+	case len(c.cfg.Scopes) > 0:
+		asked = c.cfg.Scopes
+	default:
+		asked = []string{ScopeOpenID, ScopeName}
+	}
+	if !slices.Contains(asked, ScopeOpenID) {
+		asked = append([]string{ScopeOpenID}, asked...)
+	}
+	return asked
+}
+
+func (c *Client) redirectURL(ofCall string) (string, error) {
+	switch {
+	case ofCall != "":
+		return ofCall, nil
+	case c.cfg.RedirectURL != "":
+		return c.cfg.RedirectURL, nil
+	}
+	return "", fmt.Errorf("sgid: %w", ErrMissingRedirectURL)
+}
+
+// CallbackParams are what a sign-in is finished with.
+type CallbackParams struct {
+	Code         string // came with the redirect
+	CodeVerifier string // of GeneratePKCEPair
+	Nonce        string // that AuthorizationURL returned
+	RedirectURL  string // that of AuthorizationURL. Default: Config.RedirectURL
+}
+
+// SignIn is what Callback returns.
+type SignIn struct {
+	Sub         string // opaque; another one for the same person at another client
+	IDToken     string // verified
+	AccessToken string // for UserInfo
+}
+
+// Callback trades the code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the ID token (OpenID Connect Core
+// section 3.1.3.7). Comparing the state that came back is the caller's business. The errors are ErrMissingCode, ErrMissingNonce,
+// ErrMissingRedirectURL, ErrCodeVerifierLength and those of idserver.Client.ExchangeCode.
+func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error) {
+	redirectURL, err := c.redirectURL(p.RedirectURL)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.Code == "":
+		return nil, fmt.Errorf("sgid: %w", ErrMissingCode)
+	case p.Nonce == "":
+		return nil, fmt.Errorf("sgid: %w", ErrMissingNonce)
+	case !within(len(p.CodeVerifier)):
+		return nil, fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(p.CodeVerifier))
+	}
+	tokens, err := c.client.ExchangeCode(ctx, p.Code, &idserver.AuthorizationRequest{
+		RedirectURI: redirectURL, Nonce: p.Nonce, CodeVerifier: p.CodeVerifier,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &SignIn{tokens.User.Subject, tokens.IDToken, tokens.AccessToken}, nil
+}
+
+// errNobody is UserInfoFrom's, in a context that no guard made.
+var errNobody = errors.New("sgid: UserInfoFrom: nobody is signed in: a guard must come before")

@@ -1,0 +1,169 @@
+package sgid
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/jose"
+)
+
+// Config describes one application at sgID. The first fields are what sgID's developer portal shows; Web turns the sign-in
+// routes on.
+type Config struct {
+	// ClientID and ClientSecret are those of the portal. Required: sgID has no public clients.
+	ClientID, ClientSecret string
+	// PrivateKey is the RSA key of the portal in PEM, PKCS#1 or PKCS#8, at least 2048 bits; line breaks may be written as \n or be
+	// missing, as environment variables have it. Required.
+	PrivateKey string
+	// RedirectURL is where sgID sends the browser back to, for AuthorizationURL and Callback. Default: that of the routes,
+	// Web.BaseURL + Web.RoutesPath + /callback; another one goes only without routes.
+	RedirectURL string
+	// Hostname is the origin of sgID. Default: https://api.id.gov.sg. http is allowed on loopback only.
+	Hostname string
+	// Scopes are asked for at sign-in. Default: openid myinfo.name. openid is always among them.
+	Scopes []string
+
+	// Web has the settings of the sign-in routes (BaseURL, SessionSecret, RoutesPath, TrustedOrigins, AfterSignIn, OnSignIn, ...) and of
+	// the engine (HTTPClient, Timeout, Leeway, Logger, Now, ...), each with idserver's default. What sgID settles must be left out:
+	// Authority, Issuer, ClientID, ClientSecret, ClientAuth, Scopes, Audience, Algorithms and Endpoints. The default of UserInfoRoute is here
+	// UserInfo's answer: what idserver.User.MarshalJSON writes, with sub and data beside it.
+	Web idserver.Config
+}
+
+const defaultHostname = "https://api.id.gov.sg"
+
+// ConfigFromEnv reads a Config from the environment: SGID_CLIENT_ID, SGID_CLIENT_SECRET, SGID_PRIVATE_KEY, SGID_REDIRECT_URI,
+// SGID_HOSTNAME, SGID_SCOPES (separated by spaces), and BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD as
+// idserver.ConfigFromEnv does. What is not set stays empty; New judges the whole.
+func ConfigFromEnv() Config {
+	web := idserver.ConfigFromEnv()
+	return Config{
+		ClientID:     os.Getenv("SGID_CLIENT_ID"),
+		ClientSecret: os.Getenv("SGID_CLIENT_SECRET"),
+		PrivateKey:   os.Getenv("SGID_PRIVATE_KEY"),
+		RedirectURL:  os.Getenv("SGID_REDIRECT_URI"),
+		Hostname:     os.Getenv("SGID_HOSTNAME"),
+		Scopes:       strings.Fields(os.Getenv("SGID_SCOPES")),
+		Web: idserver.Config{
+			BaseURL: web.BaseURL, SessionSecret: web.SessionSecret, OldSessionSecrets: web.OldSessionSecrets,
+		},
+	}
+}
+
+// String tells the configuration without its secrets.
+func (c Config) String() string {
+	return fmt.Sprintf("sgid.Config{ClientID: %q, RedirectURL: %q, Hostname: %q, Web: %v}", c.ClientID, c.RedirectURL, c.Hostname, c.Web)
+}
+
+// GoString is String: %#v does not print the secrets either.
+func (c Config) GoString() string { return c.String() }
+
+// New checks cfg and makes a client. There is no network in it. The error joins all faults of the configuration; a private key that cannot
+// be used is ErrPrivateKey.
+func New(cfg Config) (*Client, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+
+	if cfg.ClientID == "" {
+		fault("ClientID (SGID_CLIENT_ID) is empty: set the client ID of sgID's developer portal")
+	}
+	if cfg.ClientSecret == "" {
+		fault("ClientSecret (SGID_CLIENT_SECRET) is empty: set the client secret of sgID's developer portal")
+	}
+	key, err := jose.ParseRSAPrivateKey(cfg.PrivateKey)
+	if err != nil {
+		fault("PrivateKey (SGID_PRIVATE_KEY): %w: %w", ErrPrivateKey, err)
+	}
+	origin, err := originOf(cmp.Or(cfg.Hostname, defaultHostname))
+	if err != nil {
+		fault("Hostname (SGID_HOSTNAME) %q: %w", cfg.Hostname, err)
+		origin = defaultHostname
+	}
+	if cfg.Web.BaseURL != "" {
+		routes := strings.TrimSuffix(cfg.Web.BaseURL, "/") + cmp.Or(cfg.Web.RoutesPath, "/auth") + "/callback"
+		if cfg.RedirectURL != "" && cfg.RedirectURL != routes {
+			fault("RedirectURL (SGID_REDIRECT_URI) %q: the routes are at %q; leave it out, or leave Web.BaseURL (BASE_URL) out and have no routes", cfg.RedirectURL, routes)
+		}
+		cfg.RedirectURL = routes
+	} else if u, err := url.Parse(cfg.RedirectURL); cfg.RedirectURL != "" && (err != nil || u.Scheme == "" || u.Fragment != "") {
+		fault("RedirectURL (SGID_REDIRECT_URI) %q: want a URL such as https://app.example.com/callback", cfg.RedirectURL)
+	}
+	for _, f := range cfg.settledBySgID() {
+		fault("Web.%s is set: sgID settles it", f)
+	}
+
+	c := &Client{cfg: cfg, key: key, issuer: origin + "/v2"}
+	engine := c.engine()
+	if c.client, err = idserver.New(engine); err != nil {
+		faults = append(faults, err)
+	}
+	engine.BaseURL, engine.SessionSecret, engine.OldSessionSecrets = "", "", nil
+	engine.Endpoints.UserInfo = c.issuer + "/oauth/userinfo"
+	if len(faults) == 0 {
+		c.asking, err = idserver.New(engine)
+		if err == nil {
+			return c, nil
+		}
+		faults = append(faults, err)
+	}
+	if c.client != nil {
+		c.client.Close()
+	}
+	return nil, fmt.Errorf("sgid: configuration: %w", errors.Join(faults...))
+}
+
+// engine is the configuration of idserver that speaks to sgID: version 2, whose metadata neither of sgID's SDKs reads. Without
+// a userinfo endpoint, signing in does not ask for what it could not read.
+func (c *Client) engine() idserver.Config {
+	engine := c.cfg.Web
+	engine.Authority, engine.Issuer = c.issuer, c.issuer
+	engine.ClientID = cmp.Or(c.cfg.ClientID, "-") // that it is missing is said already
+	engine.ClientSecret, engine.ClientAuth = c.cfg.ClientSecret, "client_secret_post"
+	engine.Scopes = c.scopes(nil)
+	engine.Algorithms = []string{"RS256"}
+	engine.Endpoints = idserver.Endpoints{
+		Authorization: c.issuer + "/oauth/authorize",
+		Token:         c.issuer + "/oauth/token",
+		JWKS:          c.issuer + "/.well-known/jwks.json",
+	}
+	if engine.UserInfoRoute == nil {
+		engine.UserInfoRoute = c.userInfoRoute
+	}
+	return engine
+}
+
+// settledBySgID names the fields of Web that must be left out, and are not.
+func (c Config) settledBySgID() []string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"Authority", c.Web.Authority != ""}, {"Issuer", c.Web.Issuer != ""}, {"ClientID", c.Web.ClientID != ""},
+		{"ClientSecret", c.Web.ClientSecret != ""}, {"ClientAuth", c.Web.ClientAuth != ""}, {"Scopes", c.Web.Scopes != nil},
+		{"Audience", c.Web.Audience != ""}, {"Algorithms", c.Web.Algorithms != nil}, {"Endpoints", c.Web.Endpoints != idserver.Endpoints{}},
+	} {
+		if f.set {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// originOf reads Hostname. A path is refused, for the version is not to be chosen: but for /v2, which some write.
+func originOf(hostname string) (string, error) {
+	u, err := url.Parse(hostname)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		return "", errors.New("want a URL such as " + defaultHostname)
+	case !slices.Contains([]string{"", "/", "/v2", "/v2/"}, u.Path) || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return "", errors.New("want no more than a scheme, a host and a port: " + defaultHostname)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}

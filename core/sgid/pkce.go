@@ -1,0 +1,69 @@
+package sgid
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// The bounds of a code verifier in characters, RFC 7636 section 4.1. A nonce has the same.
+const (
+	minLength = 43
+	maxLength = 128
+)
+
+// PKCEPair is a code verifier, to be kept for the callback, and its S256 code challenge, RFC 7636 section 4.
+type PKCEPair struct {
+	CodeVerifier  string
+	CodeChallenge string
+}
+
+// GeneratePKCEPair returns a fresh pair whose verifier has length characters, 43 to 128. The error is ErrPKCEPairLength.
+func GeneratePKCEPair(length int) (PKCEPair, error) {
+	if !within(length) {
+		return PKCEPair{}, fmt.Errorf("sgid: %w, not %d", ErrPKCEPairLength, length)
+	}
+	verifier := randomText(length)
+	return PKCEPair{verifier, idserver.CodeChallenge(verifier)}, nil
+}
+
+// GenerateCodeVerifier returns a fresh code verifier of length characters, 43 to 128. The error is ErrCodeVerifierLength.
+func GenerateCodeVerifier(length int) (string, error) {
+	if !within(length) {
+		return "", fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, length)
+	}
+	return randomText(length), nil
+}
+
+// GenerateCodeChallenge returns the S256 code challenge of a verifier of 43 to 128 characters, RFC 7636 section 4.2. The error is
+// ErrCodeVerifierLength.
+func GenerateCodeChallenge(verifier string) (string, error) {
+	if !within(len(verifier)) {
+		return "", fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(verifier))
+	}
+	return idserver.CodeChallenge(verifier), nil
+}
+
+// GenerateNonce returns a fresh nonce of length characters, 43 to 128. The error is ErrNonceLength.
+func GenerateNonce(length int) (string, error) {
+	if !within(length) {
+		return "", fmt.Errorf("sgid: %w, not %d", ErrNonceLength, length)
+	}
+	return randomText(length), nil
+}
+
+func within(length int) bool { return length >= minLength && length <= maxLength }
+
+// alphabet is base64url's: its 64 characters are unreserved (RFC 7636 section 4.1), and each takes six random bits, so that none
+// comes more often than another.
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+func randomText(length int) string {
+	text := make([]byte, length)
+	_, _ = rand.Read(text) // it never fails
+	for i, b := range text {
+		text[i] = alphabet[b%64]
+	}
+	return string(text)
+}

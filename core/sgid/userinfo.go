@@ -1,0 +1,107 @@
+package sgid
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/jose"
+)
+
+// UserInfo is who signed in, and what they agreed to share.
+type UserInfo struct {
+	Sub  string `json:"sub"`
+	Data Data   `json:"data"` // empty where openid was the only scope
+}
+
+// UserInfo fetches and decrypts what the person agreed to share. sub is that of the ID token, and the answer's must equal it. It
+// asks sgID each time; there is either every field or an error. The errors are ErrMissingAccessToken, ErrSubMismatch, ErrEnvelope,
+// a DecryptError that names the field, and an idserver.UserInfoError for what the endpoint answered: status 401 when the access token is
+// over.
+func (c *Client) UserInfo(ctx context.Context, sub, accessToken string) (*UserInfo, error) {
+	if accessToken == "" {
+		return nil, fmt.Errorf("sgid: %w", ErrMissingAccessToken)
+	}
+	user, err := c.asking.UserInfo(ctx, accessToken, sub)
+	switch {
+	case errors.Is(err, idserver.ReasonSubject):
+		return nil, fmt.Errorf("sgid: %w: %w", ErrSubMismatch, err)
+	case err != nil:
+		return nil, err
+	}
+	var envelope struct {
+		Key  *string           `json:"key"`
+		Data map[string]string `json:"data"`
+	}
+	if err := user.Claims(&envelope); err != nil {
+		return nil, fmt.Errorf("sgid: %w: %w: %w", idserver.ErrUserInfo, ErrEnvelope, err)
+	}
+	info := &UserInfo{Sub: user.Subject, Data: Data{}}
+	switch {
+	case envelope.Key == nil && envelope.Data == nil:
+		return info, nil
+	case envelope.Key == nil:
+		return nil, fmt.Errorf("sgid: %w: %w: data without key", idserver.ErrUserInfo, ErrEnvelope)
+	case envelope.Data == nil:
+		return nil, fmt.Errorf("sgid: %w: %w: key without data", idserver.ErrUserInfo, ErrEnvelope)
+	}
+	blockKey, err := c.blockKey(*envelope.Key)
+	if err != nil {
+		return nil, err
+	}
+	for _, scope := range slices.Sorted(maps.Keys(envelope.Data)) {
+		value, err := jose.DecryptSymmetric(envelope.Data[scope], blockKey)
+		if err != nil || !utf8.Valid(value) {
+			return nil, &DecryptError{Field: scope}
+		}
+		info.Data[scope] = string(value)
+	}
+	return info, nil
+}
+
+// blockKey decrypts the key under which the data are. It is a JSON Web Key of type oct; what algorithm it names is not read: sgID's own
+// test data have one there that does not fit.
+func (c *Client) blockKey(sealed string) ([]byte, error) {
+	document, err := jose.DecryptRSA(sealed, c.key)
+	if err != nil {
+		return nil, &DecryptError{}
+	}
+	key, err := jose.ParseSymmetricKey(document)
+	if err != nil {
+		return nil, &DecryptError{}
+	}
+	return key, nil
+}
+
+// UserInfoFrom is UserInfo for the user and the access token that a guard put into ctx; in idserver.Config.OnSignIn for the one
+// who signs in.
+func (c *Client) UserInfoFrom(ctx context.Context) (*UserInfo, error) {
+	user := idserver.UserFrom(ctx)
+	if user == nil {
+		return nil, errNobody
+	}
+	return c.UserInfo(ctx, user.Subject, idserver.AccessTokenFrom(ctx))
+}
+
+// userInfoRoute is what GET /auth/userinfo answers: the user, as elsewhere, with sub and data beside it.
+func (c *Client) userInfoRoute(ctx context.Context, user *idserver.User) (any, error) {
+	info, err := c.UserInfoFrom(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, err := user.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	answer := map[string]any{}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return nil, err
+	}
+	answer["sub"], answer["data"] = info.Sub, info.Data
+	return answer, nil
+}
