@@ -41,7 +41,7 @@ func SGIDConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	case len(missing) == 0:
 		return cfg, nil, nil
 	case anySet("SGID_", "SESSION_SECRET"):
-		return cfg, nil, fmt.Errorf("some of sgID's settings are set, and %s not: set all of them, or none for the development provider", strings.Join(missing, ", "))
+		return cfg, nil, fmt.Errorf("%s: not set, while other settings of sgID are: set all of them, or none for the development provider", strings.Join(missing, ", "))
 	case !address.IP.IsLoopback():
 		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set %s, or ADDR=127.0.0.1:8080", listen, strings.Join(wanted, ", "))
 	}

@@ -78,7 +78,7 @@ func TestSGIDSettings(t *testing.T) {
 		env  []string
 		want string
 	}{
-		{[]string{"SGID_CLIENT_ID=app"}, "SGID_CLIENT_SECRET, SGID_PRIVATE_KEY, SGID_HOSTNAME, SESSION_SECRET not"},
+		{[]string{"SGID_CLIENT_ID=app"}, "SGID_CLIENT_SECRET, SGID_PRIVATE_KEY, SGID_HOSTNAME, SESSION_SECRET: not set"},
 		{[]string{"SESSION_SECRET=" + rand.Text() + rand.Text()}, "SGID_CLIENT_ID"},
 		{[]string{"SGID_CLIENT_ID=a", "SGID_CLIENT_SECRET=s3cret", "SGID_PRIVATE_KEY=s3cret", "SGID_HOSTNAME=https://api.id.gov.sg", "SESSION_SECRET=s3cret"}, "PrivateKey (SGID_PRIVATE_KEY)"},
 		{[]string{"IDTEST_SGID_ALGORITHMS=none"}, "fixtures or mockpass"},
