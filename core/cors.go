@@ -35,10 +35,11 @@ func (w *web) share(r Request, a Answer) Answer {
 // preflight answers what a browser asks before a request that is more than a form can send. The header fields that are
 // allowed are those that this package reads; an application that wants others uses its framework's CORS middleware.
 func (w *web) preflight(r Request, methods string) Answer {
-	return w.share(r, Answer{
-		Status: http.StatusNoContent,
-		Set:    []Field{{allowMethods, methods}, {allowHeaders, "Authorization, Content-Type"}, {maxAge, "600"}},
-	})
+	a := Answer{Status: http.StatusNoContent}
+	if slices.Contains(w.trusted, r.Origin) {
+		a.Set = []Field{{allowMethods, methods}, {allowHeaders, "Authorization, Content-Type"}, {maxAge, "600"}}
+	}
+	return w.share(r, a)
 }
 
 // sharedGuard is guard with its answers, and preflights answered where the router lets OPTIONS come here. A preflight never has

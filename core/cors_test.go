@@ -82,7 +82,7 @@ func TestCORSPreflight(t *testing.T) {
 		if a.Status != http.StatusNoContent || !shared(a, frontEnd) || field(a, "Access-Control-Allow-Methods") != methods || field(a, "Access-Control-Allow-Headers") != "Authorization, Content-Type" {
 			t.Errorf("%s: %d %v", path, a.Status, a.Set)
 		}
-		if a := w.browser(t).route("OPTIONS", path, preflight, origin("https://evil.example")); field(a, "Access-Control-Allow-Origin") != "" {
+		if a := w.browser(t).route("OPTIONS", path, preflight, origin("https://evil.example")); anyCORS(a) {
 			t.Errorf("%s: a stranger's preflight is answered: %v", path, a.Set)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, renewal, signOut, tabs, outage, ownWords, routers,
+	strangers, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
 }
 
 func strangers(s *suite) {
@@ -320,6 +320,26 @@ func signOut(s *suite) {
 	s.provider.SetMetadata(func(m map[string]any) { delete(m, "end_session_endpoint") })
 	signedInAt := s.visitor(s.serve()).signIn("alice")
 	signedInAt.step("logout where the provider has none", "home", "POST", "/auth/logout", aPage)
+}
+
+// otherOrigins are pages of a trusted origin and of a strange one: the first may read the answers, and what it is told before
+// a request that is more than a form can send.
+func otherOrigins(s *suite) {
+	v := s.visitor(s.serve())
+	from := func(origin string) http.Header {
+		return with(with(aScript, "Sec-Fetch-Site", "same-site"), "Origin", origin)
+	}
+	const evil = "https://evil.example"
+	v.step("a trusted page asks who it is", "401, and it can read why", "GET", "/auth/userinfo", from(suiteFriend))
+	v.step("a trusted page at a guard", "the same", "GET", "/suite/user", from(suiteFriend))
+	for _, path := range []string{"/auth/login", "/auth/logout", "/auth/userinfo"} {
+		v.step("a trusted page's preflight of "+path, "Fetch standard section 3.3", "OPTIONS", path, with(from(suiteFriend), "Access-Control-Request-Method", "POST"))
+		v.step("a strange page's preflight of "+path, "nothing is allowed", "OPTIONS", path, with(from(evil), "Access-Control-Request-Method", "POST"))
+	}
+	v = v.signIn("alice")
+	v.step("a trusted page is let in", "with credentials", "GET", "/suite/user", from(suiteFriend))
+	v.step("a strange page is let in", "and its browser keeps the answer from it", "GET", "/suite/user", from(evil))
+	v.step("a trusted page signs out", "the URL to go to", "POST", "/auth/logout", from(suiteFriend))
 }
 
 func tabs(s *suite) {

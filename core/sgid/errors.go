@@ -26,8 +26,8 @@ var (
 	ErrMissingNonce = errors.New("there is no nonce: give the one that AuthorizationURL returned")
 	// ErrMissingAccessToken: UserInfo was called without one.
 	ErrMissingAccessToken = errors.New("there is no access token")
-	// ErrSubMismatch: userinfo's sub is not that of the ID token. It comes with idserver.ErrUserInfo.
-	ErrSubMismatch = errors.New("userinfo is about another subject")
+	// ErrSubMismatch: userinfo's sub is not that of the ID token, or is missing. It comes with idserver.ErrUserInfo.
+	ErrSubMismatch = errors.New("userinfo is not about the subject of the ID token")
 	// ErrEnvelope: userinfo's answer is not an envelope: key without data, data without key, or values of another type. It
 	// comes with idserver.ErrUserInfo.
 	ErrEnvelope = errors.New("userinfo's answer is not an envelope of key and data")

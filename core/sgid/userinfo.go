@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"unicode/utf8"
 
@@ -28,8 +29,9 @@ func (c *Client) UserInfo(ctx context.Context, sub, accessToken string) (*UserIn
 		return nil, fmt.Errorf("sgid: %w", ErrMissingAccessToken)
 	}
 	user, err := c.asking.UserInfo(ctx, accessToken, sub)
+	var answered *idserver.UserInfoError
 	switch {
-	case errors.Is(err, idserver.ReasonSubject):
+	case errors.As(err, &answered) && answered.Status == http.StatusOK && !errors.Is(err, idserver.ErrUnavailable): // it could be read, and sub is another or missing
 		return nil, fmt.Errorf("sgid: %w: %w", ErrSubMismatch, err)
 	case err != nil:
 		return nil, err
