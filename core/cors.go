@@ -69,9 +69,9 @@ func (w *web) sharedRoutes(routes []Route) []Route {
 			return w.share(r, route.Serve(ctx, r))
 		}})
 	}
-	for path, methods := range map[string]string{"/login": "GET", "/logout": "POST", "/userinfo": "GET"} {
-		all = append(all, Route{http.MethodOptions, path, func(_ context.Context, r Request) Answer {
-			return w.preflight(r, methods)
+	for _, p := range []struct{ path, methods string }{{"/login", "GET"}, {"/logout", "POST"}, {"/userinfo", "GET"}} {
+		all = append(all, Route{http.MethodOptions, p.path, func(_ context.Context, r Request) Answer {
+			return w.preflight(r, p.methods)
 		}})
 	}
 	return all

@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"html/template"
 	"log"
@@ -29,7 +28,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -39,7 +38,7 @@ func main() {
 func run(ctx context.Context) error {
 	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
 	if err != nil {
-		return fmt.Errorf("ADDR: want an address to listen on, such as 127.0.0.1:8080: %w", err)
+		return fmt.Errorf("ADDR: want a free address, such as 127.0.0.1:8081: %w", err)
 	}
 	cfg, provider, err := idtest.SGIDConfigFromEnv(listener.Addr()) // your own program: cfg := sgid.ConfigFromEnv()
 	if err != nil {
@@ -64,19 +63,20 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 	}
 	server := &http.Server{Handler: a.routes(), ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Shutdown(context.Background()) })
-	if err = server.Serve(listener); errors.Is(err, http.ErrServerClosed) {
-		return nil
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
+	if err := server.Serve(listener); err != http.ErrServerClosed {
+		return err
 	}
-	return err
+	return <-stopped // when the requests under way are answered
 }
 
 type application struct{ sgID *sgid.Client }
 
 func (a *application) routes() http.Handler {
 	auth := idchi.New(a.sgID.Client())
-	r := chi.NewRouter()
-	r.Use(logged, middleware.Recoverer)
+	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong into a log
+	r.Use(middleware.Recoverer)
 	auth.Mount(r)
 	r.With(auth.LoadUser()).Get("/", func(w http.ResponseWriter, r *http.Request) { writePage(w, "home", view{User: idchi.User(r)}) })
 	r.With(auth.RequireUser()).Get("/profile", a.profile)
@@ -124,15 +124,6 @@ func (a *application) profile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writePage(w, "profile", view{User: idchi.User(r), Info: info})
-}
-
-// logged logs the path and not the whole URI, as chi's own middleware.Logger does: codes do not belong into a log.
-func logged(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun, wrapped := time.Now(), middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		next.ServeHTTP(wrapped, r)
-		log.Println(wrapped.Status(), r.Method, r.URL.Path, time.Since(begun))
-	})
 }
 
 type view struct {

@@ -24,7 +24,7 @@ func TestSamplesCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := map[string]string{"README.md": "examples/gin"} // a page, and the module that its samples are compiled in
+	pages := map[string]string{"README.md": "examples/gin", "core/sgid/README.md": "examples/sgid"} // a page, and the module that its samples are compiled in
 	for _, m := range modules {
 		at := m.Dir
 		if _, err := os.Stat(filepath.Join(root, "examples", m.Dir)); err == nil {
@@ -64,6 +64,23 @@ func compile(t *testing.T, dir string, program []byte) {
 	command.Dir = folder
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The guides show for sgID the programs that scripts/e2e signs a person in with.
+func TestGuidesShowSGID(t *testing.T) {
+	for _, framework := range []string{"gin", "echo", "fiber", "chi"} {
+		guide, err := os.ReadFile(filepath.Join(root, framework, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		program, err := os.ReadFile(filepath.Join(root, "scripts/e2e/testdata/sgid", framework, "main.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(guide), "\n```go\n"+string(program)+"```\n") {
+			t.Errorf("%s/README.md does not show the program of scripts/e2e", framework)
+		}
 	}
 }
 

@@ -18,8 +18,9 @@ func main() {
 		log.Fatal(err)
 	}
 	auth := idgin.New(client.Client())
-	r := gin.Default()
-	auth.Mount(r.Group("/auth")) // login, callback, logout, userinfo
+	r := gin.New()
+	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // a callback's query holds a code
+	auth.Mount(r.Group("/auth"))                                                         // login, callback, logout, userinfo
 	r.GET("/profile", auth.RequireUser(), func(c *gin.Context) {
 		info, err := client.UserInfoFrom(c.Request.Context()) // asks sgID, and decrypts
 		if err != nil {
