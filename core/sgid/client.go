@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -38,6 +39,9 @@ func (c *Client) String() string { return c.cfg.String() }
 // GoString is String: %#v does not print the secrets either.
 func (c *Client) GoString() string { return c.String() }
 
+// LogValue is String, for slog.
+func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
 // AuthorizationURLOptions are what an authorization request is made of.
 type AuthorizationURLOptions struct {
 	CodeChallenge string   // of GeneratePKCEPair. Required
@@ -54,6 +58,15 @@ type Authorization struct {
 	State string
 	Nonce string
 }
+
+// String tells that it is one, without its secrets.
+func (a Authorization) String() string { return "sgid.Authorization{}" }
+
+// GoString is String: %#v does not print the secrets either.
+func (a Authorization) GoString() string { return a.String() }
+
+// LogValue is String, for slog.
+func (a Authorization) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // AuthorizationURL begins a sign-in by hand (RFC 6749 section 4.1.1, RFC 7636 section 4.3). Who uses the routes does not need it. The
 // errors are ErrMissingRedirectURL and ErrCodeChallenge.
@@ -112,12 +125,32 @@ type CallbackParams struct {
 	RedirectURL  string // that of AuthorizationURL. Default: Config.RedirectURL
 }
 
+// String tells where the browser came back to, without the secrets.
+func (p CallbackParams) String() string {
+	return fmt.Sprintf("sgid.CallbackParams{RedirectURL: %q}", p.RedirectURL)
+}
+
+// GoString is String: %#v does not print the secrets either.
+func (p CallbackParams) GoString() string { return p.String() }
+
+// LogValue is String, for slog.
+func (p CallbackParams) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
 // SignIn is what Callback returns.
 type SignIn struct {
 	Sub         string // opaque; another one for the same person at another client
 	IDToken     string // verified
 	AccessToken string // for UserInfo
 }
+
+// String tells who signed in, without the tokens.
+func (s SignIn) String() string { return fmt.Sprintf("sgid.SignIn{Sub: %q}", s.Sub) }
+
+// GoString is String: %#v does not print the secrets either.
+func (s SignIn) GoString() string { return s.String() }
+
+// LogValue is String, for slog.
+func (s SignIn) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Callback trades the code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the ID token (OpenID Connect Core
 // section 3.1.3.7). Comparing the state that came back is the caller's business. The errors are ErrMissingCode, ErrMissingNonce,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"slices"
@@ -63,6 +64,9 @@ func (c Config) String() string {
 
 // GoString is String: %#v does not print the secrets either.
 func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, for slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // New checks cfg and makes a client. There is no network in it. The error joins all faults of the configuration; a private key that cannot
 // be used is ErrPrivateKey.

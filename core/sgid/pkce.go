@@ -3,6 +3,7 @@ package sgid
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 
 	idserver "github.com/signward/idserver-go/core"
 )
@@ -18,6 +19,17 @@ type PKCEPair struct {
 	CodeVerifier  string
 	CodeChallenge string
 }
+
+// String tells the challenge, without the verifier.
+func (p PKCEPair) String() string {
+	return fmt.Sprintf("sgid.PKCEPair{CodeChallenge: %q}", p.CodeChallenge)
+}
+
+// GoString is String: %#v does not print the secrets either.
+func (p PKCEPair) GoString() string { return p.String() }
+
+// LogValue is String, for slog.
+func (p PKCEPair) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // GeneratePKCEPair returns a fresh pair whose verifier has length characters, 43 to 128. The error is ErrPKCEPairLength.
 func GeneratePKCEPair(length int) (PKCEPair, error) {

@@ -669,3 +669,37 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Whoever prints or logs what this package gives shows no secret, and nothing of a person.
+func TestNothingIsPrinted(t *testing.T) {
+	t.Parallel()
+	p := idtest.NewSGIDProvider(t)
+	c := byHand(t, p)
+	params := authorized(t, p, c, "meiling")
+	s, err := c.Callback(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken)
+	pair, err2 := sgid.GeneratePKCEPair(43)
+	a, err3 := c.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: pair.CodeChallenge})
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	cfg := p.SGIDConfig("http://127.0.0.1:1")
+	var shown strings.Builder
+	text, js := slog.New(slog.NewTextHandler(&shown, nil)), slog.New(slog.NewJSONHandler(&shown, nil))
+	for _, v := range []any{params, s, *s, info, *info, pair, a, *a, c, cfg} {
+		fmt.Fprintf(&shown, "%v %+v %#v %s\n", v, v, v, v)
+		text.Info("x", "v", v)
+		js.Info("x", "v", v)
+	}
+	for name, secret := range map[string]string{
+		"code": params.Code, "verifier": params.CodeVerifier, "nonce": params.Nonce, "ID token": s.IDToken, "access token": s.AccessToken, "name": info.Data.Name(),
+		"a fresh verifier": pair.CodeVerifier, "state": a.State, "a fresh nonce": a.Nonce, "client secret": idtest.ExampleSecret, "session secret": cfg.Web.SessionSecret, "private key": "PRIVATE",
+	} {
+		if strings.Contains(shown.String(), secret) {
+			t.Errorf("%s is shown", name)
+		}
+	}
+}

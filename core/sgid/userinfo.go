@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -19,6 +20,17 @@ type UserInfo struct {
 	Sub  string `json:"sub"`
 	Data Data   `json:"data"` // empty where openid was the only scope
 }
+
+// String tells whose data these are and how many, without the data: they are a person's, and none of a log's.
+func (i UserInfo) String() string {
+	return fmt.Sprintf("sgid.UserInfo{Sub: %q, Data: %d values}", i.Sub, len(i.Data))
+}
+
+// GoString is String: %#v does not print the data either.
+func (i UserInfo) GoString() string { return i.String() }
+
+// LogValue is String, for slog.
+func (i UserInfo) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
 // UserInfo fetches and decrypts what the person agreed to share. sub is that of the ID token, and the answer's must equal it. It
 // asks sgID each time; there is either every field or an error. The errors are ErrMissingAccessToken, ErrSubMismatch, ErrEnvelope,
