@@ -4,7 +4,7 @@
 // It speaks the contract of Signward Identity Server: the paths under /connect/, the authorization code
 // flow with PKCE S256 (RFC 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse
 // detection, RS256 access tokens (RFC 9068), revocation (RFC 7009), issuer identification (RFC 9207) and
-// RP-initiated sign-out. On top of that a test can count requests, rotate keys, move the clock, edit
+// RP-initiated sign-out. With Options.SGID ([NewSGIDProvider]) it speaks sgID's instead. On top of that a test can count requests, rotate keys, move the clock, edit
 // every answer and make every endpoint fail.
 //
 //	func TestSignIn(t *testing.T) {
