@@ -15,6 +15,13 @@ type validation struct {
 	leeway   time.Duration
 }
 
+func (v validation) with(options []ValidateOption) validation {
+	for _, option := range options {
+		option(&v)
+	}
+	return v
+}
+
 // WithAudience wants another aud than Config.Audience. An empty one refuses every token.
 func WithAudience(aud string) ValidateOption { return func(v *validation) { v.audience = aud } }
 
@@ -23,61 +30,118 @@ func WithLeeway(d time.Duration) ValidateOption {
 	return func(v *validation) { v.leeway = min(max(d, 0), maxLeeway) }
 }
 
-// ValidateToken verifies an access token that is a JWT (RFC 9068) and returns its user. The
-// signature, iss, aud, exp, nbf, iat and sub are checked, and that it is no ID token or another kind of
-// token; jti is not, nor whether it was revoked meanwhile. The error is an InvalidTokenError, or
+// ValidateToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and must
+// not be changed. The signature, iss, aud, exp, nbf, iat and sub are checked, and that it is no ID token or another kind of
+// token; jti is not, nor whether it was revoked elsewhere meanwhile. The error is an InvalidTokenError, or
 // is ErrUnavailable when the keys cannot be had and nothing can be said of the token. There is
 // no network in it once the keys are known, but for a token that names another key: then they are fetched anew, at
 // most once in ten seconds.
+//
+// That a token's signature is good is remembered (Config.TokenCacheBytes), and nothing else is taken from memory: issuer, audience and
+// times are compared at each call with what the call wants, and the key must still be in the set that the provider publishes.
+// A remembered token is therefore never accepted where it would be refused anew.
 func (c *Client) ValidateToken(ctx context.Context, accessToken string, options ...ValidateOption) (*User, error) {
-	claims, err := c.verifyAccessToken(ctx, accessToken, options...)
+	v, err := c.validate(ctx, accessToken, options...)
 	if err != nil {
 		return nil, err
 	}
-	return newUser(claims.all, c.cfg.RolesClaim), nil
+	return v.user, nil
 }
 
-func (c *Client) verifyAccessToken(ctx context.Context, accessToken string, options ...ValidateOption) (*tokenClaims, error) {
+// validate returns what guards leave in the context.
+func (c *Client) validate(ctx context.Context, accessToken string, options ...ValidateOption) (*visitor, error) {
 	want := validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway}
-	for _, option := range options {
-		option(&want)
+	if len(options) > 0 {
+		want = want.with(options)
 	}
 	issuer, err := c.issuer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	message, claims, err := c.verify(ctx, accessToken)
+	if p, ok := c.proven.Get(accessToken); ok && c.stillPublished(ctx, p) {
+		if err := p.facts.check(issuer, c.cfg.ClientID, want, c.now()); err != nil {
+			return nil, err
+		}
+		return &p.visitor, nil
+	}
+	v, facts, err := c.proveAccessToken(ctx, accessToken, issuer, want)
 	if err != nil {
 		return nil, err
 	}
-	return claims, checkAccessToken(claims, message.Header.Type, issuer, c.cfg.ClientID, want, c.now())
+	user := newUser(v.Object, c.cfg.RolesClaim)
+	user.shared = true
+	if c.proven == nil {
+		return &visitor{user, accessToken}, nil
+	}
+	return &c.remember(accessToken, user, facts, v.key).visitor, nil
 }
 
-// checkAccessToken applies RFC 9068 section 4 to claims whose signature is verified.
-func checkAccessToken(t *tokenClaims, kind, issuer, clientID string, want validation, now time.Time) error {
+// proveAccessToken verifies and checks a token that is not remembered.
+func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer string, want validation) (v verified, facts accessFacts, err error) {
+	if v, err = c.verify(ctx, accessToken); err != nil {
+		return v, facts, err
+	}
+	if facts, err = accessTokenFacts(v.tokenClaims, v.header.Type); err != nil {
+		return v, facts, err
+	}
+	if err := facts.check(issuer, c.cfg.ClientID, want, c.now()); err != nil {
+		return v, facts, err
+	}
+	if c.revoked.has(accessToken) {
+		return v, facts, invalidToken(ReasonRevoked, "it was revoked here")
+	}
+	return v, facts, nil
+}
+
+// verifyAccessToken returns the claims of an access token that is good here.
+func (c *Client) verifyAccessToken(ctx context.Context, accessToken string) (*tokenClaims, error) {
+	issuer, err := c.issuer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := c.proveAccessToken(ctx, accessToken, issuer, validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway})
+	return v.tokenClaims, err
+}
+
+// accessFacts are what is asked of an access token at each request.
+type accessFacts struct {
+	issuer                      string
+	audience                    []string
+	expiry, notBefore, issuedAt time.Time
+	plain                       bool // nothing tells that it is an access token but that no other kind is known
+}
+
+// accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC 9068
+// section 4, as far as the token alone decides.
+func accessTokenFacts(t *tokenClaims, kind string) (facts accessFacts, err error) {
 	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
 	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers say JWT, or nothing
-		return invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
+		return facts, invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
 	}
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "events"} {
 		if t.has(name) { // an ID token or a logout token must not open an API
-			return invalidToken(ReasonType, "it has %s, which no access token has", name)
+			return facts, invalidToken(ReasonType, "it has %s, which no access token has", name)
 		}
 	}
+	if t.has("cnf") { // RFC 7800: bound to a key whose proof is not asked for here
+		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
+	}
+	return accessFacts{
+		issuer: t.Issuer, audience: t.Audience, expiry: t.Expiry, notBefore: t.NotBefore, issuedAt: t.IssuedAt,
+		plain: kind != "at+jwt" && !t.has("scope") && !t.has("scp") && !t.has("client_id"),
+	}, checkSubject(t.Subject)
+}
+
+// check applies the rest of RFC 9068 section 4: what the time and the one who asks decide.
+func (f *accessFacts) check(issuer, clientID string, want validation, now time.Time) error {
 	switch {
-	case want.audience == clientID && kind != "at+jwt" && !t.has("scope") && !t.has("scp") && !t.has("client_id"):
+	case f.plain && want.audience == clientID:
 		// What has the client for its audience is an ID token, unless it says what it is.
 		return invalidToken(ReasonType, "aud is the client itself, and neither typ nor scope nor client_id tells that it is an access token")
-	case t.Issuer != issuer:
-		return invalidToken(ReasonIssuer, "iss is %q, want %q", t.Issuer, issuer)
-	case want.audience == "" || !slices.Contains(t.Audience, want.audience):
-		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience)", t.Audience, want.audience)
+	case f.issuer != issuer:
+		return invalidToken(ReasonIssuer, "iss is %q, want %q", f.issuer, issuer)
+	case want.audience == "" || !slices.Contains(f.audience, want.audience):
+		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience)", f.audience, want.audience)
 	}
-	if err := checkTimes(t, now, want.leeway); err != nil {
-		return err
-	}
-	if t.has("cnf") { // RFC 7800: bound to a key whose proof is not asked for here
-		return invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
-	}
-	return checkSubject(t.Subject)
+	return checkTimes(f.expiry, f.notBefore, f.issuedAt, now, want.leeway)
 }

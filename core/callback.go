@@ -123,7 +123,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	case err != nil:
 		return c.refuse(ctx, r, codeOf(err), err, forget)
 	}
-	s, err := c.newSession(withAppData(ctx, login.AppData), tokens)
+	s, err := c.beginSession(withAppData(ctx, login.AppData), tokens)
 	if err != nil {
 		c.revoke(ctx, tokens.RefreshToken)
 		code := CodeSignInRefused

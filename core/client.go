@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/fetched"
+	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/keys"
+	"github.com/signward/idserver-go/core/internal/memo"
 )
 
 // Client signs users in at one provider and verifies its tokens. Make it with New; it is
@@ -21,6 +23,11 @@ type Client struct {
 	http     *providerHTTP
 	metadata *fetched.Value[metadata]
 	keys     keys.Set
+	headers  jose.Headers
+	proven   *memo.Memo[*proven] // nil: nothing is remembered
+	opened   *memo.Memo[openedSession]
+	revoked  revocations
+	audience []string // Config.Audience, shared by the tokens that are remembered
 
 	web *web // nil for an API
 }
@@ -37,6 +44,9 @@ func New(cfg Config) (*Client, error) {
 		cfg.Rand = rand.Reader
 	}
 	c := &Client{cfg: cfg, http: newProviderHTTP(cfg)}
+	c.audience = []string{cfg.Audience}
+	c.proven = memo.New[*proven](cfg.TokenCacheBytes)
+	c.opened = memo.New[openedSession](cfg.TokenCacheBytes)
 	c.metadata = fetched.New(cfg.Now, mathrand.Float64, c.fetchMetadata)
 	c.keys = keys.Set{Value: fetched.New(cfg.Now, mathrand.Float64, c.fetchKeys)}
 	if cfg.BaseURL != "" {

@@ -78,6 +78,10 @@ type Config struct {
 	// there is WithLeeway(0).
 	Leeway time.Duration
 
+	// TokenCacheBytes bounds the memory for access tokens whose signature was verified (see ValidateToken) and for session cookies
+	// that were opened, each. Default: 16 MiB, about 10,000 tokens of 1 kB; below 0 nothing is remembered.
+	TokenCacheBytes int
+
 	// Endpoints replace what the provider's metadata says, for a provider whose metadata
 	// is missing or wrong.
 	Endpoints Endpoints
@@ -140,6 +144,7 @@ const (
 	defaultRoutesPath  = "/auth"
 	defaultLeeway      = 10 * time.Second
 	maxLeeway          = 5 * time.Minute
+	defaultCacheBytes  = 16 << 20
 	defaultTimeout     = 10 * time.Second
 	defaultSessionIdle = time.Hour
 	defaultSessionMax  = 12 * time.Hour
@@ -150,6 +155,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Audience, defaultAudience)
 	set(&c.RoutesPath, defaultRoutesPath)
 	set(&c.Leeway, defaultLeeway)
+	set(&c.TokenCacheBytes, defaultCacheBytes)
 	set(&c.Timeout, defaultTimeout)
 	set(&c.SessionMax, defaultSessionMax)
 	set(&c.SessionIdle, min(defaultSessionIdle, c.SessionMax))

@@ -59,6 +59,7 @@ const (
 	ReasonIssuedAt        Reason = "issued_at"     // iat is missing or long ago
 	ReasonAuthTime        Reason = "auth_time"     // the user signed in too long ago for max_age, or when is not said
 	ReasonNonce           Reason = "nonce"         // nonce is not the one that was sent
+	ReasonRevoked         Reason = "revoked"       // this client had it revoked
 	ReasonSubject         Reason = "subject"       // sub is missing, too long, or not who was expected
 	ReasonAccessTokenHash Reason = "at_hash"       // at_hash is not the access token's
 )

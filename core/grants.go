@@ -17,7 +17,7 @@ type grants struct {
 	stop       context.CancelFunc
 	running    sync.WaitGroup
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	byKey map[[32]byte]*grant // keys are hashes: no token is kept as a key
 	swept time.Time
 }
@@ -117,8 +117,8 @@ func (g *grants) end(keys ...[32]byte) {
 }
 
 func (g *grants) ended(key [32]byte) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.mu.RLock()
+	defer g.mu.RUnlock()
 	known := g.byKey[key]
 	return known != nil && known.err == errSignedOut
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -47,12 +48,7 @@ func (c *Client) RequireAllRoles(role string, more ...string) Guard {
 func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
 	mustBeRoles(role, more)
 	return c.guard(CodeInsufficientRole, func(u *User) bool {
-		for _, r := range append([]string{role}, more...) {
-			if u.HasBuiltInRole(r) {
-				return true
-			}
-		}
-		return false
+		return u.HasBuiltInRole(role) || slices.ContainsFunc(more, u.HasBuiltInRole)
 	})
 }
 
@@ -101,12 +97,21 @@ type identity struct {
 // goOn is the answer of a request that is let through. A page of a session is not kept, unless the handler says otherwise: the
 // browser's back button would show it after the sign-out. Neither is an answer with cookies: nobody else may get them.
 func (c *Client) goOn(r Request, v identity) Answer {
-	a := Answer{Add: append([]Field{varyOnCredentials}, v.fields...)}
+	a := Answer{Add: onlyVary}
+	if len(v.fields) > 0 {
+		a.Add = append([]Field{varyOnCredentials}, v.fields...)
+	}
 	if len(v.fields) > 0 || v.visitor != nil && r.isNavigation() && len(r.Authorization) == 0 {
-		a.Set = []Field{noStore}
+		a.Set = onlyNoStore
 	}
 	return a
 }
+
+// Most requests are answered with these, which nobody changes.
+var (
+	onlyVary    = []Field{varyOnCredentials}
+	onlyNoStore = []Field{noStore}
+)
 
 // identify finds out who sends a request. An Authorization header decides alone: a request that
 // brings one never counts as the browser's session.
@@ -131,17 +136,17 @@ func (c *Client) bearer(ctx context.Context, r Request) identity {
 		return identity{code: CodeInvalidRequest, err: errors.New("more than one Authorization header")}
 	case !strings.EqualFold(scheme, "Bearer"):
 		return identity{code: CodeNotSignedIn, err: errors.New("the Authorization header is not of the scheme Bearer")}
-	case !isToken68(token):
-		return identity{code: CodeInvalidRequest, err: errors.New("the Authorization header is not of the form: Bearer <access token>")}
 	}
-	user, err := c.ValidateToken(ctx, token)
+	v, err := c.validate(ctx, token)
 	switch {
+	case err != nil && !isToken68(token): // looked at when it matters: it takes longer than to recognize a token
+		return identity{code: CodeInvalidRequest, err: errors.New("the Authorization header is not of the form: Bearer <access token>")}
 	case errors.Is(err, ErrInvalidToken):
 		return identity{code: CodeInvalidToken, err: err}
 	case err != nil:
 		return identity{code: CodeProviderUnavailable, err: err}
 	}
-	return identity{visitor: &visitor{user, token}}
+	return identity{visitor: v}
 }
 
 // isToken68 reports whether s may be a bearer token, RFC 6750 section 2.1.
@@ -158,19 +163,22 @@ func (c *Client) fromSession(ctx context.Context, r Request) identity {
 	if s == nil {
 		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
 	}
-	changed, err := c.refresh(ctx, s)
+	next, err := c.refresh(ctx, s)
 	if err != nil {
 		c.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
 		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
 	}
-	v := identity{visitor: &visitor{s.user, s.tokens.AccessToken}}
-	if renew || changed {
-		s.seen = c.now()
-		if v.fields, err = c.saveSession(r, s); err != nil {
-			return identity{code: CodeInternal, err: err}
-		}
+	if next == nil && renew {
+		next = newSession(s.user, s.tokens, s.signedIn, c.now())
 	}
-	return v
+	if next == nil {
+		return identity{visitor: &s.visitor}
+	}
+	fields, err := c.saveSession(r, next)
+	if err != nil {
+		return identity{code: CodeInternal, err: err}
+	}
+	return identity{visitor: &next.visitor, fields: fields}
 }
 
 // signInURL is where a navigation is sent that needs a user, and back from there.

@@ -44,11 +44,11 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 		return c.goTo(ctx, r, asJSON, home, cookies...)
 	}
 	latest := s.tokens
-	if t := c.web.grants.latest(refreshKey(s)); t != nil { // refreshed meanwhile, in another tab
+	if t := c.web.grants.latest(s.grant); t != nil { // refreshed meanwhile, in another tab
 		latest = *t
 	}
 	if latest.RefreshToken != "" {
-		c.web.grants.end(refreshKey(s), refreshKey(&session{user: s.user, tokens: latest}))
+		c.web.grants.end(s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()

@@ -19,18 +19,21 @@ func refreshAt(issued, expiry time.Time) time.Time {
 	return expiry.Add(-min(time.Minute, expiry.Sub(issued)/5))
 }
 
-// refresh gives a session a new access token when the old one is about to end, and makes the user anew.
-// changed says that the session is to be saved. The error says that the session is over: the provider
+// refresh returns a session with a new access token, and the user made anew, when the old one is about to end; nil when it
+// goes on as it is. The error says that the session is over: the provider
 // refused (the person was disabled, the grant withdrawn), or the application did. A fault that may pass
 // changes nothing: who was signed in stays so. An answer that may be a fault of the configuration, and repeats itself, ends
 // the session with its access token.
-func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err error) {
-	if s.tokens.RefreshToken != "" && c.web.grants.ended(refreshKey(s)) {
-		return false, errSignedOut
+func (c *Client) refresh(ctx context.Context, s *session) (next *session, err error) {
+	if s.tokens.RefreshToken == "" {
+		return nil, nil
+	}
+	if c.web.grants.ended(s.grant) {
+		return nil, errSignedOut
 	}
 	now := c.now()
-	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
-		return false, nil
+	if s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
+		return nil, nil
 	}
 	wait := ctx
 	if now.Before(s.tokens.Expiry) {
@@ -38,33 +41,30 @@ func (c *Client) refresh(ctx context.Context, s *session) (changed bool, err err
 		wait, cancel = context.WithTimeout(ctx, refreshWait)
 		defer cancel()
 	}
-	old := s.tokens
-	tokens, err := c.web.grants.once(wait, refreshKey(s), refreshPause, func(ctx context.Context) (*Tokens, error) {
-		return c.refreshTokens(ctx, &old)
+	tokens, err := c.web.grants.once(wait, s.grant, refreshPause, func(ctx context.Context) (*Tokens, error) {
+		return c.refreshTokens(ctx, &s.tokens)
 	})
 	var refused *TokenEndpointError
 	switch {
 	case err == nil:
-		s.user, s.tokens = tokens.User, *tokens
-		if c.web.grants.ended(refreshKey(s)) { // served from memory, and signed out meanwhile
-			return false, errSignedOut
+		next = newSession(tokens.User, *tokens, s.signedIn, now)
+		if c.web.grants.ended(next.grant) { // served from memory, and signed out meanwhile
+			return nil, errSignedOut
 		}
-		return true, nil
+		return next, nil
 	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.Is(err, errSignedOut), errors.As(err, &refused) && refused.terminal():
-		return false, err
+		return nil, err
 	}
 	if errors.As(err, &refused) && refused.definite() && !now.Before(s.tokens.Expiry) {
-		return false, err
+		return nil, err
 	}
 	c.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
 	if tokens == nil {
-		return false, nil
+		return nil, nil
 	}
 	// The refresh token was rotated, and who the user is could not be learnt: the old one
 	// must not be sent again.
-	s.tokens = *tokens
-	s.tokens.User = s.user
-	return true, nil
+	return newSession(s.user, *tokens, s.signedIn, now), nil
 }
 
 // errNotAdmitted marks a refusal by OnSignIn at a refresh.
@@ -99,6 +99,6 @@ func (c *Client) admittedAgain(ctx context.Context, tokens *Tokens) (user *User,
 }
 
 // refreshKey names the grant of a session, by (issuer, refresh token).
-func refreshKey(s *session) [32]byte {
-	return sha256.Sum256([]byte("refresh\x00" + s.user.Issuer + "\x00" + s.tokens.RefreshToken))
+func refreshKey(issuer, refreshToken string) [32]byte {
+	return sha256.Sum256([]byte("refresh\x00" + issuer + "\x00" + refreshToken))
 }

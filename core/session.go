@@ -17,28 +17,51 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// session is what is kept of a sign-in.
+// session is what is kept of a sign-in. One that was opened is shared by requests and is not changed.
 type session struct {
 	user     *User
 	tokens   Tokens
 	signedIn time.Time // the absolute limit counts from here
 	seen     time.Time // the idle limit counts from here
+
+	visitor visitor  // what guards leave in the context
+	grant   [32]byte // names its refresh token
 }
 
-// newSession begins a session with what a sign-in brought. The error is the application's: OnSignIn refused.
-func (c *Client) newSession(ctx context.Context, tokens *Tokens) (*session, error) {
+// newSession completes a session.
+func newSession(user *User, tokens Tokens, signedIn, seen time.Time) *session {
+	tokens.User = user
+	s := &session{user: user, tokens: tokens, signedIn: signedIn, seen: seen, visitor: visitor{user, tokens.AccessToken}}
+	if tokens.RefreshToken != "" {
+		s.grant = refreshKey(user.Issuer, tokens.RefreshToken)
+	}
+	return s
+}
+
+// openedSession is a session and whether the secret that it was sealed with is an old one.
+type openedSession struct {
+	*session
+	old bool
+}
+
+// openedOverhead is what an opened session takes beside its text, in bytes.
+const openedOverhead = 1 << 10
+
+// beginSession begins a session with what a sign-in brought. The error is the application's: OnSignIn refused.
+func (c *Client) beginSession(ctx context.Context, tokens *Tokens) (*session, error) {
 	user, err := c.admitted(ctx, tokens)
 	if err != nil {
 		return nil, err
 	}
 	now := c.now()
-	return &session{user: user, tokens: *tokens, signedIn: now, seen: now}, nil
+	return newSession(user, *tokens, now, now), nil
 }
 
 // admitted asks the application about the user of tokens, on a copy: the tokens' own may be shared.
 func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
 	u := tokens.User
 	own := *u
+	own.shared = false
 	own.Roles, own.CustomRoles = slices.Clone(u.Roles), slices.Clone(u.CustomRoles)
 	if c.cfg.OnSignIn != nil {
 		ctx = context.WithValue(ctx, visitorKey{}, &visitor{&own, tokens.AccessToken})
@@ -46,12 +69,12 @@ func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
 			return nil, fmt.Errorf("OnSignIn: %w", err)
 		}
 	}
+	own.shared = true
 	return &own, nil
 }
 
 // over reports whether a session has reached one of its limits.
-func (c *Client) over(s *session) bool {
-	now := c.now()
+func (c *Client) over(s *session, now time.Time) bool {
 	return now.Sub(s.seen) > c.cfg.SessionIdle || now.Sub(s.signedIn) > c.cfg.SessionMax
 }
 
@@ -62,15 +85,24 @@ func (c *Client) loadSession(r Request) (s *session, renew bool) {
 	if !ok {
 		return nil, false
 	}
-	packed, old, err := c.web.ring.Open(c.web.sessionName, value)
-	if err != nil {
+	opened, ok := c.opened.Get(value)
+	if !ok {
+		packed, old, err := c.web.ring.Open(c.web.sessionName, value)
+		if err != nil {
+			return nil, false
+		}
+		s, size, err := unpackSession(packed)
+		if err != nil {
+			return nil, false
+		}
+		opened = openedSession{s, old}
+		c.opened.Put(strings.Clone(value), opened, len(value)+2*size+openedOverhead)
+	}
+	now := c.now()
+	if c.over(opened.session, now) {
 		return nil, false
 	}
-	s, err = unpackSession(packed)
-	if err != nil || c.over(s) {
-		return nil, false
-	}
-	return s, old || c.now().Sub(s.seen) > c.cfg.SessionIdle/10
+	return opened.session, opened.old || now.Sub(opened.seen) > c.cfg.SessionIdle/10
 }
 
 // saveSession writes the session's cookies, and deletes those of a longer one before it.
@@ -79,7 +111,7 @@ func (c *Client) saveSession(r Request, s *session) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := unpackSession(packed); err != nil { // or the browser would sign in again and again
+	if _, _, err := unpackSession(packed); err != nil { // or the browser would sign in again and again
 		return nil, errors.New("the session cannot be read back: the provider's claims are too many or nest too deep")
 	}
 	value, err := c.web.ring.Seal(c.cfg.Rand, c.web.sessionName, packed)
@@ -122,12 +154,12 @@ const maxSession = 256 << 10
 // of the user, so they are kept beside the claims that they came from; the compression
 // takes what is said twice.
 type sessionRecord struct {
-	User      userRecord                `json:"user"`
-	Claims    map[string]strictjson.Raw `json:"claims"`
-	SignedIn  int64                     `json:"signed_in"`
-	Seen      int64                     `json:"seen"`
-	Expiry    int64                     `json:"expiry,omitempty"`
-	RefreshAt int64                     `json:"refresh_at,omitempty"`
+	User      userRecord     `json:"user"`
+	Claims    strictjson.Raw `json:"claims"`
+	SignedIn  int64          `json:"signed_in"`
+	Seen      int64          `json:"seen"`
+	Expiry    int64          `json:"expiry,omitempty"`
+	RefreshAt int64          `json:"refresh_at,omitempty"`
 }
 
 type userRecord struct {
@@ -148,9 +180,13 @@ type userRecord struct {
 // claims stand in it once more.
 func packSession(s *session) ([]byte, error) {
 	u := s.user
+	claims, err := u.claimsText()
+	if err != nil {
+		return nil, err
+	}
 	record, err := strictjson.Marshal(sessionRecord{
 		User:     userRecord{u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.GivenName, u.FamilyName, u.TenantID, u.Roles, u.CustomRoles},
-		Claims:   u.claims,
+		Claims:   claims,
 		SignedIn: s.signedIn.Unix(), Seen: s.seen.Unix(),
 		Expiry: unixMilli(s.tokens.Expiry), RefreshAt: unixMilli(s.tokens.refreshAt),
 	})
@@ -176,38 +212,40 @@ func packSession(s *session) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// unpackSession is the inverse of packSession.
-func unpackSession(packed []byte) (*session, error) {
+// unpackSession is the inverse of packSession. size is what was read, in bytes.
+func unpackSession(packed []byte) (s *session, size int, err error) {
 	inflater := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(inflater)
 	if err := inflater.(flate.Resetter).Reset(bytes.NewReader(packed), nil); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	plain, err := io.ReadAll(io.LimitReader(inflater, maxSession+1))
 	if err != nil || len(plain) > maxSession {
-		return nil, errSession
+		return nil, 0, errSession
 	}
 	head, rest, err := nextPart(plain)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var record sessionRecord
 	if err := strictjson.Unmarshal(head, &record); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	k := record.User
-	s := &session{
-		user:     &User{k.Issuer, k.Subject, k.Email, k.EmailVerified, k.Name, k.GivenName, k.FamilyName, k.TenantID, k.Roles, k.CustomRoles, record.Claims},
-		tokens:   Tokens{Expiry: fromUnixMilli(record.Expiry), refreshAt: fromUnixMilli(record.RefreshAt)},
-		signedIn: time.Unix(record.SignedIn, 0), seen: time.Unix(record.Seen, 0),
+	k, claims := record.User, "{}"
+	if record.Claims != nil {
+		if err := record.Claims.Compact(); err != nil {
+			return nil, 0, err
+		}
+		claims = string(record.Claims)
 	}
-	for _, token := range []*string{&s.tokens.AccessToken, &s.tokens.IDToken, &s.tokens.RefreshToken} {
+	user := &User{k.Issuer, k.Subject, k.Email, k.EmailVerified, k.Name, k.GivenName, k.FamilyName, k.TenantID, k.Roles, k.CustomRoles, nil, claims, "", true}
+	tokens := Tokens{Expiry: fromUnixMilli(record.Expiry), refreshAt: fromUnixMilli(record.RefreshAt)}
+	for _, token := range []*string{&tokens.AccessToken, &tokens.IDToken, &tokens.RefreshToken} {
 		if *token, rest, err = unpackToken(rest); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	s.tokens.User = s.user
-	return s, nil
+	return newSession(user, tokens, time.Unix(record.SignedIn, 0), time.Unix(record.Seen, 0)), len(plain), nil
 }
 
 var errSession = errors.New("not a session that can be read")

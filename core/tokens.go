@@ -119,8 +119,12 @@ func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, e
 		claims := map[string]strictjson.Raw{} // a User of the caller's own making has none
 		claims["iss"], _ = strictjson.Marshal(issuer)
 		claims["sub"], _ = strictjson.Marshal(old.User.Subject)
-		c.add(claims, old.User.claims)
-		return &tokenClaims{Subject: old.User.Subject, all: claims}, nil
+		c.add(claims, old.User.all())
+		text, err := strictjson.Marshal(claims)
+		if err != nil {
+			return nil, errors.New("idserver: RefreshToken: the user's claims cannot be written")
+		}
+		return parseClaims(text)
 	}
 	message, err := jose.Parse(old.IDToken)
 	if err != nil {
@@ -134,7 +138,7 @@ func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, e
 }
 
 // RevokeToken has the provider forget a token, RFC 7009: a refresh token, with all access tokens made from it,
-// or an access token. A token that the provider does not know is no error. Without a
+// or an access token, which this client then refuses for the rest of its life. A token that the provider does not know is no error. Without a
 // revocation endpoint the error is a DiscoveryError.
 func (c *Client) RevokeToken(ctx context.Context, token string) error {
 	m, err := c.metadata.Get(ctx)
@@ -144,7 +148,9 @@ func (c *Client) RevokeToken(ctx context.Context, token string) error {
 	if m.RevocationEndpoint == "" {
 		return &DiscoveryError{c.cfg.Authority, errors.New("no revocation_endpoint in it")}
 	}
-	_, err = c.post(ctx, m, m.RevocationEndpoint, url.Values{"token": {token}})
+	if _, err = c.post(ctx, m, m.RevocationEndpoint, url.Values{"token": {token}}); err == nil {
+		c.forgetToken(token)
+	}
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -29,7 +30,10 @@ type User struct {
 	Roles         []string // the provider's built-in roles
 	CustomRoles   []string // roles that a tenant's administrator made, of any name
 
-	claims map[string]strictjson.Raw
+	claims map[string]strictjson.Raw // of a user who was made of several sources
+	text   string                    // else all claims, as one JSON object
+	token  string                    // or the verified token whose payload they are
+	shared bool                      // by requests: must not be changed
 }
 
 // HasRole reports whether the user has role, built-in or custom. Roles are compared without
@@ -60,19 +64,50 @@ func containsFold(roles []string, role string) bool {
 // Claims reads the user's claims into v, which points to a struct or a map of the caller's.
 // Member names are matched exactly, unlike in encoding/json.
 func (u *User) Claims(v any) error {
-	raw, err := strictjson.Marshal(u.claims)
+	text, err := u.claimsText()
 	if err != nil {
 		return errors.New("idserver: the claims cannot be written")
 	}
-	if err := strictjson.Unmarshal(raw, v); err != nil {
+	if err := strictjson.Unmarshal(text, v); err != nil {
 		return errors.New("idserver: claims: " + err.Error())
 	}
 	return nil
 }
 
+// claimsText is all claims as one JSON object.
+func (u *User) claimsText() ([]byte, error) {
+	switch {
+	case u.text != "":
+		return []byte(u.text), nil
+	case u.token != "":
+		message, err := jose.Parse(u.token)
+		if err != nil {
+			return nil, err
+		}
+		return message.Payload, nil
+	}
+	return strictjson.Marshal(u.claims)
+}
+
+// all are the claims by their names, and the caller's own.
+func (u *User) all() map[string]strictjson.Raw {
+	claims := maps.Clone(u.claims)
+	if text, err := u.claimsText(); claims == nil && err == nil {
+		_ = strictjson.Unmarshal(text, &claims) // it was read before
+	}
+	if claims == nil {
+		claims = map[string]strictjson.Raw{}
+	}
+	return claims
+}
+
 // Set adds a claim of the application's own, or replaces one, in OnSignIn. It is kept with
-// the session and read back by Claims; the fields of User do not follow it, and iss and sub cannot be replaced.
+// the session and read back by Claims; the fields of User do not follow it, and iss and sub cannot be replaced. A user that a
+// guard or ValidateToken returned is shared by requests, and refuses it.
 func (u *User) Set(claim string, value any) error {
+	if u.shared {
+		return errors.New("idserver: Set: the user is shared by requests: set claims in OnSignIn")
+	}
 	if claim == "" || claim == "iss" || claim == "sub" {
 		return fmt.Errorf("idserver: Set: %q is not a claim of the application's own", claim)
 	}
@@ -80,10 +115,8 @@ func (u *User) Set(claim string, value any) error {
 	if err != nil {
 		return errors.New("idserver: the value of claim " + claim + " cannot be written as JSON")
 	}
-	u.claims = maps.Clone(u.claims)
-	if u.claims == nil {
-		u.claims = map[string]strictjson.Raw{}
-	}
+	u.claims = u.all()
+	u.text, u.token = "", ""
 	u.claims[claim] = raw
 	return nil
 }
@@ -101,20 +134,20 @@ func (u *User) MarshalJSON() ([]byte, error) {
 	}{u.Subject, u.Email, u.Name, u.TenantID, u.Roles, u.CustomRoles})
 }
 
-// newUser makes a user of verified claims.
-func newUser(claims map[string]strictjson.Raw, rolesClaim []string) *User {
+// newUser makes a user of a verified token's claims, all of it cut from their text.
+func newUser(claims strictjson.Object, rolesClaim []string) *User {
 	u := &User{
-		Issuer:        text(claims["iss"]),
-		Subject:       text(claims["sub"]),
-		Email:         text(claims["email"]),
-		EmailVerified: string(claims["email_verified"]) == "true",
-		Name:          text(claims["name"]),
-		GivenName:     text(claims["given_name"]),
-		FamilyName:    text(claims["family_name"]),
-		TenantID:      text(claims["tenant_id"]),
-		Roles:         texts(at(claims, rolesClaim)),
-		CustomRoles:   texts(claims["custom_roles"]),
-		claims:        claims,
+		Issuer:        text(claims.Get("iss")),
+		Subject:       text(claims.Get("sub")),
+		Email:         text(claims.Get("email")),
+		EmailVerified: claims.Get("email_verified") == "true",
+		Name:          text(claims.Get("name")),
+		GivenName:     text(claims.Get("given_name")),
+		FamilyName:    text(claims.Get("family_name")),
+		TenantID:      text(claims.Get("tenant_id")),
+		Roles:         texts(within(claims.Get(rolesClaim[0]), rolesClaim[1:])),
+		CustomRoles:   texts(claims.Get("custom_roles")),
+		text:          claims.Text(),
 	}
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
@@ -122,46 +155,53 @@ func newUser(claims map[string]strictjson.Raw, rolesClaim []string) *User {
 	return u
 }
 
-// text reads a string; a value of another type is as good as none.
-func text(raw strictjson.Raw) (s string) {
-	if len(raw) > 0 && strictjson.Unmarshal(raw, &s) != nil {
-		return ""
+// userOf makes a user of claims from several sources.
+func userOf(claims map[string]strictjson.Raw, rolesClaim []string) (*User, error) {
+	all, err := strictjson.Marshal(claims)
+	if err != nil {
+		return nil, errors.New("idserver: the claims cannot be written")
 	}
+	object, err := strictjson.ParseObject(all)
+	if err != nil {
+		return nil, fmt.Errorf("idserver: claims: %w", err)
+	}
+	return newUser(object, rolesClaim), nil
+}
+
+// text reads a string; a value of another type is as good as none.
+func text[T ~string | ~[]byte](value T) string {
+	s, _ := strictjson.String(string(value))
 	return s
 }
 
 // texts reads roles: an array of strings, or one string. There is no splitting: "admin,user" is
 // one role of an odd name.
-func texts(raw strictjson.Raw) []string {
-	if one := text(raw); one != "" {
+func texts(value string) []string {
+	if one := text(value); one != "" {
 		return []string{one}
 	}
-	var elements []strictjson.Raw
-	if len(raw) == 0 || strictjson.Unmarshal(raw, &elements) != nil {
+	all, _, _ := strictjson.Strings(value)
+	if all = slices.DeleteFunc(all, func(s string) bool { return s == "" }); len(all) == 0 {
 		return nil
 	}
-	var all []string
-	for _, e := range elements {
-		if s := text(e); s != "" {
-			all = append(all, s)
+	return slices.Clip(all)
+}
+
+// within walks down a value, one name per level; "" where there is nothing.
+func within(value string, names []string) string {
+	for _, name := range names {
+		object, err := strictjson.ParseObject([]byte(value))
+		if err != nil {
+			return ""
 		}
+		value = object.Get(name)
 	}
-	return all
+	return value
 }
 
 // at walks down the claims, one name per level.
-func at(claims map[string]strictjson.Raw, names []string) strictjson.Raw {
-	for i, name := range names {
-		raw := claims[name]
-		if i == len(names)-1 {
-			return raw
-		}
-		claims = nil
-		if len(raw) == 0 || strictjson.Unmarshal(raw, &claims) != nil {
-			return nil
-		}
-	}
-	return nil
+func at(claims map[string]strictjson.Raw, names []string) string {
+	return within(string(claims[names[0]]), names[1:])
 }
 
 // visitor is what a guard leaves in the context: who asks, and by which access token.

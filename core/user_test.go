@@ -211,7 +211,13 @@ func TestUserClaims(t *testing.T) {
 
 func TestUserSet(t *testing.T) {
 	w := newWorld(t)
-	u := userOf(t, w, w.Client, `{"department":"sales"}`)
+	shared := userOf(t, w, w.Client, `{"department":"sales"}`)
+	if err := shared.Set("department", "support"); err == nil {
+		t.Error("a user who is shared by requests was changed")
+	}
+	w.provider.SetIDTokenClaims(func(c map[string]any) { c["department"], c["roles"] = "sales", []string{} })
+	_, tokens := signInByHand(t, w, w.Client, "carol")
+	u := tokens.User
 	for claim, value := range map[string]any{"department": "support", "limits": map[string]int{"a": 1}, "none": nil, "roles": []string{"x"}} {
 		if err := u.Set(claim, value); err != nil {
 			t.Fatal(err)

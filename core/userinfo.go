@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 
@@ -20,7 +19,7 @@ func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*Us
 	if err != nil {
 		return nil, err
 	}
-	return newUser(claims, c.cfg.RolesClaim), nil
+	return userOf(claims, c.cfg.RolesClaim)
 }
 
 func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map[string]strictjson.Raw, error) {
@@ -63,7 +62,7 @@ var errNoSubject = errors.New("there is no sub in it")
 // token when it is a JWT that validates for the same subject, and else from userinfo, if that lets it. When the
 // access token is the newer of both (a refresh without an ID token), it is the other way round.
 func (c *Client) complete(ctx context.Context, tokens *Tokens, idToken *tokenClaims, accessTokenIsNewer bool) error {
-	claims := maps.Clone(idToken.all)
+	claims := idToken.all()
 	fresh := !accessTokenIsNewer // whether what is known of the roles is as new as the access token
 	if accessTokenIsNewer {      // a role that the old ID token names may have been taken away since
 		delete(claims, c.cfg.RolesClaim[0])
@@ -71,13 +70,13 @@ func (c *Client) complete(ctx context.Context, tokens *Tokens, idToken *tokenCla
 	}
 	if access, err := c.verifyAccessToken(ctx, tokens.AccessToken); err == nil && access.Subject == idToken.Subject {
 		if tokens.Expiry.IsZero() { // the token endpoint did not say
-			tokens.until(c.now(), access.Expiry.Time)
+			tokens.until(c.now(), access.Expiry)
 		}
 		older := claims
 		if accessTokenIsNewer {
 			claims, fresh = map[string]strictjson.Raw{}, true
 		}
-		c.add(claims, access.all)
+		c.add(claims, access.all())
 		c.add(claims, older)
 	}
 	if missing := c.lacking(claims); len(missing) > 0 {
@@ -101,12 +100,16 @@ func (c *Client) complete(ctx context.Context, tokens *Tokens, idToken *tokenCla
 		}
 	}
 	if !fresh { // nobody newer was asked, or answered
-		c.add(claims, idToken.all)
+		c.add(claims, idToken.all())
 	}
 	for _, name := range ofTheTokenItself {
 		delete(claims, name)
 	}
-	tokens.User = newUser(claims, c.cfg.RolesClaim)
+	user, err := userOf(claims, c.cfg.RolesClaim)
+	if err != nil {
+		return err
+	}
+	tokens.User = user
 	return nil
 }
 
@@ -117,7 +120,7 @@ var ofTheTokenItself = []string{"aud", "azp", "exp", "nbf", "iat", "jti", "nonce
 // not asked for by themselves: a user without them is not a user without answers.
 func (c *Client) lacking(claims map[string]strictjson.Raw) []string {
 	var missing []string
-	if at(claims, c.cfg.RolesClaim) == nil {
+	if at(claims, c.cfg.RolesClaim) == "" {
 		missing = append(missing, c.cfg.RolesClaim[0])
 	}
 	for _, name := range []string{"email", "name"} {
@@ -136,7 +139,7 @@ func (c *Client) add(claims, more map[string]strictjson.Raw) {
 		delete(claims, "email_verified")
 	}
 	otherEmail := hasEmail && text(more["email"]) != text(claims["email"])
-	if at(claims, c.cfg.RolesClaim) == nil && at(more, c.cfg.RolesClaim) != nil {
+	if at(claims, c.cfg.RolesClaim) == "" && at(more, c.cfg.RolesClaim) != "" {
 		claims[c.cfg.RolesClaim[0]] = more[c.cfg.RolesClaim[0]]
 	}
 	for name, value := range more {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,8 +44,9 @@ type Value[T any] struct {
 	stop       context.CancelFunc
 	running    sync.WaitGroup
 
+	held atomic.Pointer[held[T]] // nil until the first success; stored under the lock
+
 	mu        sync.Mutex // guards all below
-	held      *held[T]   // nil until the first success
 	flight    *flight[T]
 	failures  int       // since the last success
 	failed    error     // the last failure, nil after a success
@@ -76,9 +78,12 @@ func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx cont
 // Get returns the document. It waits for the network only when there is none that may still
 // serve; ctx bounds this caller's waiting and nobody else's.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
-	v.mu.Lock()
 	now := v.now()
-	if h := v.held; h != nil && now.Sub(h.confirmed) < maxStale {
+	if h := v.held.Load(); h != nil && now.Before(h.refreshDue) {
+		return h.value, nil // as nearly always, and without a lock
+	}
+	v.mu.Lock()
+	if h := v.held.Load(); h != nil && now.Sub(h.confirmed) < maxStale {
 		if !now.Before(h.refreshDue) && !now.Before(v.retryAt) {
 			v.start()
 		}
@@ -104,7 +109,7 @@ func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
 	v.mu.Lock()
 	now := v.now()
 	if v.flight == nil && !v.demanded.IsZero() && now.Sub(v.demanded) < refetchEvery {
-		h, err := v.held, v.failed
+		h, err := v.held.Load(), v.failed
 		v.mu.Unlock()
 		if err == nil && h != nil {
 			return h.value, nil
@@ -154,8 +159,8 @@ func (v *Value[T]) start() *flight[T] {
 	}
 	v.flight = f
 	etag := ""
-	if v.held != nil {
-		etag = v.held.etag
+	if h := v.held.Load(); h != nil {
+		etag = h.etag
 	}
 	v.running.Go(func() {
 		document, err := v.fetch(v.background, etag)
@@ -181,13 +186,14 @@ func (v *Value[T]) keep(d Document[T]) T {
 	fresh = min(max(fresh, minFresh), maxFresh)
 	now := v.now()
 	next := &held[T]{value: d.Value, etag: d.ETag, confirmed: now}
-	if d.Unchanged && v.held != nil {
-		next.value, next.etag = v.held.value, v.held.etag
+	if h := v.held.Load(); d.Unchanged && h != nil {
+		next.value, next.etag = h.value, h.etag
 	}
 	// Between 75 and 90 per cent of its time, so that a fleet does not ask in step.
 	ahead := time.Duration(float64(fresh) * (0.75 + 0.15*v.jitter()))
 	next.refreshDue = now.Add(ahead)
-	v.held, v.failures, v.failed, v.retryAt = next, 0, nil, time.Time{}
+	v.held.Store(next)
+	v.failures, v.failed, v.retryAt = 0, nil, time.Time{}
 	v.refreshIn(ahead)
 	return next.value
 }
@@ -197,13 +203,13 @@ func (v *Value[T]) keep(d Document[T]) T {
 func (v *Value[T]) putOff(err error) {
 	v.failed = err
 	delay := min(firstRetry<<min(v.failures, 10), lastRetry)
-	if v.held == nil {
+	if v.held.Load() == nil {
 		delay = firstRetry // somebody is waiting to be served
 	}
 	v.failures++
 	delay = time.Duration(float64(delay) * (0.5 + 0.5*v.jitter()))
 	v.retryAt = v.now().Add(delay)
-	if v.held != nil {
+	if v.held.Load() != nil {
 		v.refreshIn(delay)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	_ "crypto/sha256" // SHA-256
+	"crypto/sha256"
 	_ "crypto/sha512" // SHA-384 and SHA-512
 	"math/big"
 )
@@ -74,6 +74,10 @@ func isOn(curve elliptic.Curve) func(crypto.PublicKey) bool {
 }
 
 func digest(h crypto.Hash, signed []byte) []byte {
+	if h == crypto.SHA256 {
+		sum := sha256.Sum256(signed)
+		return sum[:]
+	}
 	d := h.New()
 	d.Write(signed)
 	return d.Sum(nil)

@@ -43,52 +43,90 @@ type Header struct {
 type Message struct {
 	Header    Header
 	Payload   []byte
+	signed    []byte
 	signature []byte
-	signed    string
+
+	header string // the first part, as it came
+	memory []byte // of all of the above
 }
 
 // Parse takes a compact JWS apart, RFC 7515 section 5.2 steps 1 to 7. It refuses
 // what is longer than MaxToken, base64url with padding, line breaks or unused bits set, member names
 // that stand twice, and every crit: there is no extension that this package understands.
 func Parse(token string) (*Message, error) {
-	if len(token) > MaxToken {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, MaxToken)
-	}
-	header, rest, ok := strings.Cut(token, ".")
-	payload, signature, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 || strings.Contains(signature, ".") {
-		return nil, fmt.Errorf("%w: three parts are wanted", ErrMalformed)
-	}
-	headerJSON, err := decode(header)
-	if err != nil {
-		return nil, fmt.Errorf("%w: header: %w", ErrMalformed, err)
-	}
-	var h *Header // nil after null, which is no JSON object
-	if err := strictjson.Unmarshal(headerJSON, &h); err != nil {
-		return nil, fmt.Errorf("%w: header: %w", ErrMalformed, err)
-	}
-	if h == nil {
-		return nil, fmt.Errorf("%w: header: not an object", ErrMalformed)
-	}
-	m := &Message{Header: *h, signed: token[:len(header)+1+len(payload)]}
-	if m.Header.Critical != nil || m.Header.Base64 != nil || m.Header.Zip != nil {
-		return nil, fmt.Errorf("%w: header: crit, b64 and zip are not understood", ErrMalformed)
-	}
-	if m.Payload, err = decode(payload); err != nil {
-		return nil, fmt.Errorf("%w: payload: %w", ErrMalformed, err)
-	}
-	if m.signature, err = decode(signature); err != nil {
-		return nil, fmt.Errorf("%w: signature: %w", ErrMalformed, err)
+	m := new(Message)
+	if err := m.Parse(token, nil); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
+// Parse is Parse into the memory of m, whose Payload is overwritten. A header that is among known is not read again.
+func (m *Message) Parse(token string, known *Headers) error {
+	if len(token) > MaxToken {
+		return fmt.Errorf("%w: longer than %d bytes", ErrMalformed, MaxToken)
+	}
+	header, rest, ok := strings.Cut(token, ".")
+	payload, signature, ok2 := strings.Cut(rest, ".")
+	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
+		return fmt.Errorf("%w: three parts are wanted", ErrMalformed)
+	}
+	if strings.IndexByte(token, '\n') >= 0 || strings.IndexByte(token, '\r') >= 0 {
+		// Go's decoder passes over line breaks, which would give one signature many spellings.
+		return fmt.Errorf("%w: base64url with a line break", ErrMalformed)
+	}
+	m.memory = append(m.memory[:0], token...)
+	m.signed = m.memory[:len(header)+1+len(payload)]
+	var err error
+	if m.Header, ok = known.read(header); !ok {
+		if m.Header, err = parseHeader(m.memory[:len(header)]); err != nil {
+			return fmt.Errorf("%w: header: %w", ErrMalformed, err)
+		}
+	}
+	m.header = header
+	if m.Payload, err = m.decode(len(header)+1, len(payload)); err != nil {
+		return fmt.Errorf("%w: payload: %w", ErrMalformed, err)
+	}
+	if m.signature, err = m.decode(len(token)-len(signature), len(signature)); err != nil {
+		return fmt.Errorf("%w: signature: %w", ErrMalformed, err)
+	}
+	return nil
+}
+
+// decode decodes n bytes of the token behind the token.
+func (m *Message) decode(at, n int) ([]byte, error) {
+	begin := len(m.memory)
+	memory, err := base64url.AppendDecode(m.memory, m.memory[at:at+n])
+	if err != nil {
+		return nil, errors.New("not base64url")
+	}
+	m.memory = memory
+	return memory[begin:], nil
+}
+
+func parseHeader(encoded []byte) (Header, error) {
+	decoded, err := base64url.AppendDecode(nil, encoded)
+	if err != nil {
+		return Header{}, errors.New("not base64url")
+	}
+	var h *Header // nil after null, which is no JSON object
+	if err := strictjson.Unmarshal(decoded, &h); err != nil {
+		return Header{}, err
+	}
+	switch {
+	case h == nil:
+		return Header{}, errors.New("not an object")
+	case h.Critical != nil || h.Base64 != nil || h.Zip != nil:
+		return Header{}, errors.New("crit, b64 and zip are not understood")
+	}
+	return *h, nil
+}
+
 var base64url = base64.RawURLEncoding.Strict()
 
-// decode reads base64url as RFC 7515 section 2 writes it. Go's decoder passes over line breaks,
-// which would give one signature many spellings.
+// decode reads base64url as RFC 7515 section 2 writes it.
 func decode(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") {
+	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 {
 		return nil, errors.New("base64url with a line break")
 	}
 	b, err := base64url.DecodeString(s)

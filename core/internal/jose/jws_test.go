@@ -151,7 +151,7 @@ func FuzzParse(f *testing.F) {
 		if again := header + "." + b64(m.Payload) + "." + b64(m.signature); again != in {
 			t.Errorf("it is %q when it is encoded again", again)
 		}
-		if m.signed+"."+b64(m.signature) != in {
+		if string(m.signed)+"."+b64(m.signature) != in {
 			t.Errorf("%q was signed, it says", m.signed)
 		}
 		if m.Header.Critical != nil || m.Header.Base64 != nil || m.Header.Zip != nil {

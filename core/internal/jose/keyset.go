@@ -132,11 +132,18 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 	return nil, errors.New("of a type that does not sign")
 }
 
+// Same reports whether two keys are one: of the same name, material and use.
+func (k Key) Same(other Key) bool {
+	own, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.ID == other.ID && slices.Equal(k.Algorithms, other.Algorithms) && own.Equal(other.Public)
+}
+
 // Select returns the one key that the header may mean: the key of its kid that may be used with
 // its alg, or, when it names none, the only key that may (the same kid on keys of
 // different types is legal). The errors are ErrUnknownKey, ErrAlgorithm and ErrAmbiguous.
 func Select(keys []Key, h Header) (Key, error) {
-	var found []Key
+	var found Key
+	fitting := 0
 	sawKeyID := false
 	for _, key := range keys {
 		if h.KeyID != nil && key.ID != *h.KeyID {
@@ -144,13 +151,14 @@ func Select(keys []Key, h Header) (Key, error) {
 		}
 		sawKeyID = true
 		if slices.Contains(key.Algorithms, h.Algorithm) {
-			found = append(found, key)
+			found = key
+			fitting++
 		}
 	}
 	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1:
+	case fitting == 1:
+		return found, nil
+	case fitting > 1:
 		return Key{}, ErrAmbiguous
 	case !Known(h.Algorithm) || sawKeyID:
 		return Key{}, ErrAlgorithm
@@ -166,7 +174,7 @@ func (m *Message) Verify(key Key) error {
 		return ErrAlgorithm
 	}
 	a := algorithms[m.Header.Algorithm]
-	if !a.fits(key.Public) || !a.check(key.Public, a, []byte(m.signed), m.signature) {
+	if !a.fits(key.Public) || !a.check(key.Public, a, m.signed, m.signature) {
 		return ErrSignature
 	}
 	return nil

@@ -384,7 +384,7 @@ func checkUsable(t *testing.T, key Key, allowed []string) {
 		if !Known(name) || strings.HasPrefix(name, "HS") || len(allowed) > 0 && !slices.Contains(allowed, name) {
 			t.Errorf("a key for %q", name)
 		}
-		m := &Message{Header: Header{Algorithm: name}, signed: "x", signature: bytes.Repeat([]byte{0xff}, size)}
+		m := &Message{Header: Header{Algorithm: name}, signed: []byte("x"), signature: bytes.Repeat([]byte{0xff}, size)}
 		if err := m.Verify(key); !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: verifying says %v", name, err)
 		}

@@ -36,6 +36,15 @@ func (s Set) Find(ctx context.Context, h jose.Header) (jose.Key, error) {
 	return jose.Select(held, h)
 }
 
+// FindAnew is Find in the set as it is published now, fetched within the same limits.
+func (s Set) FindAnew(ctx context.Context, h jose.Header) (jose.Key, error) {
+	held, err := s.Refetch(ctx)
+	if err != nil {
+		return jose.Key{}, unavailable(ctx, err)
+	}
+	return jose.Select(held, h)
+}
+
 // unavailable tells a caller who gave up from a provider that is away.
 func unavailable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

@@ -1,0 +1,45 @@
+package jose
+
+import (
+	"maps"
+	"strings"
+	"sync/atomic"
+)
+
+// maxHeaders is how many headers are remembered: an issuer's tokens of one kind and one key share theirs.
+const maxHeaders = 16
+
+// Headers remembers the headers of verified tokens by their text. It is safe for concurrent use, and the zero value is
+// ready.
+type Headers struct {
+	known atomic.Pointer[map[string]Header]
+}
+
+func (h *Headers) read(encoded string) (Header, bool) {
+	if h == nil {
+		return Header{}, false
+	}
+	known := h.known.Load()
+	if known == nil {
+		return Header{}, false
+	}
+	header, ok := (*known)[encoded]
+	return header, ok
+}
+
+// Remember keeps the header of a message whose signature was verified: strangers cannot fill the memory. When it is full, it
+// begins anew.
+func (h *Headers) Remember(m *Message) {
+	before := h.known.Load()
+	after := map[string]Header{}
+	if before != nil {
+		if _, ok := (*before)[m.header]; ok {
+			return
+		}
+		if len(*before) < maxHeaders {
+			after = maps.Clone(*before)
+		}
+	}
+	after[strings.Clone(m.header)] = m.Header
+	h.known.CompareAndSwap(before, &after) // who comes second remembers the next time
+}

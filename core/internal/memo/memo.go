@@ -1,0 +1,181 @@
+// Package memo remembers what long strings that strangers send turned out to mean: verified tokens, opened cookies.
+//
+// A Memo is bounded in bytes. Its hash is seeded anew in each process, so that nobody can choose strings that collide, and
+// the whole string is compared, so that it would be of no use. Only what was verified may be put in: then a flood of forgeries
+// cannot push good ones out.
+package memo
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+const shards = 32
+
+// Memo remembers values by strings. A nil Memo remembers nothing. It is safe for concurrent use.
+type Memo[V any] struct {
+	seed   maphash.Seed
+	bound  int64
+	used   atomic.Int64
+	shards [shards]shard[V]
+}
+
+// shard is a part with a lock of its own. Its entries are a ring in the order in which they came; hand is where SIEVE
+// (Zhang et al., NSDI 2024) looks for the next one to forget: one that was not asked for since the hand last passed.
+type shard[V any] struct {
+	mu     sync.RWMutex
+	byHash map[uint64]*entry[V]
+	newest *entry[V]
+	oldest *entry[V]
+	hand   *entry[V]
+	_      [64]byte // a cache line apart from the next one's lock
+}
+
+type entry[V any] struct {
+	key          string
+	value        V
+	hash         uint64
+	size         int64
+	asked        atomic.Bool
+	older, newer *entry[V] // the newest has no newer, the oldest no older
+}
+
+// New makes a memo of at most so many bytes, as the sizes that Put is told add up; nil when bytes is not above 0.
+func New[V any](bytes int) *Memo[V] {
+	if bytes <= 0 {
+		return nil
+	}
+	m := &Memo[V]{seed: maphash.MakeSeed(), bound: int64(bytes)}
+	for i := range m.shards {
+		m.shards[i].byHash = map[uint64]*entry[V]{}
+	}
+	return m
+}
+
+func (m *Memo[V]) find(key string) (*shard[V], uint64) {
+	h := maphash.String(m.seed, key)
+	return &m.shards[h%shards], h
+}
+
+// Get returns what key means, if that is remembered.
+func (m *Memo[V]) Get(key string) (value V, ok bool) {
+	if m == nil {
+		return value, false
+	}
+	s, h := m.find(key)
+	s.mu.RLock()
+	e := s.byHash[h]
+	if e != nil && e.key == key {
+		value, ok = e.value, true
+		if !e.asked.Load() {
+			e.asked.Store(true)
+		}
+	}
+	s.mu.RUnlock()
+	return value, ok
+}
+
+// Put remembers what key means, in the place of what was remembered of it before. key is kept: it must not be part of something
+// larger. size is what key and value take, in bytes.
+func (m *Memo[V]) Put(key string, value V, size int) {
+	if m == nil || int64(size) > m.bound/shards {
+		return
+	}
+	e := &entry[V]{key: key, value: value, size: int64(size)}
+	var s *shard[V]
+	s, e.hash = m.find(key)
+	s.mu.Lock()
+	if before := s.byHash[e.hash]; before != nil {
+		m.used.Add(-s.remove(before))
+	}
+	s.insert(e)
+	s.mu.Unlock()
+	if m.used.Add(e.size) <= m.bound {
+		return
+	}
+	for i := range uint64(shards) { // this shard first, and others where it has no more than its due
+		s := &m.shards[(e.hash+i)%shards]
+		s.mu.Lock()
+		for m.used.Load() > m.bound && (i > 0 || len(s.byHash) > 1) && s.newest != nil {
+			m.used.Add(-s.remove(s.victim()))
+		}
+		s.mu.Unlock()
+		if m.used.Load() <= m.bound {
+			return
+		}
+	}
+}
+
+// Delete forgets key.
+func (m *Memo[V]) Delete(key string) {
+	if m == nil {
+		return
+	}
+	s, h := m.find(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.byHash[h]; e != nil && e.key == key {
+		m.used.Add(-s.remove(e))
+	}
+}
+
+// Clear forgets all.
+func (m *Memo[V]) Clear() {
+	if m == nil {
+		return
+	}
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		for _, e := range s.byHash {
+			m.used.Add(-s.remove(e))
+		}
+		s.mu.Unlock()
+	}
+}
+
+// insert puts e in front. The caller holds the lock.
+func (s *shard[V]) insert(e *entry[V]) {
+	s.byHash[e.hash] = e
+	if e.older = s.newest; e.older != nil {
+		e.older.newer = e
+	} else {
+		s.oldest = e
+	}
+	s.newest = e
+}
+
+// remove takes e out and returns its size. The caller holds the lock.
+func (s *shard[V]) remove(e *entry[V]) int64 {
+	delete(s.byHash, e.hash)
+	if s.hand == e {
+		s.hand = e.newer
+	}
+	if e.newer != nil {
+		e.newer.older = e.older
+	} else {
+		s.newest = e.older
+	}
+	if e.older != nil {
+		e.older.newer = e.newer
+	} else {
+		s.oldest = e.newer
+	}
+	return e.size
+}
+
+// victim is the entry to forget. The caller holds the lock, and there is one.
+func (s *shard[V]) victim() *entry[V] {
+	e := s.hand
+	for {
+		if e == nil {
+			e = s.oldest
+		}
+		if !e.asked.Swap(false) {
+			s.hand = e.newer
+			return e
+		}
+		e = e.newer
+	}
+}

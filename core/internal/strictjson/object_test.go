@@ -1,0 +1,101 @@
+package strictjson
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseObject(t *testing.T) {
+	in := `{"a":1, "b" : "x\ny","":null,"c\u0031":[{"d":"\\"}] ,"A":{"a":1,"b":2}}`
+	o, err := ParseObject([]byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"a": "1", "b": `"x\ny"`, "": "null", "c1": `[{"d":"\\"}]`, "A": `{"a":1,"b":2}`}
+	if got := maps.Collect(o.All()); !maps.Equal(got, want) || o.Text() != in {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for name, value := range want {
+		if o.Get(name) != value {
+			t.Errorf("%q is %s", name, o.Get(name))
+		}
+	}
+	if o.Get("x") != "" {
+		t.Error("there is an x")
+	}
+}
+
+func TestParseObjectRefuses(t *testing.T) {
+	for _, in := range []string{
+		``, ` `, `null`, `1`, `"a"`, `[]`, `true`, `{`, `{"a"}`, `{"a":}`, `{"a":1`, `{"a":1,}`, `{,}`, `{a:1}`, `{1:1}`, `{"a":1]`, `{"a" 1}`,
+		`{"a":1}x`, `{"a":1}{}`, `{"a":1} null`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"x":{"a":1,"a":2}}`, `{"a":"` + "\x01" + `"}`,
+		`{"a":"` + "\xff" + `"}`, `{"` + "\xff" + `":1}`, `{"a":"\ud800"}`, `{"a":01}`, `{"a":NaN}`, "\ufeff{}",
+		`{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`,
+	} {
+		if o, err := ParseObject([]byte(in)); err == nil || o.Text() != "" {
+			t.Errorf("%q is read as %v", in, o)
+		}
+	}
+}
+
+func TestStrings(t *testing.T) {
+	for in, want := range map[string][]string{
+		`[]`: {}, `["a"]`: {"a"}, `["a" , "b,c","" ]`: {"a", "b,c", ""}, `[1,"a",null,true]`: {"a"}, `["\u0061","\""]`: {"a", `"`}, `[["a"],{"b":"c"},"d"]`: {"d"},
+	} {
+		mixed := in[1] == '1' || in[1] == '['
+		if got, others, ok := Strings(in); !ok || others != mixed || !slices.Equal(got, want) {
+			t.Errorf("%s is %q, %v, %v", in, got, others, ok)
+		}
+	}
+	for _, in := range []string{`"a"`, `null`, `{"a":"b"}`, `1`, ``} {
+		if got, _, ok := Strings(in); ok {
+			t.Errorf("%s is %q", in, got)
+		}
+	}
+}
+
+// ParseObject and Unmarshal must accept the same documents, and see the same in them.
+func FuzzParseObject(f *testing.F) {
+	for _, in := range []string{`{}`, `{"a":1,"b":"x","c":["y","\u00e9",{"z":null}]}`, `{"a":1,"\u0061":2}`, `null`, `{"a":"\ud800"}`, `{"":[[[]]]} `, "{\"a\":\"\xff\"}"} {
+		f.Add([]byte(in))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var want map[string]Raw
+		wantErr := Unmarshal(in, &want)
+		o, err := ParseObject(in)
+		if (err == nil) != (wantErr == nil && want != nil) {
+			t.Fatalf("%q: %v, and Unmarshal says %v", in, err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		n := 0
+		for name, value := range o.All() {
+			n++
+			if string(want[name]) != value {
+				t.Errorf("%q: %q is %q, and to Unmarshal %q", in, name, value, want[name])
+			}
+			var s string
+			isString := value[0] == '"' && Unmarshal([]byte(value), &s) == nil
+			if got, ok := String(value); ok != isString || got != s {
+				t.Errorf("%q says %q, and to Unmarshal %q", value, got, s)
+			}
+			var elements []any
+			isArray := value[0] == '[' && Unmarshal([]byte(value), &elements) == nil
+			var texts []string
+			for _, e := range elements {
+				if s, ok := e.(string); ok {
+					texts = append(texts, s)
+				}
+			}
+			if all, mixed, ok := Strings(value); ok != isArray || !slices.Equal(all, texts) || mixed != (len(texts) < len(elements)) {
+				t.Errorf("%q: %q", value, all)
+			}
+		}
+		if n != len(want) {
+			t.Errorf("%q has %d members, and to Unmarshal %d", in, n, len(want))
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package idserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/jose"
+)
+
+// proven is an access token whose signature was verified, with no more than requests need of it: what it takes is what
+// bounds how many are remembered.
+type proven struct {
+	visitor visitor
+	user    User
+	facts   accessFacts
+	key     jose.Key                 // that it is signed with
+	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last seen
+}
+
+// provenOverhead is what a remembered token takes beside its text and its user's: the structure above, its place in the
+// memo, and what the allocator rounds up.
+const provenOverhead = 560
+
+// remember keeps what was proven of a token, copied out of the request and out of the claims' text.
+func (c *Client) remember(token string, user *User, facts accessFacts, key jose.Key) *proven {
+	p := &proven{user: *user, facts: facts, key: key}
+	u := &p.user
+	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
+	length := 0
+	for _, text := range texts {
+		length += len(*text)
+	}
+	var roles []string
+	if n := len(u.Roles); n+len(u.CustomRoles) > 0 {
+		roles = append(append(make([]string, 0, n+len(u.CustomRoles)), u.Roles...), u.CustomRoles...)
+		u.Roles, u.CustomRoles = orNil(roles[:n:n]), orNil(roles[n:])
+	}
+	for _, role := range roles {
+		length += len(role) + 16
+	}
+	var all strings.Builder
+	all.Grow(length)
+	keep := func(text *string) {
+		from := all.Len()
+		all.WriteString(*text)
+		*text = all.String()[from:]
+	}
+	for _, text := range texts {
+		keep(text)
+	}
+	for i := range roles {
+		keep(&roles[i])
+	}
+	if u.Issuer = strings.Clone(u.Issuer); len(facts.audience) == 1 && facts.audience[0] == c.cfg.Audience {
+		p.facts.audience = c.audience
+	} else {
+		p.facts.audience = make([]string, len(facts.audience))
+		for i, aud := range facts.audience {
+			p.facts.audience[i] = strings.Clone(aud)
+			length += len(aud) + 16
+		}
+	}
+	p.facts.issuer = u.Issuer
+	token = strings.Clone(token)
+	u.text, u.token = "", token
+	p.visitor = visitor{u, token}
+	c.proven.Put(token, p, len(token)+length+provenOverhead)
+	return p
+}
+
+func orNil(s []string) []string {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}
+
+// stillPublished reports whether the key that a remembered token was verified with is among those that the provider publishes
+// now: what a withdrawn key signed is not accepted any more.
+func (c *Client) stillPublished(ctx context.Context, p *proven) bool {
+	set, err := c.keys.Get(ctx)
+	if err != nil || len(set) == 0 {
+		return false
+	}
+	if p.set.Load() == &set[0] {
+		return true
+	}
+	for _, key := range set {
+		if key.Same(p.key) {
+			p.set.Store(&set[0])
+			return true
+		}
+	}
+	c.proven.Delete(p.visitor.accessToken)
+	return false
+}
+
+// maxRevoked bounds how many revoked tokens are remembered.
+const maxRevoked = 10_000
+
+// revocations are the access tokens that this client revoked and that would otherwise be good for a while.
+type revocations struct {
+	any     atomic.Bool
+	mu      sync.Mutex
+	expires map[[32]byte]time.Time // keys are hashes: no token is kept as a key
+}
+
+func (r *revocations) has(token string) bool {
+	if !r.any.Load() {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.expires[sha256.Sum256([]byte(token))]
+	return ok
+}
+
+// add remembers a token until it expires. When there are too many, those that end first are forgotten first.
+func (r *revocations) add(token string, expiry, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.expires == nil {
+		r.expires = map[[32]byte]time.Time{}
+	}
+	if len(r.expires) >= maxRevoked {
+		first := expiry
+		for key, ends := range r.expires {
+			if !now.Before(ends) {
+				delete(r.expires, key)
+			} else if ends.Before(first) {
+				first = ends
+			}
+		}
+		for key, ends := range r.expires {
+			if len(r.expires) >= maxRevoked && ends.Equal(first) {
+				delete(r.expires, key)
+			}
+		}
+	}
+	r.expires[sha256.Sum256([]byte(token))] = expiry
+	r.any.Store(true)
+}
+
+// forgetToken has an access token that was revoked refused here until it would have ended.
+func (c *Client) forgetToken(token string) {
+	c.proven.Delete(token)
+	message, err := jose.Parse(token)
+	if err != nil {
+		return // no JWT, which nobody accepts here
+	}
+	if claims, err := parseClaims(message.Payload); err == nil && c.now().Before(claims.Expiry.Add(maxLeeway)) {
+		c.revoked.add(token, claims.Expiry.Add(maxLeeway), c.now())
+	}
+}

@@ -1,0 +1,190 @@
+package idserver_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// warm returns a token of alice's that was verified before.
+func (w *world) warm(t *testing.T) string {
+	t.Helper()
+	token := w.provider.MintAccessToken("alice")
+	if _, err := w.ValidateToken(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// What is remembered of a token is that its signature is good, and nothing that could be otherwise meanwhile.
+func TestWarmToken(t *testing.T) {
+	w := newWorld(t)
+	token := w.warm(t)
+	first, err := w.ValidateToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.ValidateToken(t.Context(), token)
+	if err != nil || again != first {
+		t.Errorf("it is verified anew: %p, %p, %v", first, again, err)
+	}
+	var claims map[string]any
+	if err := again.Claims(&claims); err != nil || claims["sub"] != aliceSubject || claims["aud"] != "idserver-api" {
+		t.Errorf("its claims are %v, %v", claims, err)
+	}
+	if again.Email != "alice@example.test" || again.Name != "Alice Tan" || !slices.Equal(again.Roles, []string{"admin", "user"}) || !slices.Equal(again.CustomRoles, []string{"billing"}) {
+		t.Errorf("its user is %+v", again)
+	}
+	if grown := append(again.Roles, "owner"); again.CustomRoles[0] != "billing" || len(grown) != 3 {
+		t.Errorf("a role that was appended to the roles is among the custom ones: %q", again.CustomRoles)
+	}
+	for name, row := range map[string]struct {
+		token  string
+		option idserver.ValidateOption
+		reason idserver.Reason
+	}{
+		"for another audience": {token, idserver.WithAudience("other"), idserver.ReasonAudience},
+		"a signature changed":  {token[:len(token)-4] + "AAAA", idserver.WithLeeway(0), idserver.ReasonSignature},
+		"one more byte":        {token + "A", idserver.WithLeeway(0), idserver.ReasonSignature},
+	} {
+		if _, err := w.ValidateToken(t.Context(), row.token, row.option); !errors.Is(err, row.reason) {
+			t.Errorf("%s: %v, want %s", name, err, row.reason)
+		}
+	}
+	w.clock.advance(15*time.Minute + 5*time.Second)
+	if _, err := w.ValidateToken(t.Context(), token); err != nil {
+		t.Errorf("within the leeway: %v", err)
+	}
+	if _, err := w.ValidateToken(t.Context(), token, idserver.WithLeeway(0)); !errors.Is(err, idserver.ReasonExpired) {
+		t.Errorf("without leeway: %v", err)
+	}
+	w.clock.advance(5 * time.Second)
+	if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonExpired) {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+// A key that the provider withdrew signs nothing that is accepted, remembered or not; one that stays keeps its tokens.
+func TestWarmTokenOfWithdrawnKey(t *testing.T) {
+	w := newWorld(t)
+	old := w.warm(t)
+	w.provider.RotateKey()
+	w.clock.advance(11 * time.Second)
+	if err := w.Refetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ValidateToken(t.Context(), old); err != nil {
+		t.Errorf("its key is still published: %v", err)
+	}
+	w.provider.WithdrawKey()
+	w.clock.advance(11 * time.Second)
+	if err := w.Refetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ValidateToken(t.Context(), old); !errors.Is(err, idserver.ReasonUnknownKey) {
+		t.Errorf("its key is withdrawn: %v", err)
+	}
+}
+
+func TestRevokedToken(t *testing.T) {
+	w := newWorld(t)
+	token, other := w.warm(t), w.warm(t)
+	if err := w.RevokeToken(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) {
+			t.Errorf("revoked here: %v", err)
+		}
+	}
+	if _, err := w.ValidateToken(t.Context(), other); err != nil {
+		t.Errorf("another one: %v", err)
+	}
+	if err := w.RevokeToken(t.Context(), "opaque"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoTokenCache(t *testing.T) {
+	w := newWorld(t, func(c *idserver.Config) { c.TokenCacheBytes = -1 })
+	token := w.warm(t)
+	first, _ := w.ValidateToken(t.Context(), token)
+	again, err := w.ValidateToken(t.Context(), token)
+	if err != nil || first == again || again.Email != first.Email {
+		t.Errorf("%p, %p, %v", first, again, err)
+	}
+	b := w.signedIn(t, "bob")
+	if u, _ := b.visit(); u == nil || u.Name != "Bob Lim" {
+		t.Errorf("a session is of %+v", u)
+	}
+}
+
+// The work that requests with a known token and with a known cookie are: one allocation, the context that holds the user. A role costs
+// nothing more.
+func TestWarmAllocations(t *testing.T) {
+	w := newWorld(t)
+	token := w.warm(t)
+	b := w.signedIn(t, "alice")
+	byToken := b.request("GET", "/api", []edit{func(r *idserver.Request) { r.Authorization, r.Cookie = []string{"Bearer " + token}, nil }})
+	bySession := b.request("GET", "/api", []edit{fetches})
+	page := b.request("GET", "/page", []edit{navigates})
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := w.ValidateToken(ctx, token); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("ValidateToken: %v allocations, want 0", n)
+	}
+	for name, guard := range map[string]idserver.Guard{
+		"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser(), "RequireRole": w.RequireRole("x", "admin"), "RequireAllRoles": w.RequireAllRoles("admin", "billing"),
+		"RequireBuiltInRole": w.RequireBuiltInRole("x", "admin"), "Require": w.Require(func(u *idserver.User) bool { return u.TenantID != "" }),
+	} {
+		for by, r := range map[string]idserver.Request{"a token": byToken, "a session": bySession, "a session's page": page} {
+			if n := testing.AllocsPerRun(100, func() {
+				if _, a := guard(ctx, r); a.Ends() {
+					t.Fatalf("%s by %s: %d %s", name, by, a.Status, a.Body)
+				}
+			}); n > 1 {
+				t.Errorf("%s by %s: %v allocations, want 1", name, by, n)
+			}
+		}
+	}
+}
+
+// The limits of a session hold whether its cookie was opened before or not, and what one request changes no other sees.
+func TestWarmSession(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	old := b.cookies["idserver-8080"]
+	for range 3 {
+		if u, _ := b.visit(); u == nil || u.Set("x", 1) == nil {
+			t.Fatalf("the user is %+v, and may be changed", u)
+		}
+	}
+	w.clock.advance(20 * time.Minute) // the access token is refreshed, and the session written again
+	if u, _ := b.visit(); u == nil || b.cookies["idserver-8080"] == old {
+		t.Fatal("the session was not renewed")
+	}
+	w.clock.advance(41 * time.Minute)
+	stale := w.browser(t)
+	stale.cookies["idserver-8080"] = old
+	if _, a := stale.pass(w.RequireUser(), "GET", "/page", navigates); a.Status != http.StatusSeeOther {
+		t.Errorf("the old cookie, idle for an hour: %d", a.Status)
+	}
+	if u, _ := b.visit(); u == nil {
+		t.Error("the new cookie is not taken")
+	}
+	again := b.cookies["idserver-8080"]
+	b.route("POST", "/auth/logout", navigates)
+	thief := w.browser(t)
+	thief.cookies["idserver-8080"] = again
+	if _, a := thief.pass(w.RequireUser(), "GET", "/page", navigates); a.Status != http.StatusSeeOther || !strings.Contains(field(a, "Location"), "/auth/login") {
+		t.Errorf("after the sign-out: %d", a.Status)
+	}
+}
