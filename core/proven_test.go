@@ -124,39 +124,6 @@ func TestNoTokenCache(t *testing.T) {
 	}
 }
 
-// The work that requests with a known token and with a known cookie are: one allocation, the context that holds the user. A role costs
-// nothing more.
-func TestWarmAllocations(t *testing.T) {
-	w := newWorld(t)
-	token := w.warm(t)
-	b := w.signedIn(t, "alice")
-	byToken := b.request("GET", "/api", []edit{func(r *idserver.Request) { r.Authorization, r.Cookie = []string{"Bearer " + token}, nil }})
-	bySession := b.request("GET", "/api", []edit{fetches})
-	page := b.request("GET", "/page", []edit{navigates})
-	ctx := t.Context()
-	if n := testing.AllocsPerRun(100, func() {
-		if _, err := w.ValidateToken(ctx, token); err != nil {
-			t.Fatal(err)
-		}
-	}); n != 0 {
-		t.Errorf("ValidateToken: %v allocations, want 0", n)
-	}
-	for name, guard := range map[string]idserver.Guard{
-		"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser(), "RequireRole": w.RequireRole("x", "admin"), "RequireAllRoles": w.RequireAllRoles("admin", "billing"),
-		"RequireBuiltInRole": w.RequireBuiltInRole("x", "admin"), "Require": w.Require(func(u *idserver.User) bool { return u.TenantID != "" }),
-	} {
-		for by, r := range map[string]idserver.Request{"a token": byToken, "a session": bySession, "a session's page": page} {
-			if n := testing.AllocsPerRun(100, func() {
-				if _, a := guard(ctx, r); a.Ends() {
-					t.Fatalf("%s by %s: %d %s", name, by, a.Status, a.Body)
-				}
-			}); n > 1 {
-				t.Errorf("%s by %s: %v allocations, want 1", name, by, n)
-			}
-		}
-	}
-}
-
 // The limits of a session hold whether its cookie was opened before or not, and what one request changes no other sees.
 func TestWarmSession(t *testing.T) {
 	w := newWorld(t)

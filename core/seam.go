@@ -6,14 +6,14 @@ import (
 )
 
 // Request is what the routes and guards read of a request. An adapter fills it in; with
-// net/http, RequestFrom does. The strings may be kept: an adapter whose framework reuses their memory
+// net/http, RequestFrom does. The strings, not the slices, may be kept: an adapter whose framework reuses their memory
 // copies them first.
 type Request struct {
 	Method   string
 	Path     string // escaped, as it came
 	RawQuery string
 
-	// All lines of these headers, in their order: a second one must be seen.
+	// All lines of these headers, in their order: a second one must be seen. The slices are read during the call only.
 	Authorization []string
 	Cookie        []string
 

@@ -4,6 +4,7 @@ package idfiber
 import (
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -36,7 +37,9 @@ func (a *Auth) Mount(r fiber.Router) {
 	}
 	for _, route := range a.client.Routes() {
 		r.Add(route.Method, route.Path, func(c *fiber.Ctx) error {
-			return a.end(c, route.Serve(c.UserContext(), a.request(c)))
+			read := readers.Get().(*reader)
+			defer readers.Put(read)
+			return a.end(c, route.Serve(c.UserContext(), a.request(c, read)))
 		})
 	}
 }
@@ -61,7 +64,9 @@ func (a *Auth) RequireAllRoles(role string, more ...string) fiber.Handler {
 // answered and goes no further; the user context of one that is admitted holds the user.
 func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		ctx, answer := guard(c.UserContext(), a.request(c))
+		read := readers.Get().(*reader)
+		ctx, answer := guard(c.UserContext(), a.request(c, read))
+		readers.Put(read)
 		if answer.Ends() {
 			return a.end(c, answer)
 		}
@@ -89,10 +94,15 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 	}
 }
 
+// reader has the memory for the lists of header lines, which the core reads and does not keep.
+type reader struct{ lines []string }
+
+var readers = sync.Pool{New: func() any { return &reader{make([]string, 0, 8)} }}
+
 // request copies what the core reads, all into one string: fasthttp uses the memory of a request again for the next
 // one, and what the core keeps (a session, a token, a line of a log) would change under its hands.
-func (a *Auth) request(c *fiber.Ctx) idserver.Request {
-	a.client.CheckHeaderLimit(c.App().Config().ReadBufferSize)
+func (a *Auth) request(c *fiber.Ctx, read *reader) idserver.Request {
+	a.client.CheckHeaderLimit(c.App().Server().ReadBufferSize)
 	header, uri := &c.Request().Header, c.Request().URI()
 	var all strings.Builder
 	all.Grow(len(header.RawHeaders()) + len(header.RequestURI()) + len(header.Method()))
@@ -101,7 +111,7 @@ func (a *Auth) request(c *fiber.Ctx) idserver.Request {
 		all.Write(b)
 		return all.String()[from:]
 	}
-	lines := make([]string, 0, 2)
+	lines := read.lines[:0]
 	keepAll := func(name string) []string {
 		from := len(lines)
 		for _, line := range header.PeekAll(name) {
