@@ -1,4 +1,6 @@
-//go:build !race // the race detector makes pools forget
+//go:build !race
+
+// The race detector makes pools forget, and counts what it allocates itself.
 
 package idchi_test
 
