@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/memo"
 )
 
 // ValidateOption changes one call of ValidateToken.
@@ -54,26 +56,33 @@ func (c *Client) validate(ctx context.Context, accessToken string, options ...Va
 	if len(options) > 0 {
 		want = want.with(options)
 	}
+	now := c.now()
+	if p := c.proven.Get(accessToken); p != nil {
+		if issuer, ok := c.stillGood(ctx, p, now); ok {
+			if err := p.facts.check(p.user.Issuer, issuer, c.cfg.ClientID, want, now); err != nil {
+				return nil, err
+			}
+			return &p.visitor, nil
+		}
+	}
 	issuer, err := c.issuer(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if p, ok := c.proven.Get(accessToken); ok && c.stillPublished(ctx, p) {
-		if err := p.facts.check(issuer, c.cfg.ClientID, want, c.now()); err != nil {
-			return nil, err
-		}
-		return &p.visitor, nil
 	}
 	v, facts, err := c.proveAccessToken(ctx, accessToken, issuer, want)
 	if err != nil {
 		return nil, err
 	}
-	user := newUser(v.Object, c.cfg.RolesClaim)
-	user.shared = true
-	if c.proven == nil {
-		return &visitor{user, accessToken}, nil
+	e := &memo.Entry[proven]{Key: accessToken}
+	p := &e.Value
+	p.facts, p.key = facts, &v.key
+	p.user.fill(v.Object, c.cfg.RolesClaim)
+	p.user.shared = true
+	p.visitor = visitor{&p.user, accessToken}
+	if c.proven != nil {
+		c.remember(e, issuer)
 	}
-	return &c.remember(accessToken, user, facts, v.key).visitor, nil
+	return &p.visitor, nil
 }
 
 // proveAccessToken verifies and checks a token that is not remembered.
@@ -84,7 +93,7 @@ func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer strin
 	if facts, err = accessTokenFacts(v.tokenClaims, v.header.Type); err != nil {
 		return v, facts, err
 	}
-	if err := facts.check(issuer, c.cfg.ClientID, want, c.now()); err != nil {
+	if err := facts.check(v.Issuer, issuer, c.cfg.ClientID, want, c.now()); err != nil {
 		return v, facts, err
 	}
 	if c.revoked.has(accessToken) {
@@ -103,11 +112,11 @@ func (c *Client) verifyAccessToken(ctx context.Context, accessToken string) (*to
 	return v.tokenClaims, err
 }
 
-// accessFacts are what is asked of an access token at each request.
+// accessFacts are what is asked of an access token at each request, beside its issuer. Times are in milliseconds: there are many
+// of these.
 type accessFacts struct {
-	issuer                      string
 	audience                    []string
-	expiry, notBefore, issuedAt time.Time
+	expiry, notBefore, issuedAt int64
 	plain                       bool // nothing tells that it is an access token but that no other kind is known
 }
 
@@ -127,21 +136,21 @@ func accessTokenFacts(t *tokenClaims, kind string) (facts accessFacts, err error
 		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
 	}
 	return accessFacts{
-		issuer: t.Issuer, audience: t.Audience, expiry: t.Expiry, notBefore: t.NotBefore, issuedAt: t.IssuedAt,
+		audience: t.Audience, expiry: unixMilli(t.Expiry), notBefore: unixMilli(t.NotBefore), issuedAt: unixMilli(t.IssuedAt),
 		plain: kind != "at+jwt" && !t.has("scope") && !t.has("scp") && !t.has("client_id"),
 	}, checkSubject(t.Subject)
 }
 
 // check applies the rest of RFC 9068 section 4: what the time and the one who asks decide.
-func (f *accessFacts) check(issuer, clientID string, want validation, now time.Time) error {
+func (f *accessFacts) check(iss, issuer, clientID string, want validation, now time.Time) error {
 	switch {
 	case f.plain && want.audience == clientID:
 		// What has the client for its audience is an ID token, unless it says what it is.
 		return invalidToken(ReasonType, "aud is the client itself, and neither typ nor scope nor client_id tells that it is an access token")
-	case f.issuer != issuer:
-		return invalidToken(ReasonIssuer, "iss is %q, want %q", f.issuer, issuer)
+	case iss != issuer:
+		return invalidToken(ReasonIssuer, "iss is %q, want %q", iss, issuer)
 	case want.audience == "" || !slices.Contains(f.audience, want.audience):
 		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience)", f.audience, want.audience)
 	}
-	return checkTimes(f.expiry, f.notBefore, f.issuedAt, now, want.leeway)
+	return checkTimes(fromUnixMilli(f.expiry), fromUnixMilli(f.notBefore), fromUnixMilli(f.issuedAt), now, want.leeway)
 }

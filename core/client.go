@@ -24,7 +24,7 @@ type Client struct {
 	metadata *fetched.Value[metadata]
 	keys     keys.Set
 	headers  jose.Headers
-	proven   *memo.Memo[*proven] // nil: nothing is remembered
+	proven   *memo.Memo[proven] // nil: nothing is remembered
 	opened   *memo.Memo[openedSession]
 	revoked  revocations
 	audience []string // Config.Audience, shared by the tokens that are remembered
@@ -45,7 +45,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg, http: newProviderHTTP(cfg)}
 	c.audience = []string{cfg.Audience}
-	c.proven = memo.New[*proven](cfg.TokenCacheBytes)
+	c.proven = memo.New[proven](cfg.TokenCacheBytes)
 	c.opened = memo.New[openedSession](cfg.TokenCacheBytes)
 	c.metadata = fetched.New(cfg.Now, mathrand.Float64, c.fetchMetadata)
 	c.keys = keys.Set{Value: fetched.New(cfg.Now, mathrand.Float64, c.fetchKeys)}

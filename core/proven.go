@@ -9,27 +9,29 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/jose"
+	"github.com/signward/idserver-go/core/internal/memo"
 )
 
 // proven is an access token whose signature was verified, with no more than requests need of it: what it takes is what
 // bounds how many are remembered.
 type proven struct {
+	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last seen
+	facts   accessFacts              // these two are looked at with each request, and lie together
 	visitor visitor
 	user    User
-	facts   accessFacts
-	key     jose.Key                 // that it is signed with
-	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last seen
+	key     *jose.Key // that it is signed with
 }
 
 // provenOverhead is what a remembered token takes beside its text and its user's: the structure above, its place in the
 // memo, and what the allocator rounds up.
-const provenOverhead = 560
+const provenOverhead = 450
 
 // remember keeps what was proven of a token, copied out of the request and out of the claims' text.
-func (c *Client) remember(token string, user *User, facts accessFacts, key jose.Key) *proven {
-	p := &proven{user: *user, facts: facts, key: key}
+func (c *Client) remember(e *memo.Entry[proven], issuer string) {
+	p := &e.Value
 	u := &p.user
-	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
+	u.Issuer = issuer // as it was compared
+	texts := [...]*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
 	length := 0
 	for _, text := range texts {
 		length += len(*text)
@@ -40,7 +42,7 @@ func (c *Client) remember(token string, user *User, facts accessFacts, key jose.
 		u.Roles, u.CustomRoles = orNil(roles[:n:n]), orNil(roles[n:])
 	}
 	for _, role := range roles {
-		length += len(role) + 16
+		length += len(role)
 	}
 	var all strings.Builder
 	all.Grow(length)
@@ -55,21 +57,19 @@ func (c *Client) remember(token string, user *User, facts accessFacts, key jose.
 	for i := range roles {
 		keep(&roles[i])
 	}
-	if u.Issuer = strings.Clone(u.Issuer); len(facts.audience) == 1 && facts.audience[0] == c.cfg.Audience {
+	length += 16 * len(roles)
+	if aud := p.facts.audience; len(aud) == 1 && aud[0] == c.cfg.Audience {
 		p.facts.audience = c.audience
 	} else {
-		p.facts.audience = make([]string, len(facts.audience))
-		for i, aud := range facts.audience {
-			p.facts.audience[i] = strings.Clone(aud)
-			length += len(aud) + 16
+		p.facts.audience = make([]string, len(aud))
+		for i := range aud {
+			p.facts.audience[i] = strings.Clone(aud[i])
+			length += len(aud[i]) + 16
 		}
 	}
-	p.facts.issuer = u.Issuer
-	token = strings.Clone(token)
-	u.text, u.token = "", token
-	p.visitor = visitor{u, token}
-	c.proven.Put(token, p, len(token)+length+provenOverhead)
-	return p
+	e.Key = strings.Clone(e.Key)
+	u.text, u.token, p.visitor.accessToken = "", e.Key, e.Key
+	c.proven.Put(e, len(e.Key)+length+provenOverhead)
 }
 
 func orNil(s []string) []string {
@@ -79,24 +79,34 @@ func orNil(s []string) []string {
 	return s
 }
 
-// stillPublished reports whether the key that a remembered token was verified with is among those that the provider publishes
-// now: what a withdrawn key signed is not accepted any more.
-func (c *Client) stillPublished(ctx context.Context, p *proven) bool {
-	set, err := c.keys.Get(ctx)
-	if err != nil || len(set) == 0 {
-		return false
+// stillGood reports whether the key that a remembered token was verified with is among those that the provider publishes
+// now: what a withdrawn key signed is not accepted any more. It returns who the provider is now as well.
+func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issuer string, ok bool) {
+	m, ok := c.metadata.Fresh(now)
+	if !ok {
+		var err error
+		if m, err = c.metadata.Get(ctx); err != nil {
+			return "", false
+		}
+	}
+	set, ok := c.keys.Fresh(now)
+	if !ok {
+		var err error
+		if set, err = c.keys.Get(ctx); err != nil || len(set) == 0 {
+			return "", false
+		}
 	}
 	if p.set.Load() == &set[0] {
-		return true
+		return m.Issuer, true
 	}
 	for _, key := range set {
-		if key.Same(p.key) {
+		if key.Same(*p.key) {
 			p.set.Store(&set[0])
-			return true
+			return m.Issuer, true
 		}
 	}
 	c.proven.Delete(p.visitor.accessToken)
-	return false
+	return "", false
 }
 
 // maxRevoked bounds how many revoked tokens are remembered.

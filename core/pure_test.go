@@ -135,7 +135,7 @@ func FuzzParseClaims(f *testing.F) {
 		idErr := checkIDToken(c, idTokenRules{IDTokenCheck: IDTokenCheck{Nonce: "n"}, issuer: "i", clientID: "c", now: now, algorithm: "RS256"})
 		facts, accessErr := accessTokenFacts(c, "")
 		if accessErr == nil {
-			accessErr = facts.check("i", "c", validation{audience: "c"}, now)
+			accessErr = facts.check(c.Issuer, "i", "c", validation{audience: "c"}, now)
 		}
 		for _, err := range []error{idErr, accessErr} {
 			sound := c.Issuer == "i" && c.Subject != "" && len(c.Subject) <= 255 && len(c.Audience) > 0 && c.Expiry.After(now)

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/memo"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -85,8 +86,8 @@ func (c *Client) loadSession(r Request) (s *session, renew bool) {
 	if !ok {
 		return nil, false
 	}
-	opened, ok := c.opened.Get(value)
-	if !ok {
+	opened := c.opened.Get(value)
+	if opened == nil {
 		packed, old, err := c.web.ring.Open(c.web.sessionName, value)
 		if err != nil {
 			return nil, false
@@ -95,8 +96,9 @@ func (c *Client) loadSession(r Request) (s *session, renew bool) {
 		if err != nil {
 			return nil, false
 		}
-		opened = openedSession{s, old}
-		c.opened.Put(strings.Clone(value), opened, len(value)+2*size+openedOverhead)
+		e := &memo.Entry[openedSession]{Key: strings.Clone(value), Value: openedSession{s, old}}
+		c.opened.Put(e, len(value)+2*size+openedOverhead)
+		opened = &e.Value
 	}
 	now := c.now()
 	if c.over(opened.session, now) {

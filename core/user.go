@@ -136,7 +136,13 @@ func (u *User) MarshalJSON() ([]byte, error) {
 
 // newUser makes a user of a verified token's claims, all of it cut from their text.
 func newUser(claims strictjson.Object, rolesClaim []string) *User {
-	u := &User{
+	u := new(User)
+	u.fill(claims, rolesClaim)
+	return u
+}
+
+func (u *User) fill(claims strictjson.Object, rolesClaim []string) {
+	*u = User{
 		Issuer:        text(claims.Get("iss")),
 		Subject:       text(claims.Get("sub")),
 		Email:         text(claims.Get("email")),
@@ -152,7 +158,6 @@ func newUser(claims strictjson.Object, rolesClaim []string) *User {
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
 	}
-	return u
 }
 
 // userOf makes a user of claims from several sources.

@@ -75,12 +75,20 @@ func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx cont
 	return v
 }
 
+// Fresh returns the document if it is held and needs no attention at now, which a caller that has the time need not ask for again.
+func (v *Value[T]) Fresh(now time.Time) (value T, ok bool) {
+	if h := v.held.Load(); h != nil && now.Before(h.refreshDue) {
+		return h.value, true // as nearly always, and without a lock
+	}
+	return value, false
+}
+
 // Get returns the document. It waits for the network only when there is none that may still
 // serve; ctx bounds this caller's waiting and nobody else's.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	now := v.now()
-	if h := v.held.Load(); h != nil && now.Before(h.refreshDue) {
-		return h.value, nil // as nearly always, and without a lock
+	if value, ok := v.Fresh(now); ok {
+		return value, nil
 	}
 	v.mu.Lock()
 	if h := v.held.Load(); h != nil && now.Sub(h.confirmed) < maxStale {

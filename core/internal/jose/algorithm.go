@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -8,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	_ "crypto/sha512" // SHA-384 and SHA-512
-	"math/big"
 )
 
 // algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or RFC 9864. HMAC and none are
@@ -100,8 +100,35 @@ func checkECDSA(pub crypto.PublicKey, a algorithm, signed, signature []byte) boo
 	if len(signature) != 2*size {
 		return false
 	}
-	r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
-	return ecdsa.Verify(key, digest(a.hash, signed), r, s)
+	var der [2 * (66 + 4)]byte // of P-521, the largest
+	return ecdsa.VerifyASN1(key, digest(a.hash, signed), ecdsaSignature(der[:0], signature[:size], signature[size:]))
+}
+
+// ecdsaSignature writes R and S as the ASN.1 that Go's library reads, RFC 3279 section 2.2.3.
+func ecdsaSignature(der, r, s []byte) []byte {
+	r, s = bytes.TrimLeft(r, "\x00"), bytes.TrimLeft(s, "\x00")
+	length := integerLength(r) + integerLength(s)
+	der = append(der, 0x30)
+	if length > 127 {
+		der = append(der, 0x81)
+	}
+	der = append(der, byte(length))
+	for _, n := range [][]byte{r, s} {
+		der = append(der, 0x02, byte(integerLength(n)-2))
+		if len(n) == 0 || n[0] > 127 { // a positive integer
+			der = append(der, 0)
+		}
+		der = append(der, n...)
+	}
+	return der
+}
+
+// integerLength is that of an INTEGER with its type and its own length, of less than 128 bytes.
+func integerLength(n []byte) int {
+	if len(n) == 0 || n[0] > 127 {
+		return 3 + len(n)
+	}
+	return 2 + len(n)
 }
 
 func checkEd25519(pub crypto.PublicKey, _ algorithm, signed, signature []byte) bool {

@@ -25,20 +25,22 @@ type Memo[V any] struct {
 // (Zhang et al., NSDI 2024) looks for the next one to forget: one that was not asked for since the hand last passed.
 type shard[V any] struct {
 	mu     sync.RWMutex
-	byHash map[uint64]*entry[V]
-	newest *entry[V]
-	oldest *entry[V]
-	hand   *entry[V]
+	byHash map[uint64]*Entry[V]
+	newest *Entry[V]
+	oldest *Entry[V]
+	hand   *Entry[V]
 	_      [64]byte // a cache line apart from the next one's lock
 }
 
-type entry[V any] struct {
-	key          string
-	value        V
+// Entry is a string and what it means, in one piece of memory.
+type Entry[V any] struct {
+	Key   string
+	asked atomic.Bool
+	Value V
+
 	hash         uint64
 	size         int64
-	asked        atomic.Bool
-	older, newer *entry[V] // the newest has no newer, the oldest no older
+	older, newer *Entry[V] // the newest has no newer, the oldest no older
 }
 
 // New makes a memo of at most so many bytes, as the sizes that Put is told add up; nil when bytes is not above 0.
@@ -48,7 +50,7 @@ func New[V any](bytes int) *Memo[V] {
 	}
 	m := &Memo[V]{seed: maphash.MakeSeed(), bound: int64(bytes)}
 	for i := range m.shards {
-		m.shards[i].byHash = map[uint64]*entry[V]{}
+		m.shards[i].byHash = map[uint64]*Entry[V]{}
 	}
 	return m
 }
@@ -58,33 +60,33 @@ func (m *Memo[V]) find(key string) (*shard[V], uint64) {
 	return &m.shards[h%shards], h
 }
 
-// Get returns what key means, if that is remembered.
-func (m *Memo[V]) Get(key string) (value V, ok bool) {
+// Get returns what key means, nil when that is not remembered.
+func (m *Memo[V]) Get(key string) *V {
 	if m == nil {
-		return value, false
+		return nil
 	}
 	s, h := m.find(key)
 	s.mu.RLock()
 	e := s.byHash[h]
-	if e != nil && e.key == key {
-		value, ok = e.value, true
-		if !e.asked.Load() {
-			e.asked.Store(true)
-		}
-	}
 	s.mu.RUnlock()
-	return value, ok
+	if e == nil || e.Key != key {
+		return nil
+	}
+	if !e.asked.Load() {
+		e.asked.Store(true)
+	}
+	return &e.Value
 }
 
-// Put remembers what key means, in the place of what was remembered of it before. key is kept: it must not be part of something
-// larger. size is what key and value take, in bytes.
-func (m *Memo[V]) Put(key string, value V, size int) {
+// Put remembers e, in the place of what was remembered of its key before. The key is kept: it must not be part of something
+// larger. size is what key and value take, in bytes. Neither is changed any more.
+func (m *Memo[V]) Put(e *Entry[V], size int) {
 	if m == nil || int64(size) > m.bound/shards {
 		return
 	}
-	e := &entry[V]{key: key, value: value, size: int64(size)}
 	var s *shard[V]
-	s, e.hash = m.find(key)
+	s, e.hash = m.find(e.Key)
+	e.size = int64(size)
 	s.mu.Lock()
 	if before := s.byHash[e.hash]; before != nil {
 		m.used.Add(-s.remove(before))
@@ -115,7 +117,7 @@ func (m *Memo[V]) Delete(key string) {
 	s, h := m.find(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.byHash[h]; e != nil && e.key == key {
+	if e := s.byHash[h]; e != nil && e.Key == key {
 		m.used.Add(-s.remove(e))
 	}
 }
@@ -136,7 +138,7 @@ func (m *Memo[V]) Clear() {
 }
 
 // insert puts e in front. The caller holds the lock.
-func (s *shard[V]) insert(e *entry[V]) {
+func (s *shard[V]) insert(e *Entry[V]) {
 	s.byHash[e.hash] = e
 	if e.older = s.newest; e.older != nil {
 		e.older.newer = e
@@ -147,7 +149,7 @@ func (s *shard[V]) insert(e *entry[V]) {
 }
 
 // remove takes e out and returns its size. The caller holds the lock.
-func (s *shard[V]) remove(e *entry[V]) int64 {
+func (s *shard[V]) remove(e *Entry[V]) int64 {
 	delete(s.byHash, e.hash)
 	if s.hand == e {
 		s.hand = e.newer
@@ -166,7 +168,7 @@ func (s *shard[V]) remove(e *entry[V]) int64 {
 }
 
 // victim is the entry to forget. The caller holds the lock, and there is one.
-func (s *shard[V]) victim() *entry[V] {
+func (s *shard[V]) victim() *Entry[V] {
 	e := s.hand
 	for {
 		if e == nil {
