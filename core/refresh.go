@@ -44,6 +44,9 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	tokens, err := c.web.grants.once(wait, s.grant, refreshPause, func(ctx context.Context) (*Tokens, error) {
 		return c.refreshTokens(ctx, &s.tokens)
 	})
+	if c.web.grants.ended(s.grant) { // signed out while the answer was under way
+		return nil, errSignedOut
+	}
 	var refused *TokenEndpointError
 	switch {
 	case err == nil:
