@@ -1,0 +1,221 @@
+package idserver_test
+
+import (
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+)
+
+// gate is a network to the provider that holds token answers which have come, while it is shut.
+type gate struct {
+	http.RoundTripper
+	mu      sync.Mutex
+	shut    chan struct{} // nil: open
+	arrived chan struct{} // one for each answer that is held
+}
+
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := g.RoundTripper.RoundTrip(r)
+	g.mu.Lock()
+	shut := g.shut
+	g.mu.Unlock()
+	if shut != nil && r.URL.Path == "/connect/token" {
+		g.arrived <- struct{}{}
+		select {
+		case <-shut:
+		case <-r.Context().Done():
+		}
+	}
+	return response, err
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut, g.arrived = make(chan struct{}), make(chan struct{}, 16)
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.shut)
+	g.shut = nil
+}
+
+// behindGate makes w's client anew, with a gate to the provider.
+func (w *world) behindGate(t *testing.T, edit ...func(*idserver.Config)) *gate {
+	g := &gate{RoundTripper: w.provider.HTTPClient().Transport}
+	w.Client = w.client(t, append(edit, func(c *idserver.Config) { c.HTTPClient = &http.Client{Transport: g} })...)
+	return g
+}
+
+// A session that was signed out is not revived by a cookie that somebody kept of it: another tab's, a copy, or the one from
+// before a refresh.
+func TestSignedOutSessionIsNotRevived(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	kept := &browser{t, w.Client, copyOf(b.cookies)}
+	other := w.signedIn(t, "alice")
+	b.route("POST", "/auth/logout", navigates)
+	if kept.admits(w.Client) {
+		t.Error("the cookie from before the sign-out is admitted")
+	}
+	if !other.admits(w.Client) {
+		t.Error("another session of the same person was ended")
+	}
+	for range 3 { // until its access token would have been refreshed, and later
+		w.clock.advance(7 * time.Minute)
+		if (&browser{t, w.Client, copyOf(kept.cookies)}).admits(w.Client) {
+			t.Fatal("the cookie from before the sign-out is admitted later")
+		}
+	}
+}
+
+// The old cookie signs out after a refresh in another tab, whose cookie is of the next refresh token.
+func TestSignOutEndsTheRefreshedSession(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	old := &browser{t, w.Client, copyOf(b.cookies)}
+	w.clock.advance(14*time.Minute + 30*time.Second)
+	if u, _ := b.visit(); u == nil {
+		t.Fatal("not refreshed")
+	}
+	late := &browser{t, w.Client, copyOf(old.cookies)}
+	old.route("POST", "/auth/logout", navigates)
+	if b.admits(w.Client) {
+		t.Error("the refreshed session goes on after the sign-out")
+	}
+	if late.admits(w.Client) {
+		t.Error("the session from before the refresh is served from memory after the sign-out")
+	}
+}
+
+// A refresh is under way when the session is signed out: its answer must not bring the session back.
+func TestSignOutDuringRefresh(t *testing.T) {
+	w := newWorld(t)
+	g := w.behindGate(t)
+	b := w.signedIn(t, "alice")
+	out := &browser{t, w.Client, copyOf(b.cookies)}
+	w.clock.advance(14*time.Minute + 30*time.Second)
+	g.close()
+	var visit sync.WaitGroup
+	visit.Go(func() {
+		if u, _ := b.visit(); u != nil {
+			t.Error("the answer of the refresh is admitted after the sign-out")
+		}
+	})
+	<-g.arrived
+	out.route("POST", "/auth/logout", navigates)
+	g.open()
+	visit.Wait()
+	if b.admits(w.Client) {
+		t.Error("the session lives after the sign-out")
+	}
+}
+
+// A tab that still has the cookie from before a refresh signs out. What is sent to the provider is what is good now: the refresh
+// token, which a provider that knows no families would keep, and the ID token, which one may have to recognise.
+func TestSignOutSendsTheLatest(t *testing.T) {
+	w := newWorld(t)
+	seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
+	w.Client = w.client(t, func(c *idserver.Config) { c.HTTPClient = &http.Client{Transport: seen} })
+	var issued []map[string]any
+	w.provider.SetTokenResponse(func(r map[string]any) { issued = append(issued, r) })
+	b := w.signedIn(t, "alice")
+	old := &browser{t, w.Client, copyOf(b.cookies)}
+	w.clock.advance(14*time.Minute + 30*time.Second)
+	if u, _ := b.visit(); u == nil || len(issued) != 2 {
+		t.Fatalf("%d answers, want a sign-in and a refresh", len(issued))
+	}
+	a := old.route("POST", "/auth/logout", navigates)
+	if got := query(t, field(a, "Location")).Get("id_token_hint"); got != issued[1]["id_token"] {
+		t.Errorf("id_token_hint is %q: not the latest ID token", got)
+	}
+	var revoked []url.Values
+	for _, request := range seen.requests {
+		if request.form.Has("token") {
+			revoked = append(revoked, request.form)
+		}
+	}
+	if len(revoked) != 1 || revoked[0].Get("token") != issued[1]["refresh_token"] {
+		t.Errorf("revoked were %v, want the latest refresh token once", revoked)
+	}
+}
+
+// silence is a network that never answers.
+type silence struct{}
+
+func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// Who signs out waits seconds at most, although a process that has just started must learn where to before, and nobody answers:
+// the cookies are deleted by the answer.
+func TestSignOutIsBounded(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	synctest.Test(t, func(t *testing.T) {
+		cfg := w.cfg
+		cfg.HTTPClient, cfg.Timeout = &http.Client{Transport: silence{}}, time.Hour
+		client, err := idserver.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		begun := time.Now()
+		a := (&browser{t, client, b.cookies}).route("POST", "/auth/logout", navigates)
+		if waited := time.Since(begun); waited > 10*time.Second || a.Status != 303 || field(a, "Location") != "/" {
+			t.Errorf("%d %q after %v", a.Status, field(a, "Location"), waited)
+		}
+	})
+	if _, ok := b.cookies["idserver-8080"]; ok {
+		t.Error("the session's cookie is kept")
+	}
+}
+
+// A request waits three seconds for a refresh as long as its access token is good, and the refresh goes on behind it.
+func TestRefreshIsWaitedForShortly(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	_, first := b.visit()
+	w.clock.advance(14*time.Minute + 30*time.Second)
+	synctest.Test(t, func(t *testing.T) {
+		cfg := w.cfg
+		cfg.HTTPClient, cfg.Timeout = &http.Client{Transport: silence{}}, time.Hour
+		client, err := idserver.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		begun := time.Now()
+		u, token := (&browser{t, client, copyOf(b.cookies)}).visit()
+		if waited := time.Since(begun); waited > 5*time.Second || u == nil || token != first {
+			t.Errorf("the user is %v after %v", u, waited)
+		}
+		w.clock.advance(time.Minute) // past the end of the access token: now it is worth waiting for, half a minute
+		begun = time.Now()
+		u, _ = (&browser{t, client, copyOf(b.cookies)}).visit()
+		if waited := time.Since(begun); waited < 20*time.Second || waited > 31*time.Second || u == nil {
+			t.Errorf("with the access token over: the user is %v after %v", u, waited)
+		}
+	})
+}
+
+// A session that cannot be read is signed out here, and the provider is not asked.
+func TestSignOutOfNobodyAsksNobody(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	w.provider.ResetRequests()
+	b.cookies["idserver-8080"] = "junk"
+	a := b.route("POST", "/auth/logout", navigates)
+	if a.Status != 303 || field(a, "Location") != "/" || b.cookies["idserver-8080"] != "" || w.provider.Requests(idtest.Revocation) != 0 {
+		t.Errorf("%d %q", a.Status, field(a, "Location"))
+	}
+}
