@@ -96,6 +96,20 @@ func TestSignOutEndsTheRefreshedSession(t *testing.T) {
 	}
 }
 
+// The refreshed session signs out, and a tab still has the cookie from before: the result of that refresh is in memory, and is
+// not served.
+func TestSignOutAfterRefresh(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	old := &browser{t, w.Client, copyOf(b.cookies)}
+	w.clock.advance(14*time.Minute + 30*time.Second)
+	b.visit()
+	b.route("POST", "/auth/logout", navigates)
+	if old.admits(w.Client) {
+		t.Error("the cookie from before the refresh is served the session that was signed out")
+	}
+}
+
 // A refresh is under way when the session is signed out: its answer must not bring the session back.
 func TestSignOutDuringRefresh(t *testing.T) {
 	w := newWorld(t)
