@@ -253,30 +253,32 @@ func TestRefreshOfAnotherEnds(t *testing.T) {
 	}
 }
 
-// OnSignIn changes the roles of the user that it gets. That user is its own: what the tokens say is the same at the next refresh,
-// and a slice that OnSignIn keeps and writes to later changes nobody.
+// OnSignIn changes the roles of the user that it gets, in place. That user is its own: the same tokens are shared by all requests
+// that wait for one code, and each must see what the provider said.
 func TestOnSignInHasItsOwnUser(t *testing.T) {
-	var kept []*idserver.User
-	var issued []string
+	var given []string
 	w := newWorld(t, func(c *idserver.Config) {
 		c.OnSignIn = func(_ context.Context, u *idserver.User) error {
-			issued = append(issued, strings.Join(u.Roles, " ")+"|"+strings.Join(u.CustomRoles, " "))
-			u.Roles[0], u.CustomRoles[0] = "owner", "owner"
-			kept = append(kept, u)
-			return nil
+			given = append(given, fmt.Sprintf("%v %v %s", u.Roles, u.CustomRoles, u.Email))
+			u.Roles[0], u.CustomRoles[0], u.Email = "owner", "owner", "owner@example.test"
+			return u.Set("owner", true)
 		}
 	})
-	b := w.signedIn(t, "alice")
-	w.clock.advance(nearlyOver)
-	b.visit()
-	b.visit()
-	for _, roles := range issued {
-		if roles != "admin user|billing" {
-			t.Errorf("OnSignIn got the roles %q", roles)
+	b := w.browser(t)
+	callback := w.authorize(t, b.begin("/auth/login"), "alice")
+	for range 3 {
+		again := &browser{t, w.Client, copyOf(b.cookies)}
+		if a := again.route("GET", callback, navigates); a.Status != 303 {
+			t.Fatalf("%d %s", a.Status, a.Body)
 		}
 	}
-	if len(issued) != 2 {
-		t.Errorf("OnSignIn was called %d times", len(issued))
+	if len(given) != 3 || w.provider.Requests(idtest.Token) != 1 {
+		t.Errorf("OnSignIn was called %d times for %d token requests", len(given), w.provider.Requests(idtest.Token))
+	}
+	for _, u := range given {
+		if u != "[admin user] [billing] alice@example.test" {
+			t.Errorf("OnSignIn was given %s", u)
+		}
 	}
 }
 
