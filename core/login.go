@@ -185,6 +185,10 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(sealed) > maxChunk && p.ReturnTo != "" { // with much app_data: the sign-in goes before the page that was wanted
+		p.ReturnTo = ""
+		return w.keepLogin(c, r, p)
+	}
 	life := int64(loginLife.Seconds()) - (c.now().Unix() - p.Begun)
 	fields := []Field{w.setCookie(name, sealed, w.routes, int(life))}
 
