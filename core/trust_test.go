@@ -131,14 +131,13 @@ func TestOtherDefaultTransport(t *testing.T) {
 	if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err != nil {
 		t.Error(err)
 	}
-	if cfg := goodConfig(); true {
-		cfg.Authority, cfg.InsecureSkipTLSVerify = "https://localhost:5001", true
-		insecure, err := idserver.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		insecure.Close()
+	cfg := goodConfig()
+	cfg.Authority, cfg.InsecureSkipTLSVerify = "https://localhost:5001", true
+	insecure, err := idserver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
+	insecure.Close()
 }
 
 // sticky is a provider that sets a cookie with every answer.
