@@ -114,6 +114,7 @@ func FuzzUserInfo(f *testing.F) {
 	f.Add(200, "text/html", "", []byte(`{"sub":"alice"}`))
 	f.Add(200, "application/jwt", "", []byte(`eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.`))
 	f.Add(401, "application/json", `Bearer error="invalid_token", error_description="`+accessToken+`"`, []byte(`{"error":"invalid_token","error_description":"`+accessToken+`"}`))
+	f.Add(401, "", "invalid_token, error_description=\x1b[1m"+accessToken, []byte("no JSON"))
 	f.Add(429, "application/problem+json", "", []byte(`{"title":"a\nb","detail":"\u0000`+accessToken+`"}`))
 	f.Add(204, "", "", []byte(nil))
 	f.Fuzz(func(t *testing.T, status int, kind, challenge string, body []byte) {
