@@ -329,11 +329,18 @@ func parseBaseURL(raw string) (*url.URL, error) {
 
 // isLoopback tells by the name alone; nothing is looked up.
 func isLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, ".")) // resolvers take these for the same name
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// isUnspecified tells 0.0.0.0 and [::], which systems connect to themselves.
+func isUnspecified(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsUnspecified()
 }
 
 // originOf is the ASCII serialization of a URL's origin, RFC 6454 section 6.2.

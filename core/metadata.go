@@ -64,7 +64,7 @@ func (m *metadata) check(cfg Config) error {
 			return fmt.Errorf("its %s %q: %w", name, endpoint, err)
 		}
 		// A provider elsewhere must not make us ask services of our own machine.
-		if isLoopback(u.Hostname()) && !isLoopback(trusted.Hostname()) {
+		if (isLoopback(u.Hostname()) || isUnspecified(u.Hostname())) && !isLoopback(trusted.Hostname()) {
 			return fmt.Errorf("its %s %q is on loopback, and Config.Authority is not", name, endpoint)
 		}
 		if cfg.InsecureSkipTLSVerify && !isLoopback(u.Hostname()) {
