@@ -321,7 +321,7 @@ func parseBaseURL(raw string) (*url.URL, error) {
 	case u.RawQuery != "" || u.ForceQuery:
 		return nil, errors.New("want no query")
 	}
-	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && path.Clean(p) != p {
+	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && (path.Clean(p) != p || p == "/") {
 		return nil, errors.New("want a plain path: no // and no .. in it")
 	}
 	return u, nil
