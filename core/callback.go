@@ -132,7 +132,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 		}
 		return c.refuse(ctx, r, code, err, forget)
 	}
-	return c.signedIn(ctx, r, s, login)
+	return c.signedIn(ctx, r, s, login, forget)
 }
 
 // checkResponseIssuer applies RFC 9207 section 2.4: the answer of one provider must not be taken
@@ -183,18 +183,22 @@ func (c *Client) exchangeOnce(ctx context.Context, code string, login pendingLog
 var errCodeSpent = errors.New("the code is used up, and who the user is could not be learnt")
 
 // signedIn starts the session and goes to the page that was wanted. The login cookie stays as a
-// mark that this attempt is spent.
-func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pendingLogin) Answer {
+// mark that this attempt is spent; forget deletes it where no session can be kept.
+func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pendingLogin, forget Field) Answer {
+	notKept := func(err error) Answer {
+		c.revoke(ctx, s.tokens.RefreshToken)
+		return c.refuse(ctx, r, CodeInternal, err, forget)
+	}
 	cookies, err := c.saveSession(r, s)
 	if err != nil {
-		return c.refuse(ctx, r, CodeInternal, err)
+		return notKept(err)
 	}
 	target := login.ReturnTo
 	set(&target, c.web.page(c.cfg.AfterSignIn))
 	login.Nonce, login.Verifier, login.AppData, login.ReturnTo, login.Spent = "", "", nil, target, c.now().Unix()
 	spent, err := c.web.keepLogin(c, r, login)
 	if err != nil {
-		return c.refuse(ctx, r, CodeInternal, err)
+		return notKept(err)
 	}
 	c.cfg.Logger.InfoContext(ctx, "idserver: signed in", "issuer", s.user.Issuer, "subject", s.user.Subject)
 	return seeOther(target, append(cookies, spent...)...)
