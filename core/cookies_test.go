@@ -192,7 +192,7 @@ func TestCookieNamesAreNotTrimmed(t *testing.T) {
 // Applications that browsers do not keep apart (another port of the same host, another path, another client of the same program)
 // have cookies of other names.
 func TestCookieNamesAreApart(t *testing.T) {
-	type names struct{ session, login, browser string }
+	type names struct{ login, browser string }
 	of := func(edit func(*idserver.Config)) (n names) {
 		w := newWorld(t, edit)
 		a := w.Routes()[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})

@@ -25,8 +25,7 @@ func TestOnSignInPanicsAtRefresh(t *testing.T) {
 	w := newWorld(t, func(c *idserver.Config) {
 		c.OnSignIn = func(context.Context, *idserver.User) error {
 			if broken.Load() {
-				var none map[string]int
-				none["x"] = 1
+				panic("a fault of the application's")
 			}
 			return nil
 		}
