@@ -123,9 +123,9 @@ func TestInChromium(t *testing.T) {
 		}
 
 		// Back to the provider's page and once more: neither a loop nor an error.
-		act(t, ctx, "back", chromedp.Evaluate[chromedp.Void](`history.back()`))
+		act(t, ctx, "back", chromedp.Evaluate[chromedp.Void](`void setTimeout(() => history.back(), 50)`))
 		sees(t, ctx, "Carol Ng")
-		act(t, ctx, "carol's button", chromedp.Evaluate[chromedp.Void](`document.querySelector('button[value="carol"]').click()`))
+		act(t, ctx, "carol's button", chromedp.Evaluate[chromedp.Void](`void setTimeout(() => document.querySelector('button[value="carol"]').click(), 50)`))
 		if at := sees(t, ctx, "insufficient_role"); at != app+"/admin" {
 			t.Errorf("after going back: %s", at)
 		}
