@@ -30,7 +30,6 @@ const provenOverhead = 450
 // remember keeps what was proven of a token, copied out of the request and out of the claims' text.
 func (c *Client) remember(e *memo.Entry[proven], issuer string) {
 	p := &e.Value
-	p.revoked.Store(-1) // to be looked at: one may have come while it was verified
 	u := &p.user
 	u.Issuer = issuer // as it was compared
 	texts := [...]*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
@@ -104,17 +103,19 @@ func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issue
 	}
 	// Once after each change: the set may be another, or fit the token twice.
 	token := p.visitor.accessToken
-	message, err := jose.Parse(token)
-	if err == nil {
-		var key jose.Key
-		if key, err = jose.Select(set, message.Header); err == nil && key.Same(*p.key) && !c.revoked.has(token) {
-			p.set.Store(&set[0])
-			p.revoked.Store(revoked)
-			return m.Issuer, true
-		}
+	if message, err := jose.Parse(token); err == nil && means(set, message.Header, *p.key) && !c.revoked.has(token) {
+		p.set.Store(&set[0])
+		p.revoked.Store(revoked)
+		return m.Issuer, true
 	}
 	c.proven.Delete(token)
 	return "", false
+}
+
+// means reports whether a token of that header means key, and no other, in a key set.
+func means(set []jose.Key, h jose.Header, key jose.Key) bool {
+	found, err := jose.Select(set, h)
+	return err == nil && found.Same(key)
 }
 
 // maxRevoked bounds how many revoked tokens are remembered.
