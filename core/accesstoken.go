@@ -69,6 +69,7 @@ func (c *Client) validate(ctx context.Context, accessToken string, options ...Va
 	if err != nil {
 		return nil, err
 	}
+	revoked := c.revoked.made.Load() // one that comes from here on is looked for at the next use
 	v, facts, err := c.proveAccessToken(ctx, accessToken, issuer, want)
 	if err != nil {
 		return nil, err
@@ -80,6 +81,10 @@ func (c *Client) validate(ctx context.Context, accessToken string, options ...Va
 	p.user.shared = true
 	p.visitor = visitor{&p.user, accessToken}
 	if c.proven != nil {
+		p.revoked.Store(revoked)
+		if set, ok := c.keys.Fresh(now); ok && means(set, v.header, v.key) {
+			p.set.Store(&set[0])
+		}
 		c.remember(e, issuer)
 	}
 	return &p.visitor, nil

@@ -67,6 +67,8 @@ func New(cfg Config) (*Client, error) {
 func (c *Client) Close() {
 	c.keys.Close()
 	c.metadata.Close()
+	c.proven.Clear()
+	c.opened.Clear()
 	if c.web != nil {
 		c.web.grants.close()
 	}

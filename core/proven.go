@@ -15,7 +15,8 @@ import (
 // proven is an access token whose signature was verified, with no more than requests need of it: what it takes is what
 // bounds how many are remembered.
 type proven struct {
-	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last seen
+	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last found
+	revoked atomic.Int64             // how many revocations there were when it was last found to be none of them
 	facts   accessFacts              // these two are looked at with each request, and lie together
 	visitor visitor
 	user    User
@@ -79,8 +80,8 @@ func orNil(s []string) []string {
 	return s
 }
 
-// stillGood reports whether the key that a remembered token was verified with is among those that the provider publishes
-// now: what a withdrawn key signed is not accepted any more. It returns who the provider is now as well.
+// stillGood reports whether the key that a remembered token was verified with is still the one that the token means among those that
+// the provider publishes now, and whether the token was not revoked here meanwhile. It returns who the provider is now as well.
 func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issuer string, ok bool) {
 	m, ok := c.metadata.Fresh(now)
 	if !ok {
@@ -96,17 +97,25 @@ func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issue
 			return "", false
 		}
 	}
-	if p.set.Load() == &set[0] {
+	revoked := c.revoked.made.Load()
+	if p.set.Load() == &set[0] && p.revoked.Load() == revoked {
 		return m.Issuer, true
 	}
-	for _, key := range set {
-		if key.Same(*p.key) {
-			p.set.Store(&set[0])
-			return m.Issuer, true
-		}
+	// Once after each change: the set may be another, or fit the token twice.
+	token := p.visitor.accessToken
+	if message, err := jose.Parse(token); err == nil && means(set, message.Header, *p.key) && !c.revoked.has(token) {
+		p.set.Store(&set[0])
+		p.revoked.Store(revoked)
+		return m.Issuer, true
 	}
-	c.proven.Delete(p.visitor.accessToken)
+	c.proven.Delete(token)
 	return "", false
+}
+
+// means reports whether a token of that header means key, and no other, in a key set.
+func means(set []jose.Key, h jose.Header, key jose.Key) bool {
+	found, err := jose.Select(set, h)
+	return err == nil && found.Same(key)
 }
 
 // maxRevoked bounds how many revoked tokens are remembered.
@@ -114,18 +123,23 @@ const maxRevoked = 10_000
 
 // revocations are the access tokens that this client revoked and that would otherwise be good for a while.
 type revocations struct {
-	any     atomic.Bool
+	made    atomic.Int64 // how many, ever
 	mu      sync.Mutex
 	expires map[[32]byte]time.Time // keys are hashes: no token is kept as a key
 }
 
+// signedHash is of what the signature signs: anybody can give an ECDSA signature a second spelling.
+func signedHash(token string) [32]byte {
+	return sha256.Sum256([]byte(token[:max(0, strings.LastIndexByte(token, '.'))]))
+}
+
 func (r *revocations) has(token string) bool {
-	if !r.any.Load() {
+	if r.made.Load() == 0 {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.expires[sha256.Sum256([]byte(token))]
+	_, ok := r.expires[signedHash(token)]
 	return ok
 }
 
@@ -151,8 +165,8 @@ func (r *revocations) add(token string, expiry, now time.Time) {
 			}
 		}
 	}
-	r.expires[sha256.Sum256([]byte(token))] = expiry
-	r.any.Store(true)
+	r.expires[signedHash(token)] = expiry
+	r.made.Add(1)
 }
 
 // forgetToken has an access token that was revoked refused here until it would have ended.

@@ -31,14 +31,12 @@ func (h *Headers) read(encoded string) (Header, bool) {
 // begins anew.
 func (h *Headers) Remember(m *Message) {
 	before := h.known.Load()
+	if _, ok := h.read(m.header); ok {
+		return
+	}
 	after := map[string]Header{}
-	if before != nil {
-		if _, ok := (*before)[m.header]; ok {
-			return
-		}
-		if len(*before) < maxHeaders {
-			after = maps.Clone(*before)
-		}
+	if before != nil && len(*before) < maxHeaders {
+		after = maps.Clone(*before)
 	}
 	after[strings.Clone(m.header)] = m.Header
 	h.known.CompareAndSwap(before, &after) // who comes second remembers the next time

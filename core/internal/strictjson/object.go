@@ -1,12 +1,9 @@
 package strictjson
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"iter"
 	"strings"
-	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -22,69 +19,25 @@ type member struct{ name, value string }
 
 var errNotObject = errors.New("not a JSON object")
 
-type reader struct {
-	source  bytes.Buffer
-	decoder *jsontext.Decoder
-}
-
-// Decoders have buffers, which are used again.
-var readers = sync.Pool{New: func() any {
-	r := new(reader)
-	r.decoder = jsontext.NewDecoder(&r.source)
-	return r
-}}
-
 // ParseObject reads data, which must be exactly one JSON object. It copies data. Errors do not hold values of the document.
 func ParseObject(data []byte) (Object, error) {
-	if tooDeep(data) {
-		return Object{}, errDepth
+	o := Object{text: string(data)}
+	s := scanner{data: o.text}
+	if s.space(); s.peek() != '{' {
+		return Object{}, errNotObject
 	}
-	r := readers.Get().(*reader)
-	defer readers.Put(r)
-	r.source.Reset()
-	r.source.Write(data)
-	r.decoder.Reset(&r.source)
-	return readObject(r.decoder, string(data))
-}
-
-func readObject(d *jsontext.Decoder, text string) (Object, error) {
-	if d.PeekKind() != jsontext.KindBeginObject {
-		_, err := d.ReadValue()
-		return Object{}, errors.Join(errNotObject, describe(err))
+	o.members = make([]member, 0, min(strings.Count(o.text, ":"), 32))
+	err := s.object(1, func(name, value span) {
+		plain, _ := String(s.data[name.from:name.to])
+		o.members = append(o.members, member{plain, s.data[value.from:value.to]})
+	})
+	if err != nil {
+		return Object{}, err
 	}
-	if _, err := d.ReadToken(); err != nil {
-		return Object{}, describe(err)
-	}
-	o := Object{text: text, members: make([]member, 0, 24)}
-	for d.PeekKind() == jsontext.KindString {
-		name, err := next(d, text)
-		if err != nil {
-			return Object{}, err
-		}
-		value, err := next(d, text)
-		if err != nil {
-			return Object{}, err
-		}
-		plain, _ := String(name)
-		o.members = append(o.members, member{plain, value})
-	}
-	if _, err := d.ReadToken(); err != nil { // the end, or what stands in the place of a name
-		return Object{}, describe(err)
-	}
-	if _, err := d.ReadToken(); err != io.EOF {
+	if s.space(); s.at != len(s.data) {
 		return Object{}, errors.New("not JSON: something follows the object")
 	}
 	return o, nil
-}
-
-// next is the next value, cut from text.
-func next(d *jsontext.Decoder, text string) (string, error) {
-	value, err := d.ReadValue()
-	if err != nil {
-		return "", describe(err)
-	}
-	end := int(d.InputOffset())
-	return text[end-len(value) : end], nil
 }
 
 // Text is the whole object.

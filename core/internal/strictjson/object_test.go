@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -58,7 +59,18 @@ func TestStrings(t *testing.T) {
 
 // ParseObject and Unmarshal must accept the same documents, and see the same in them.
 func FuzzParseObject(f *testing.F) {
-	for _, in := range []string{`{}`, `{"a":1,"b":"x","c":["y","\u00e9",{"z":null}]}`, `{"a":1,"\u0061":2}`, `null`, `{"a":"\ud800"}`, `{"":[[[]]]} `, "{\"a\":\"\xff\"}"} {
+	many := func(last string) string { // more names than are compared one by one
+		in := "{"
+		for i := range 40 {
+			in += fmt.Sprintf(`"m%d":1,`, i)
+		}
+		return in + last + ":2}"
+	}
+	for _, in := range []string{
+		many(`"new"`), many(`"m7"`), many(`"\u006d39"`), `{"\u0061":1,"a":2}`, `{"a":{"b":1,"b":2}}`, `{"a":-0.0e+10,"b":1.5E3}`, `{"a":-}`, `{"a":1.}`, `{"a":1e}`, `{"a":+1}`,
+		`{"a":"\ude00\ud83d"}`, `{"a":"\ud83d\ude00"}`, `{"a":"\x"}`, `{"a":"\u00e"}`, `{"a":tru}`, `{"a":"\"}`, "{\"a\":\"\x7f\x1f\"}", ` { "a" : [ 1 , 2 ] } `, `{"a":[1,]}`, `{"ä":"ö"}`,
+		strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 32), strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33),
+		`{}`, `{"a":1,"b":"x","c":["y","\u00e9",{"z":null}]}`, `{"a":1,"\u0061":2}`, `null`, `{"a":"\ud800"}`, `{"":[[[]]]} `, "{\"a\":\"\xff\"}"} {
 		f.Add([]byte(in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

@@ -1,0 +1,247 @@
+package strictjson
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// scanner goes over JSON as RFC 8259 writes it, and as strictly as Unmarshal: a fuzz test holds it against that. It is
+// for what is read at every request.
+type scanner struct {
+	data string
+	at   int
+}
+
+// span is where a value stands.
+type span struct {
+	from, to int
+	escaped  bool // a string that has a backslash in it
+}
+
+func (s *scanner) fault() error { return fmt.Errorf("not JSON (at byte %d)", s.at) }
+
+// peek returns the next byte, or 0 at the end: no value begins with it.
+func (s *scanner) peek() byte {
+	if s.at < len(s.data) {
+		return s.data[s.at]
+	}
+	return 0
+}
+
+func (s *scanner) take(c byte) bool {
+	if s.peek() != c {
+		return false
+	}
+	s.at++
+	return true
+}
+
+// space passes over ws, RFC 8259 section 2.
+func (s *scanner) space() {
+	for s.at < len(s.data) {
+		switch s.data[s.at] {
+		case ' ', '\t', '\n', '\r':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+// value passes over a value within depth arrays and objects, section 3.
+func (s *scanner) value(depth int) error {
+	switch c := s.peek(); {
+	case c == '"':
+		_, err := s.string()
+		return err
+	case c == '{':
+		return s.object(depth+1, nil)
+	case c == '[':
+		return s.array(depth + 1)
+	case c == 't':
+		return s.literal("true")
+	case c == 'f':
+		return s.literal("false")
+	case c == 'n':
+		return s.literal("null")
+	}
+	return s.number()
+}
+
+// object passes over an object, section 4. Names are unique, whatever way they are written.
+func (s *scanner) object(depth int, each func(name, value span)) error {
+	if depth > maxDepth {
+		return errDepth
+	}
+	s.at++
+	if s.space(); s.take('}') {
+		return nil
+	}
+	var seen names
+	for {
+		name, err := s.string()
+		if err != nil {
+			return err
+		}
+		if !seen.add(s.data, name) {
+			return errors.New("not JSON: a member name stands twice")
+		}
+		if s.space(); !s.take(':') {
+			return s.fault()
+		}
+		s.space()
+		from := s.at
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		if each != nil {
+			each(name, span{from: from, to: s.at})
+		}
+		if s.space(); s.take('}') {
+			return nil
+		}
+		if !s.take(',') {
+			return s.fault()
+		}
+		s.space()
+	}
+}
+
+// array passes over an array, section 5.
+func (s *scanner) array(depth int) error {
+	if depth > maxDepth {
+		return errDepth
+	}
+	s.at++
+	if s.space(); s.take(']') {
+		return nil
+	}
+	for {
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		if s.space(); s.take(']') {
+			return nil
+		}
+		if !s.take(',') {
+			return s.fault()
+		}
+		s.space()
+	}
+}
+
+// number passes over a number, section 6.
+func (s *scanner) number() error {
+	s.take('-')
+	if !s.take('0') && !s.digits() {
+		return s.fault()
+	}
+	if s.take('.') && !s.digits() {
+		return s.fault()
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('-') {
+			s.take('+')
+		}
+		if !s.digits() {
+			return s.fault()
+		}
+	}
+	return nil
+}
+
+func (s *scanner) digits() bool {
+	from := s.at
+	for c := s.peek(); '0' <= c && c <= '9'; c = s.peek() {
+		s.at++
+	}
+	return s.at > from
+}
+
+func (s *scanner) literal(want string) error {
+	if len(s.data)-s.at < len(want) || s.data[s.at:s.at+len(want)] != want {
+		return s.fault()
+	}
+	s.at += len(want)
+	return nil
+}
+
+// string passes over a string, section 7, which must be UTF-8. What has escapes in it is read by jsontext.
+func (s *scanner) string() (span, error) {
+	from := s.at
+	if !s.take('"') {
+		return span{}, s.fault()
+	}
+	escaped, ascii := false, true
+	for ; s.at < len(s.data); s.at++ {
+		switch c := s.data[s.at]; {
+		case c == '"':
+			s.at++
+			whole := s.data[from:s.at]
+			if !ascii && !utf8.ValidString(whole) {
+				return span{}, s.fault()
+			}
+			if escaped {
+				if _, err := jsontext.AppendUnquote(nil, whole); err != nil {
+					return span{}, s.fault()
+				}
+			}
+			return span{from, s.at, escaped}, nil
+		case c == '\\':
+			escaped = true
+			s.at++
+		case c < 0x20:
+			return span{}, s.fault()
+		case c >= 0x80:
+			ascii = false
+		}
+	}
+	return span{}, s.fault()
+}
+
+// names are those of one object. The first few are compared one by one, where their lengths may be
+// equal; the many of a hostile object are not.
+type names struct {
+	few     [32]struct{ from, to int32 }
+	n       int
+	lengths uint64 // a bit for each length that was seen
+	many    map[string]bool
+}
+
+// add reports whether name is new.
+func (n *names) add(data string, name span) bool {
+	if n.many == nil && n.n < len(n.few) && !name.escaped {
+		length := bits.RotateLeft64(1, name.to-name.from)
+		if n.lengths&length != 0 {
+			for _, other := range n.few[:n.n] {
+				if data[other.from:other.to] == data[name.from:name.to] {
+					return false
+				}
+			}
+		}
+		n.lengths |= length
+		n.few[n.n].from, n.few[n.n].to = int32(name.from), int32(name.to)
+		n.n++
+		return true
+	}
+	if n.many == nil {
+		n.many = map[string]bool{}
+		for _, other := range n.few[:n.n] {
+			n.many[data[other.from+1:other.to-1]] = true
+		}
+	}
+	plain := data[name.from+1 : name.to-1]
+	if name.escaped {
+		unquoted, _ := jsontext.AppendUnquote(nil, data[name.from:name.to])
+		plain = string(unquoted)
+	}
+	if n.many[plain] {
+		return false
+	}
+	n.many[plain] = true
+	return true
+}

@@ -1,0 +1,189 @@
+package idserver_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
+)
+
+// admitted fails the test unless the token is good.
+func admitted(t *testing.T, client *idserver.Client, token string, options ...idserver.ValidateOption) {
+	t.Helper()
+	if _, err := client.ValidateToken(t.Context(), token, options...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// publish replaces the provider's key set and has the client read it.
+func publish(t *testing.T, w *world, keys ...any) {
+	t.Helper()
+	document, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.provider.SetJWKS(document)
+	w.clock.advance(11 * time.Second)
+	if err := w.Refetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(11 * time.Second)
+}
+
+// Whatever becomes of the key set, a token that is remembered is judged as one that is seen for the first time.
+func TestWarmTokenAfterTheKeySetChanges(t *testing.T) {
+	for name, row := range map[string]struct {
+		keys func(p *idtest.Provider) []any
+		want error
+	}{
+		"the same key":    {func(p *idtest.Provider) []any { return []any{jwkOf(p, p.KeyID())} }, nil},
+		"a key beside it": {func(p *idtest.Provider) []any { return []any{jwkOf(p, p.KeyID()), jwkOf(p, "other")} }, nil},
+		"another kid":     {func(p *idtest.Provider) []any { return []any{jwkOf(p, "other")} }, idserver.ReasonUnknownKey},
+		"its kid twice":   {func(p *idtest.Provider) []any { return []any{jwkOf(p, p.KeyID()), jwkOf(p, p.KeyID())} }, idserver.ReasonAmbiguousKey},
+		"another key of its kid": {func(p *idtest.Provider) []any {
+			kid := p.KeyID()
+			p.RotateKey()
+			return []any{jwkOf(p, kid)}
+		}, idserver.ReasonSignature},
+		"for another algorithm": {func(p *idtest.Provider) []any {
+			key := jwkOf(p, p.KeyID())
+			key["alg"] = "RS512"
+			return []any{key}
+		}, idserver.ReasonAlgorithm},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAPI(t, false)
+			i := newAccessToken(w)
+			i.claims["exp"] = i.in(7200)
+			token := i.token()
+			admitted(t, w.Client, token)
+			admitted(t, w.Client, token)
+			publish(t, w, row.keys(w.provider)...)
+			for range 2 {
+				_, warm := w.ValidateToken(t.Context(), token)
+				_, cold := w.client(t, func(c *idserver.Config) { c.TokenCacheBytes = -1 }).ValidateToken(t.Context(), token)
+				if !says(warm, row.want) || !says(cold, row.want) {
+					t.Fatalf("remembered: %v, and anew: %v; want %v", warm, cold, row.want)
+				}
+			}
+		})
+	}
+}
+
+// An ECDSA signature has another spelling, which everybody can work out: a token that was revoked does not come back in it.
+func TestRevokedTokenInAnotherSpelling(t *testing.T) {
+	w := newAPI(t, true)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	publish(t, w, map[string]string{"kty": "EC", "crv": "P-256", "kid": "e", "x": b64(point[1:33]), "y": b64(point[33:])})
+	i := newAccessToken(w)
+	signed := encode(map[string]string{"alg": "ES256", "kid": "e", "typ": "at+jwt"}) + "." + encode(i.claims)
+	digest := sha256.Sum256([]byte(signed))
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	spelled := func(s *big.Int) string {
+		return signed + "." + b64(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+	}
+	one, other := spelled(s), spelled(new(big.Int).Sub(key.Params().N, s))
+	admitted(t, w.Client, one)
+	admitted(t, w.Client, other)
+	if err := w.RevokeToken(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{one, other} {
+		_, err := w.ValidateToken(t.Context(), token)
+		refused(t, err, idserver.ReasonRevoked)
+	}
+}
+
+// A token that is verified while its revocation is under way, at any moment of it, is not remembered for good. The clock
+// is what runs in between.
+func TestRevokedWhileVerifying(t *testing.T) {
+	for moment := range 8 {
+		w := newAPI(t, false)
+		token := w.provider.MintAccessToken("alice")
+		var calls atomic.Int32
+		var revoking atomic.Bool
+		w.Client = w.client(t, func(c *idserver.Config) {
+			c.Now = func() time.Time {
+				if revoking.Load() && int(calls.Add(1)) == moment+1 {
+					revoking.Store(false)
+					_, _ = w.ValidateToken(t.Context(), token)
+				}
+				return w.clock.Now()
+			}
+		})
+		admitted(t, w.Client, token)
+		revoking.Store(true)
+		if err := w.RevokeToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		revoking.Store(false)
+		for range 2 {
+			_, err := w.ValidateToken(t.Context(), token)
+			if !errors.Is(err, idserver.ReasonRevoked) {
+				t.Fatalf("verified at the clock's reading %d: %v", moment+1, err)
+			}
+		}
+	}
+}
+
+// The same, with many at once.
+func TestRevokedWhileValidating(t *testing.T) {
+	w := newAPI(t, false)
+	for range 50 {
+		token := w.provider.MintAccessToken("alice")
+		begin, done := make(chan struct{}), make(chan struct{})
+		for range 4 {
+			go func() {
+				<-begin
+				for range 20 {
+					_, _ = w.ValidateToken(t.Context(), token)
+				}
+				done <- struct{}{}
+			}()
+		}
+		close(begin)
+		if err := w.RevokeToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.ValidateToken(t.Context(), token)
+		for range 4 {
+			<-done
+		}
+		if _, again := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) || !errors.Is(again, idserver.ReasonRevoked) {
+			t.Fatalf("after the revocation: %v, and then %v", err, again)
+		}
+	}
+}
+
+// A client that is closed gives the memory back.
+func TestCloseForgetsTokens(t *testing.T) {
+	w := newAPI(t, false)
+	token := w.warm(t)
+	first, _ := w.ValidateToken(t.Context(), token)
+	w.Close()
+	second, err := w.ValidateToken(t.Context(), token)
+	if err != nil || first == second {
+		t.Errorf("%p, %p, %v: a closed client remembers", first, second, err)
+	}
+}
