@@ -76,7 +76,7 @@ func (c *Client) validate(ctx context.Context, accessToken string, options ...Va
 	}
 	e := &memo.Entry[proven]{Key: accessToken}
 	p := &e.Value
-	p.facts, p.key = facts, &v.key
+	p.facts, p.key = facts, v.key
 	p.user.fill(v.Object, c.cfg.RolesClaim)
 	p.user.shared = true
 	p.visitor = visitor{&p.user, accessToken}

@@ -104,10 +104,10 @@ func (g *grants) latest(key [32]byte) *Tokens {
 
 var errSignedOut = errors.New("the session was signed out")
 
-// end has who still holds a cookie of these sessions refused, until their access tokens are due: an answer
-// under way, or another tab, must not bring a session back that was signed out.
-func (g *grants) end(keys ...[32]byte) {
-	over := &grant{done: make(chan struct{}), err: errSignedOut, until: g.now().Add(grantKeptMost)}
+// end has who still holds a cookie of these sessions refused for as long as such a cookie can live unused, idle: an answer
+// under way, another tab or a copy must not bring a session back that was signed out.
+func (g *grants) end(idle time.Duration, keys ...[32]byte) {
+	over := &grant{done: make(chan struct{}), err: errSignedOut, until: g.now().Add(max(idle, grantKeptMost))}
 	close(over.done)
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -217,7 +217,7 @@ func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 	}
 	a, err := jsonAnswer(shown, v.fields...)
 	if err != nil {
-		return c.refuse(ctx, r, CodeInternal, err)
+		return c.refuse(ctx, r, CodeInternal, err, v.fields...)
 	}
 	return a
 }

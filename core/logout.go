@@ -48,7 +48,7 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 		latest = *t
 	}
 	if latest.RefreshToken != "" {
-		c.web.grants.end(s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
+		c.web.grants.end(c.cfg.SessionIdle, s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()

@@ -20,12 +20,12 @@ type proven struct {
 	facts   accessFacts              // these two are looked at with each request, and lie together
 	visitor visitor
 	user    User
-	key     *jose.Key // that it is signed with
+	key     jose.Key // that it is signed with; a copy: a pointer into what was verified would keep all of that
 }
 
 // provenOverhead is what a remembered token takes beside its text and its user's: the structure above, its place in the
 // memo, and what the allocator rounds up.
-const provenOverhead = 450
+const provenOverhead = 490
 
 // remember keeps what was proven of a token, copied out of the request and out of the claims' text.
 func (c *Client) remember(e *memo.Entry[proven], issuer string) {
@@ -103,7 +103,7 @@ func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issue
 	}
 	// Once after each change: the set may be another, or fit the token twice.
 	token := p.visitor.accessToken
-	if message, err := jose.Parse(token); err == nil && means(set, message.Header, *p.key) && !c.revoked.has(token) {
+	if message, err := jose.Parse(token); err == nil && means(set, message.Header, p.key) && !c.revoked.has(token) {
 		p.set.Store(&set[0])
 		p.revoked.Store(revoked)
 		return m.Issuer, true
@@ -151,11 +151,11 @@ func (r *revocations) add(token string, expiry, now time.Time) {
 		r.expires = map[[32]byte]time.Time{}
 	}
 	if len(r.expires) >= maxRevoked {
-		first := expiry
+		var first time.Time
 		for key, ends := range r.expires {
 			if !now.Before(ends) {
 				delete(r.expires, key)
-			} else if ends.Before(first) {
+			} else if first.IsZero() || ends.Before(first) {
 				first = ends
 			}
 		}

@@ -169,5 +169,9 @@ func originOf(hostname string) (string, error) {
 	case !slices.Contains([]string{"", "/", "/v2", "/v2/"}, u.Path) || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return "", errors.New("want no more than a scheme, a host and a port: " + defaultHostname)
 	}
-	return u.Scheme + "://" + u.Host, nil
+	host := strings.ToLower(u.Host)
+	if port := map[string]string{"https": "443", "http": "80"}[u.Scheme]; u.Port() == port {
+		host = strings.TrimSuffix(host, ":"+port) // as the issuer is written
+	}
+	return u.Scheme + "://" + host, nil
 }

@@ -164,6 +164,7 @@ func (s *shard[V]) remove(e *Entry[V]) int64 {
 	} else {
 		s.oldest = e.newer
 	}
+	e.older, e.newer = nil, nil // whoever still holds e, such as a long request, must not hold its neighbours
 	return e.size
 }
 
