@@ -116,6 +116,9 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 		if public.N.Bit(0) == 0 {
 			return nil, errors.New("RSA with an even modulus")
 		}
+		if isROCA(public.N) {
+			return nil, errors.New("RSA whose factors can be computed (ROCA, CVE-2017-15361)")
+		}
 		return public, nil
 	case *ecdsa.PublicKey:
 		// ECDH refuses a point that is not on the curve, and curves that Go's library does not have.
@@ -130,6 +133,24 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 		return public, nil
 	}
 	return nil, errors.New("of a type that does not sign")
+}
+
+// isROCA recognizes the moduli that Infineon's chips made: modulo every prime up to 701 those of 2048 bits and more are a power of
+// 65537. Of other moduli one in 2^167 is.
+func isROCA(n *big.Int) bool {
+	for p := int64(3); p <= 701; p += 2 {
+		prime := big.NewInt(p)
+		if !prime.ProbablyPrime(0) { // which is exact for small ones
+			continue
+		}
+		remainder := new(big.Int).Mod(n, prime).Int64()
+		for power := int64(1); power != remainder; {
+			if power = power * 65537 % p; power == 1 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Same reports whether two keys are one: of the same name, material and use.
