@@ -165,6 +165,118 @@ func TestKeySetRequests(t *testing.T) {
 	}
 }
 
+// A token without kid may be signed with a key that came in the place of the one that is known: the key set is asked, once for all and at
+// most once in ten seconds. One with a kid has said which key it means.
+func TestKeySetReplacedWithoutKeyIDs(t *testing.T) {
+	stranger := idtest.NewProvider(t)
+	stranger.RotateKey()
+	publish := func(t *testing.T, w *world, keyID string) {
+		document, err := json.Marshal(map[string]any{"keys": []any{jwkOf(w.provider, keyID)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.provider.SetJWKS(document)
+	}
+	token := func(w *world, n int, edits ...func(*idToken)) string { // no two of which are remembered as one
+		i := newAccessToken(w)
+		i.claims["jti"] = fmt.Sprint(n)
+		all(edits...)(i)
+		return i.token()
+	}
+	noKid := header("kid", nil)
+	good := func(w *world) func(int) string {
+		var tokens []string
+		for n := range 20 {
+			tokens = append(tokens, token(w, n, noKid))
+		}
+		return func(n int) string { return tokens[n%20] }
+	}
+	forged := func(w *world, edits ...func(*idToken)) func(int) string {
+		begun := token(w, 0, edits...)
+		return func(n int) string { return begun[:strings.LastIndex(begun, ".")+1] + encode(fmt.Sprint(n)) }
+	}
+	for name, row := range map[string]struct {
+		act         func(*testing.T, *world)
+		least, most int // requests for the key set, of which the first is that of the beginning
+	}{
+		"the known key": {func(t *testing.T, w *world) { thousand(t, w.Client, nil, good(w)) }, 1, 1},
+		"another came in its place": {func(t *testing.T, w *world) {
+			old := good(w)(0)
+			w.provider.RotateKey()
+			publish(t, w, "")
+			thousand(t, w.Client, nil, good(w))
+			thousand(t, w.Client, idserver.ReasonSignature, same(old))
+		}, 2, 2},
+		"and one more within ten seconds": {func(t *testing.T, w *world) {
+			for _, step := range []struct {
+				later time.Duration
+				want  error
+			}{{0, nil}, {9 * time.Second, idserver.ReasonSignature}, {time.Second, nil}} {
+				w.clock.advance(step.later)
+				if step.later != time.Second {
+					w.provider.RotateKey()
+					publish(t, w, "")
+				}
+				thousand(t, w.Client, step.want, good(w))
+			}
+		}, 3, 3},
+		"another beside it, and neither is named": {func(t *testing.T, w *world) {
+			known := jwkOf(w.provider, "")
+			w.provider.RotateKey()
+			document, err := json.Marshal(map[string]any{"keys": []any{known, jwkOf(w.provider, "")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.provider.SetJWKS(document)
+			if _, err := w.ValidateToken(t.Context(), good(w)(0)); !errors.Is(err, idserver.ReasonSignature) {
+				t.Errorf("got %v", err)
+			}
+			thousand(t, w.Client, idserver.ReasonAmbiguousKey, good(w)) // which of them is meant cannot be told
+		}, 2, 2},
+		"a flood of bad signatures": {func(t *testing.T, w *world) {
+			for range 4 { // at 0, 5, 10 and 15 seconds
+				thousand(t, w.Client, idserver.ReasonSignature, forged(w, noKid))
+				w.clock.advance(5 * time.Second)
+			}
+			thousand(t, w.Client, nil, good(w))
+		}, 3, 3},
+		"a stranger's signatures": {func(t *testing.T, w *world) {
+			i := newAccessToken(w)
+			noKid(i)
+			thousand(t, w.Client, idserver.ReasonSignature, same(stranger.SignRaw(i.header, i.claims)))
+		}, 2, 2},
+		"a flood while it is down": {func(t *testing.T, w *world) {
+			w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503})
+			thousand(t, w.Client, idserver.ReasonSignature, forged(w, noKid))
+			thousand(t, w.Client, nil, good(w))
+		}, 2, 3}, // perhaps the background's next try
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAPI(t, true)
+			publish(t, w, "")
+			if _, err := w.ValidateToken(t.Context(), token(w, 0, noKid)); err != nil {
+				t.Fatal(err)
+			}
+			row.act(t, w)
+			if n := w.provider.Requests(idtest.KeySet); n < row.least || n > row.most {
+				t.Errorf("%d requests, want %d to %d", n, row.least, row.most)
+			}
+		})
+	}
+	t.Run("with a kid", func(t *testing.T) {
+		w := newAPI(t, false)
+		w.clock.advance(time.Minute)
+		id := w.provider.KeyID()
+		thousand(t, w.Client, idserver.ReasonSignature, forged(w))
+		w.provider.RotateKey() // and the new key is published under the name of the one that is known
+		publish(t, w, id)
+		thousand(t, w.Client, idserver.ReasonSignature, same(token(w, 1, header("kid", id))))
+		if n := w.provider.Requests(idtest.KeySet); n != 1 {
+			t.Errorf("%d requests, want 1", n)
+		}
+	})
+}
+
 // While an endpoint hangs nobody waits who has the key.
 func TestKeySetHangs(t *testing.T) {
 	for _, endpoint := range []idtest.Endpoint{idtest.KeySet, idtest.Discovery} {
