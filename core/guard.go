@@ -95,7 +95,7 @@ type identity struct {
 }
 
 // goOn is the answer of a request that is let through. A page of a session is not kept, unless the handler says otherwise: the
-// browser's back button would show it after the sign-out. Neither is an answer with cookies: nobody else may get them.
+// browser's back button would show it after the sign-out, which clears what is kept all the same. Neither is an answer with cookies: nobody else may get them.
 func (c *Client) goOn(r Request, v identity) Answer {
 	a := Answer{Add: onlyVary}
 	if len(v.fields) > 0 {

@@ -59,7 +59,10 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 	if err != nil { // no such endpoint, or the provider is away
 		target = home
 	}
-	return c.goTo(ctx, r, asJSON, target, cookies...)
+	a := c.goTo(ctx, r, asJSON, target, cookies...)
+	// The browser's back button would show the pages of the session: it keeps some although their answers said no-store.
+	a.Set = append(a.Set, Field{"Clear-Site-Data", `"cache"`})
+	return a
 }
 
 // revoke has the provider forget a refresh token, as well as it can be done in a moment.

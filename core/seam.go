@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"net/http"
+	"slices"
 )
 
 // Request is what the routes and guards read of a request. An adapter fills it in; with
@@ -37,6 +38,16 @@ type Answer struct {
 	// Refusal is what the request is refused for; nil for any other answer. A framework with an error handler
 	// can be given it as the error, in the place of Status and Body. Set and Add are written all the same.
 	Refusal *Refusal
+}
+
+// WithoutBody is a refusal whose status and body an application's own error handler writes: the header fields that describe the
+// built-in body are left out.
+func (a Answer) WithoutBody() Answer {
+	a.Body = nil
+	a.Set = slices.DeleteFunc(slices.Clone(a.Set), func(f Field) bool {
+		return f.Name == "Content-Type" || f.Name == "Content-Security-Policy" || f.Name == "Referrer-Policy"
+	})
+	return a
 }
 
 // Field is one header field.

@@ -78,7 +78,7 @@ func (a *Auth) end(c echo.Context, answer idserver.Answer) error {
 		answer.WriteTo(c.Response())
 		return nil
 	}
-	answer.WriteHeader(c.Response().Header())
+	answer.WithoutBody().WriteHeader(c.Response().Header())
 	return echo.NewHTTPError(answer.Status, answer.Refusal.Title).SetInternal(answer.Refusal)
 }
 

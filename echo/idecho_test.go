@@ -111,7 +111,7 @@ func TestRefusalsAsErrors(t *testing.T) {
 			if answer.Code != row.status || answer.Body.String() != row.body {
 				t.Errorf("%d %q, want %d %q", answer.Code, answer.Body, row.status, row.body)
 			}
-			if h := answer.Header(); h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") {
+			if h := answer.Header(); h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") || strings.Contains(h.Get("Content-Type"), "problem") || h.Get("Content-Security-Policy") != "" {
 				t.Errorf("header %v", h)
 			}
 		})

@@ -78,10 +78,11 @@ func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
 
 // end answers a request that goes no further.
 func (a *Auth) end(c *fiber.Ctx, answer idserver.Answer) error {
-	writeHeader(c, answer)
 	if answer.Refusal != nil && a.RefusalsAsErrors {
+		writeHeader(c, answer.WithoutBody())
 		return errors.Join(fiber.NewError(answer.Status, answer.Refusal.Title), answer.Refusal)
 	}
+	writeHeader(c, answer)
 	return c.Status(answer.Status).Send(answer.Body)
 }
 

@@ -165,7 +165,7 @@ func TestRefusalsAsErrors(t *testing.T) {
 			if err != nil || answer.StatusCode != row.status || !strings.HasPrefix(string(body), row.body) {
 				t.Errorf("%d %q %v, want %d %q", answer.StatusCode, body, err, row.status, row.body)
 			}
-			if h := answer.Header; h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") {
+			if h := answer.Header; h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") || strings.Contains(h.Get("Content-Type"), "problem") || h.Get("Content-Security-Policy") != "" {
 				t.Errorf("header %v", h)
 			}
 		})

@@ -72,7 +72,7 @@ func (a *Auth) end(c *gin.Context, answer idserver.Answer) {
 		answer.WriteTo(c.Writer)
 		return
 	}
-	answer.WriteHeader(c.Writer.Header())
+	answer.WithoutBody().WriteHeader(c.Writer.Header())
 	c.Status(answer.Status)
 	_ = c.Error(answer.Refusal)
 }

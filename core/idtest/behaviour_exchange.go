@@ -142,7 +142,7 @@ func (s *suite) write(name, why, method, target string, header map[string][]stri
 
 // compared are the header fields of the transcript. Those that a server or a proxy adds of itself (Date, Content-Length) are
 // not.
-var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "WWW-Authenticate", "Retry-After", "Allow",
+var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "WWW-Authenticate", "Retry-After", "Allow", "Clear-Site-Data",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"}
 
 func (s *suite) answerText(e exchange) string {

@@ -50,7 +50,7 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	if !address.IP.IsLoopback() {
 		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET, or ADDR=127.0.0.1:8080", listen)
 	}
-	if base, err := url.Parse(cfg.BaseURL); err != nil || !isLoopback(base.Hostname()) {
+	if !onLoopback(cfg.BaseURL) {
 		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET", cfg.BaseURL)
 	}
 	var options Options
@@ -66,6 +66,12 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 		return cfg, nil, err
 	}
 	return provider.Config(cfg.BaseURL), provider, nil
+}
+
+// onLoopback reports whether only this machine reaches a URL: what anyone may sign in at must not be seen elsewhere.
+func onLoopback(baseURL string) bool {
+	u, err := url.Parse(baseURL)
+	return err == nil && isLoopback(u.Hostname())
 }
 
 // baseURLOf is where a browser on this machine reaches an address.

@@ -113,6 +113,11 @@ func TestSGIDConfigFromEnv(t *testing.T) {
 		t.Error("unknown algorithms are taken")
 	}
 	t.Setenv("IDTEST_SGID_ALGORITHMS", "")
+	t.Setenv("BASE_URL", "https://app.example.com") // behind a proxy, with all else forgotten
+	if _, p, err := idtest.SGIDConfigFromEnv(loopback); err == nil || p != nil || !strings.Contains(err.Error(), "BASE_URL") {
+		t.Errorf("a public address has a provider that signs in anyone: %v", err)
+	}
+	t.Setenv("BASE_URL", "")
 	if _, p, err := idtest.SGIDConfigFromEnv(&net.TCPAddr{IP: net.IPv4zero, Port: 1}); err == nil || p != nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("on every interface: %v", err)
 	}

@@ -25,8 +25,8 @@ func (p *Provider) SGIDConfig(baseURL string) sgid.Config {
 
 // SGIDConfigFromEnv is how the sgID example starts with nothing set up: it is sgid.ConfigFromEnv when SGID_CLIENT_ID, SGID_CLIENT_SECRET,
 // SGID_PRIVATE_KEY, SGID_HOSTNAME and SESSION_SECRET are set, and an error when some of them are. When none is, it starts a provider that
-// speaks sgID's contract, which runs as long as the program, and returns that one's configuration: for a program that listens on
-// loopback only. BaseURL is BASE_URL, or else http:// and the address listened on. IDTEST_SGID_ALGORITHMS, mockpass or fixtures, sets
+// speaks sgID's contract, which runs as long as the program, and returns that one's configuration: for a program that listens, and has
+// its BASE_URL, on loopback only. BaseURL is BASE_URL, or else http:// and the address listened on. IDTEST_SGID_ALGORITHMS, mockpass or fixtures, sets
 // that provider's algorithms.
 func SGIDConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	cfg := sgid.ConfigFromEnv()
@@ -44,6 +44,8 @@ func SGIDConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 		return cfg, nil, fmt.Errorf("%s: not set, while other settings of sgID are: set all of them, or none for the development provider", strings.Join(missing, ", "))
 	case !address.IP.IsLoopback():
 		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set %s, or ADDR=127.0.0.1:8080", listen, strings.Join(wanted, ", "))
+	case !onLoopback(cfg.Web.BaseURL):
+		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set %s", cfg.Web.BaseURL, strings.Join(wanted, ", "))
 	}
 	options := Options{SGID: &SGID{}}
 	switch os.Getenv("IDTEST_SGID_ALGORITHMS") {

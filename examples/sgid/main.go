@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	if provider != nil {
 		fmt.Println("provider", provider.URL())
 	}
-	server := &http.Server{Handler: a.routes(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: a.routes(), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {

@@ -49,7 +49,7 @@ func release(root, dir, version string, tidy func(root string) error) (tag strin
 			released = &modules[i]
 		}
 	}
-	if released == nil || strings.HasPrefix(dir, "examples/") || dir == "scripts" {
+	if released == nil || strings.HasPrefix(dir, "examples/") || dir == "scripts" || dir == "bench" {
 		return "", fmt.Errorf("%q is not a module that is released", dir)
 	}
 	if semver.Canonical(version) != version || semver.Major(version) != "v0" && semver.Major(version) != "v1" {
