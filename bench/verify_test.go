@@ -66,7 +66,7 @@ var verifiers = []struct {
 		set, err := jwk.Parse(provider.set)
 		fatal(tb, err)
 		return func(token string) ([]string, error) {
-			t, err := jwxjwt.Parse([]byte(token), jwxjwt.WithKeySet(set), jwxjwt.WithIssuer(provider.url), jwxjwt.WithAudience(audience))
+			t, err := jwxjwt.Parse([]byte(token), jwxjwt.WithKeySet(set), jwxjwt.WithIssuer(provider.url), jwxjwt.WithAudience(audience), jwxjwt.WithRequiredClaim("exp"))
 			if err != nil {
 				return nil, err
 			}
@@ -87,7 +87,7 @@ var verifiers = []struct {
 			if err != nil {
 				return nil, err
 			}
-			return t.(*validator.ValidatedClaims).CustomClaims.(*claims).Roles, nil
+			return t.(*validator.ValidatedClaims).CustomClaims.(*customClaims).Roles, nil
 		}
 	}},
 }
@@ -109,7 +109,7 @@ func auth0(tb testing.TB, alg string) *validator.Validator {
 	fatal(tb, err)
 	keys := jwks.NewCachingProvider(at, 5*time.Minute)
 	v, err := validator.New(keys.KeyFunc, validator.SignatureAlgorithm(alg), provider.url, []string{audience},
-		validator.WithCustomClaims(func() validator.CustomClaims { return new(claims) }))
+		validator.WithCustomClaims(func() validator.CustomClaims { return new(customClaims) }))
 	fatal(tb, err)
 	return v
 }
@@ -228,8 +228,7 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
-// What is measured does something: each accepts the good token, reads its roles, and refuses a tampered one, another audience
-// and an expired one.
+// What is measured does something: each accepts the good token, reads its roles, and refuses every bad one.
 func TestVerifiers(t *testing.T) {
 	for _, alg := range algorithms {
 		good := tokens(t, alg, 2)[1]
@@ -243,12 +242,13 @@ func TestVerifiers(t *testing.T) {
 				if len(roles) != 2 || roles[0] != "admin" {
 					t.Errorf("roles %q", roles)
 				}
-				payload := strings.Split(good, ".")
-				if _, err := verify(payload[0] + "." + payload[1][:len(payload[1])-4] + "AAAA." + payload[2]); err == nil {
-					t.Error("a tampered token is accepted")
+				if _, err := verify(strings.Clone(good)); err != nil { // from memory, where there is one
+					t.Errorf("the second time: %v", err)
 				}
-				if _, err := verify(mint(alg, 1, time.Now().Add(-48*time.Hour))); err == nil {
-					t.Error("an expired token is accepted")
+				for name, token := range bad(t, alg) {
+					if _, err := verify(token); err == nil {
+						t.Errorf("a token is accepted: %s", name)
+					}
 				}
 			})
 		}
