@@ -145,21 +145,27 @@ func floor(tb testing.TB, alg string) func(signed, signature []byte) bool {
 	return nil
 }
 
-// benchFloor checks the signatures of tokens that were taken apart before.
-func benchFloor(b *testing.B, alg string, all []string) {
-	check := floor(b, alg)
-	type part struct{ signed, signature []byte }
-	var parts []part
+// part is a token taken apart.
+type part struct{ signed, signature []byte }
+
+func takenApart(tb testing.TB, alg string, all []string) (parts []part) {
+	tb.Helper()
 	for _, token := range all {
 		i := strings.LastIndexByte(token, '.')
 		signature, err := base64.RawURLEncoding.DecodeString(token[i+1:])
-		fatal(b, err)
+		fatal(tb, err)
 		if alg == "ES256" { // in the form that Go's library reads without a detour
 			signature, err = asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])})
-			fatal(b, err)
+			fatal(tb, err)
 		}
 		parts = append(parts, part{[]byte(token[:i]), signature})
 	}
+	return parts
+}
+
+// benchFloor checks the signatures of tokens that were taken apart before.
+func benchFloor(b *testing.B, alg string, all []string) {
+	check, parts := floor(b, alg), takenApart(b, alg, all)
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
@@ -199,6 +205,18 @@ func BenchmarkCold(b *testing.B) {
 func BenchmarkWarm(b *testing.B) {
 	bare := tokens(b, "RS256", coldTokens)
 	b.Run("alg=RS256/impl=floor", func(b *testing.B) { benchFloor(b, "RS256", bare) }) // beside, for the ratio
+	b.Run("alg=RS256/impl=floor/parallel", func(b *testing.B) {                        // how far this machine's cores are cores of their own
+		check, parts := floor(b, "RS256"), takenApart(b, "RS256", bare)
+		b.ReportAllocs()
+		b.RunParallel(func(p *testing.PB) {
+			for i := 0; p.Next(); i++ {
+				if part := parts[i%len(parts)]; !check(part.signed, part.signature) {
+					b.Error("the signature does not verify")
+					return
+				}
+			}
+		})
+	})
 	for _, row := range []struct {
 		name  string
 		n     int
@@ -240,6 +258,10 @@ func BenchmarkWarm(b *testing.B) {
 func TestVerifiers(t *testing.T) {
 	for _, alg := range algorithms {
 		good := tokens(t, alg, 2)[1]
+		parts := takenApart(t, alg, []string{good, bad(t, alg)["another payload"]})
+		if check := floor(t, alg); !check(parts[0].signed, parts[0].signature) || check(parts[1].signed, parts[1].signature) {
+			t.Errorf("%s: the floor does not tell a good signature from a bad one", alg)
+		}
 		for _, v := range verifiers {
 			t.Run(alg+" "+v.name, func(t *testing.T) {
 				verify := v.make(t, alg)

@@ -261,6 +261,9 @@ remember nothing, and take what is above.
 |---|---|---|---|---|---|
 `)
 	floor := "Warm/alg=RS256/impl=floor"
+	fmt.Fprintf(&b, "| none | the floor | %.0f | 1 | %.0f | %.0f |\n", all.of(floor, ns), all.of(floor, size), all.of(floor, allocs))
+	fmt.Fprintf(&b, "| none | the floor on %d cores at once, %.1f times as many | %.0f | | %.0f | %.0f |\n", runtime.NumCPU(),
+		all.times(floor, floor+"/parallel", ns), all.of(floor+"/parallel", ns), all.of(floor+"/parallel", size), all.of(floor+"/parallel", allocs))
 	for _, row := range []struct {
 		name string
 		part float64
