@@ -177,11 +177,11 @@ func (g goal) verdict() string {
 	case g.part && g.got >= g.want, !g.part && g.got <= g.want:
 		return "met"
 	case g.part:
-		return fmt.Sprintf("**short by %.0f %%**", 100*(g.want/g.got-1))
+		return fmt.Sprintf("**short by %.1f %%**", 100*(g.want/g.got-1))
 	case g.want == 0 || g.unit != "":
 		return fmt.Sprintf("**short by %s%s**", number(g.got-g.want), g.unit)
 	}
-	return fmt.Sprintf("**short by %.0f %%**", 100*(g.got/g.want-1))
+	return fmt.Sprintf("**short by %.1f %%**", 100*(g.got/g.want-1))
 }
 
 func (g goal) row() string {
@@ -191,7 +191,7 @@ func (g goal) row() string {
 	return fmt.Sprintf("| %s | %s%s | %s%s | %s |\n", g.what, number(g.got), g.unit, number(g.want), g.unit, g.verdict())
 }
 
-// number writes a count as it is, and a fraction with three digits.
+// number writes a count as it is, and a fraction with four digits.
 func number(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -199,7 +199,7 @@ func number(f float64) string {
 	case f == math.Trunc(f), math.Abs(f) >= 100:
 		return fmt.Sprintf("%.0f", f)
 	}
-	return fmt.Sprintf("%.3g", f)
+	return fmt.Sprintf("%.4g", f)
 }
 
 var frameworks = []struct {

@@ -45,18 +45,21 @@ func TestRounds(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	for want, g := range map[string]goal{
-		"met":                  {got: 1.15, want: 1.15},
-		"**short by 10 %**":    {got: 1.265, want: 1.15},
-		"**short by 3**":       {got: 3},
-		"**short by 20 ns**":   {got: 120, want: 100, unit: " ns"},
-		"**short by 20 %** ":   {got: 50, want: 60, part: true},
-		"met ":                 {got: 61, want: 60, part: true},
-		"not measured":         {got: math.NaN(), want: 1},
-		"met, at less than no": {got: -3},
+	for _, c := range []struct {
+		goal
+		want string
+	}{
+		{goal{got: 1.15, want: 1.15}, "met"},
+		{goal{got: 1.265, want: 1.15}, "**short by 10.0 %**"},
+		{goal{got: 3}, "**short by 3**"},
+		{goal{got: -3}, "met"},
+		{goal{got: 120, want: 100, unit: " ns"}, "**short by 20 ns**"},
+		{goal{got: 50, want: 60, part: true}, "**short by 20.0 %**"},
+		{goal{got: 61, want: 60, part: true}, "met"},
+		{goal{got: math.NaN(), want: 1}, "not measured"},
 	} {
-		if got := g.verdict(); !strings.HasPrefix(want, got) {
-			t.Errorf("%+v: %q, want %q", g, got, want)
+		if got := c.verdict(); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.goal, got, c.want)
 		}
 	}
 }
