@@ -8,12 +8,15 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,8 +97,45 @@ type claims struct {
 	CustomRoles []string `json:"custom_roles"`
 }
 
-// Validate is what auth0's middleware asks of custom claims.
-func (c *claims) Validate(context.Context) error { return nil }
+// checkedClaims check issuer, audience and an expiry's presence themselves: echo-jwt and gofiber/contrib/jwt hand golang-jwt no options.
+type checkedClaims struct{ claims }
+
+func (c *checkedClaims) Validate() error {
+	if c.Issuer != provider.url || !slices.Contains(c.Audience, audience) || c.ExpiresAt == nil {
+		return errors.New("of another issuer, for another audience or without an end")
+	}
+	return nil
+}
+
+// customClaims are read by auth0's validator beside the registered ones, which it reads and checks itself.
+type customClaims struct {
+	Email       string   `json:"email"`
+	Name        string   `json:"name"`
+	TenantID    string   `json:"tenant_id"`
+	Roles       []string `json:"roles"`
+	CustomRoles []string `json:"custom_roles"`
+}
+
+func (c *customClaims) Validate(context.Context) error { return nil }
+
+// bad are tokens that nobody may accept, by what is wrong with them.
+func bad(tb testing.TB, alg string) map[string]string {
+	good, now := tokens(tb, alg, 2)[1], time.Now()
+	part := strings.Split(good, ".")
+	payload, err := base64.RawURLEncoding.DecodeString(part[1])
+	must(err)
+	with := func(claim string, value any) string {
+		return mint(alg, 1, now, func(all jwt.MapClaims) { all[claim] = value })
+	}
+	return map[string]string{
+		"another payload":      part[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(payload), `"user"`, `"root"`, 1))) + "." + part[2],
+		"another's signature":  part[0] + "." + part[1] + "." + strings.Split(tokens(tb, alg, 1)[0], ".")[2],
+		"the algorithm none":   base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"key-`+alg+`","typ":"at+jwt"}`)) + "." + part[1] + ".",
+		"another issuer":       with("iss", "http://127.0.0.1:1"),
+		"for another audience": with("aud", "another-api"),
+		"expired":              mint(alg, 1, now.Add(-48*time.Hour)),
+	}
+}
 
 var minted = map[string][]string{}
 
@@ -109,12 +149,15 @@ func tokens(tb testing.TB, alg string, n int) []string {
 	return minted[alg][:n]
 }
 
-func mint(alg string, i int, now time.Time) string {
+func mint(alg string, i int, now time.Time, edit ...func(all jwt.MapClaims)) string {
 	all := jwt.MapClaims{
 		"iss": provider.url, "aud": audience, "sub": fmt.Sprintf("6f0c2a3e-0000-4000-8000-%012d", i), "client_id": "orders", "scope": "openid profile email roles",
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(6 * time.Hour).Unix(), "jti": fmt.Sprintf("%026d", i),
 		"email": fmt.Sprintf("alice%d@example.test", i), "name": "Alice Tan", "given_name": "Alice", "family_name": "Tan",
 		"tenant_id": "7b1d5c52-0000-4000-8000-00000000acee", "roles": []string{"admin", "user"}, "custom_roles": []string{"billing"},
+	}
+	for _, e := range edit {
+		e(all)
 	}
 	sign := func() string {
 		token := jwt.NewWithClaims(jwt.GetSigningMethod(alg), all)

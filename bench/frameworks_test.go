@@ -2,14 +2,18 @@ package bench
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/MicahParks/keyfunc/v3"
 	ginjwt "github.com/appleboy/gin-jwt/v2"
 	jwtmiddleware "github.com/auth0/go-jwt-middleware/v2"
+	"github.com/auth0/go-jwt-middleware/v2/validator"
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/jwtauth/v5"
@@ -19,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	echojwt "github.com/labstack/echo-jwt/v4"
 	"github.com/labstack/echo/v4"
+	jwxjwt "github.com/lestrrat-go/jwx/v2/jwt"
 	"github.com/valyala/fasthttp"
 
 	idchi "github.com/signward/idserver-go/chi"
@@ -36,7 +41,13 @@ type asker func(path, header, value string) (ask func() int)
 const (
 	pathBare = "/bare"
 	pathOurs = "/ours"
-	pathRole = "/role"
+	pathRole = "/role" // in the place of the guard
+	pathBoth = "/both" // behind the guard
+)
+
+var (
+	ownPaths     = []string{pathOurs, pathRole, pathBoth}
+	errWrongUser = errors.New("the guard let somebody in and does not say whom")
 )
 
 var frameworks = []struct {
@@ -47,53 +58,118 @@ var frameworks = []struct {
 	{"gin", []string{"gin-jwt"}, func(tb testing.TB, client *idserver.Client) asker {
 		gin.SetMode(gin.ReleaseMode)
 		auth := idgin.New(client)
-		peer, err := ginjwt.New(&ginjwt.GinJWTMiddleware{Realm: "bench", SigningAlgorithm: "RS256", KeyFunc: func(*jwt4.Token) (any, error) {
-			return provider.public["RS256"], nil // it is of an older golang-jwt, which keyfunc does not serve
-		}})
+		peer, err := ginjwt.New(&ginjwt.GinJWTMiddleware{
+			Realm: "bench", IdentityKey: "sub",
+			KeyFunc: func(token *jwt4.Token) (any, error) { // it is of an older golang-jwt, which keyfunc does not serve
+				if token.Header["kid"] != "key-RS256" {
+					return nil, errors.New("another key")
+				}
+				return provider.public["RS256"], nil
+			},
+			ParseOptions: []jwt4.ParserOption{jwt4.WithValidMethods([]string{"RS256"})},
+			Authorizator: func(_ any, c *gin.Context) bool { // nothing else looks at these
+				all := jwt4.MapClaims(ginjwt.ExtractClaims(c))
+				return all.VerifyIssuer(provider.url, true) && all.VerifyAudience(audience, true)
+			},
+		})
 		fatal(tb, err)
 		r := gin.New()
-		ok := func(c *gin.Context) { c.String(http.StatusOK, "ok") }
-		r.GET(pathBare, ok)
-		r.GET(pathOurs, auth.RequireUser(), ok)
-		r.GET(pathRole, auth.RequireRole("admin"), ok)
-		r.GET("/gin-jwt", peer.MiddlewareFunc(), ok)
+		behind := func(found func(*gin.Context) bool) gin.HandlerFunc {
+			return func(c *gin.Context) {
+				if !found(c) {
+					panic(errWrongUser)
+				}
+				c.String(http.StatusOK, "ok")
+			}
+		}
+		ours := behind(func(c *gin.Context) bool { return idgin.User(c).HasRole("user") })
+		r.GET(pathBare, behind(func(*gin.Context) bool { return true }))
+		r.GET(pathOurs, auth.RequireUser(), ours)
+		r.GET(pathRole, auth.RequireRole("admin"), ours)
+		r.GET(pathBoth, auth.RequireUser(), auth.RequireRole("admin"), ours)
+		r.GET("/gin-jwt", peer.MiddlewareFunc(), behind(func(c *gin.Context) bool {
+			roles, _ := ginjwt.ExtractClaims(c)["roles"].([]any)
+			return slices.Contains(roles, any("user"))
+		}))
 		return overHTTP(r)
 	}},
 	{"echo", []string{"echo-jwt"}, func(tb testing.TB, client *idserver.Client) asker {
 		auth := idecho.New(client)
-		peer := echojwt.WithConfig(echojwt.Config{KeyFunc: keyOf(tb), NewClaimsFunc: func(echo.Context) jwt.Claims { return new(claims) }})
+		peer := echojwt.WithConfig(echojwt.Config{KeyFunc: keyOf(tb), NewClaimsFunc: func(echo.Context) jwt.Claims { return new(checkedClaims) }})
 		e := echo.New()
-		ok := func(c echo.Context) error { return c.String(http.StatusOK, "ok") }
-		e.GET(pathBare, ok)
-		e.GET(pathOurs, ok, auth.RequireUser())
-		e.GET(pathRole, ok, auth.RequireRole("admin"))
-		e.GET("/echo-jwt", ok, peer)
+		behind := func(found func(echo.Context) bool) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				if !found(c) {
+					return errWrongUser
+				}
+				return c.String(http.StatusOK, "ok")
+			}
+		}
+		ours := behind(func(c echo.Context) bool { return idecho.User(c).HasRole("user") })
+		e.GET(pathBare, behind(func(echo.Context) bool { return true }))
+		e.GET(pathOurs, ours, auth.RequireUser())
+		e.GET(pathRole, ours, auth.RequireRole("admin"))
+		e.GET(pathBoth, ours, auth.RequireUser(), auth.RequireRole("admin"))
+		e.GET("/echo-jwt", behind(func(c echo.Context) bool {
+			token, _ := c.Get("user").(*jwt.Token)
+			return token != nil && slices.Contains(token.Claims.(*checkedClaims).Roles, "user")
+		}), peer)
 		return overHTTP(e)
 	}},
 	{"fiber", []string{"contrib-jwt"}, func(tb testing.TB, client *idserver.Client) asker {
 		auth := idfiber.New(client)
-		peer := fiberjwt.New(fiberjwt.Config{KeyFunc: keyOf(tb), Claims: &claims{}})
+		peer := fiberjwt.New(fiberjwt.Config{KeyFunc: keyOf(tb), Claims: &checkedClaims{}})
 		app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10})
-		ok := func(c *fiber.Ctx) error { return c.SendString("ok") }
-		app.Get(pathBare, ok)
-		app.Get(pathOurs, auth.RequireUser(), ok)
-		app.Get(pathRole, auth.RequireRole("admin"), ok)
-		app.Get("/contrib-jwt", peer, ok)
+		behind := func(found func(*fiber.Ctx) bool) fiber.Handler {
+			return func(c *fiber.Ctx) error {
+				if !found(c) {
+					return errWrongUser
+				}
+				return c.SendString("ok")
+			}
+		}
+		ours := behind(func(c *fiber.Ctx) bool { return idfiber.User(c).HasRole("user") })
+		app.Get(pathBare, behind(func(*fiber.Ctx) bool { return true }))
+		app.Get(pathOurs, auth.RequireUser(), ours)
+		app.Get(pathRole, auth.RequireRole("admin"), ours)
+		app.Get(pathBoth, auth.RequireUser(), auth.RequireRole("admin"), ours)
+		app.Get("/contrib-jwt", peer, behind(func(c *fiber.Ctx) bool {
+			token, _ := c.Locals("user").(*jwt.Token)
+			return token != nil && slices.Contains(token.Claims.(*checkedClaims).Roles, "user")
+		}))
 		return overFasthttp(app.Handler())
 	}},
 	{"chi", []string{"jwtauth", "auth0"}, func(tb testing.TB, client *idserver.Client) asker {
 		auth := idchi.New(client)
-		ja := jwtauth.New("RS256", nil, provider.public["RS256"])
+		ja := jwtauth.New("RS256", nil, provider.public["RS256"], jwxjwt.WithIssuer(provider.url), jwxjwt.WithAudience(audience), jwxjwt.WithRequiredClaim("exp"))
 		r := chi.NewRouter()
-		ok := func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			_, _ = w.Write([]byte("ok"))
+		behind := func(found func(*http.Request) bool) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				if !found(r) {
+					panic(errWrongUser)
+				}
+				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+				_, _ = w.Write([]byte("ok"))
+			}
 		}
-		r.Get(pathBare, ok)
-		r.With(auth.RequireUser()).Get(pathOurs, ok)
-		r.With(auth.RequireRole("admin")).Get(pathRole, ok)
-		r.With(jwtauth.Verifier(ja), jwtauth.Authenticator(ja)).Get("/jwtauth", ok)
-		r.With(jwtmiddleware.New(auth0(tb, "RS256").ValidateToken).CheckJWT).Get("/auth0", ok)
+		ours := behind(func(r *http.Request) bool { return idchi.User(r).HasRole("user") })
+		r.Get(pathBare, behind(func(*http.Request) bool { return true }))
+		r.With(auth.RequireUser()).Get(pathOurs, ours)
+		r.With(auth.RequireRole("admin")).Get(pathRole, ours)
+		r.With(auth.RequireUser(), auth.RequireRole("admin")).Get(pathBoth, ours)
+		r.With(jwtauth.Verifier(ja), jwtauth.Authenticator(ja)).Get("/jwtauth", behind(func(r *http.Request) bool {
+			token, _ := r.Context().Value(jwtauth.TokenCtxKey).(jwxjwt.Token) // FromContext would make a map of the claims once more
+			if token == nil {
+				return false
+			}
+			all, _ := token.Get("roles")
+			roles, _ := all.([]any)
+			return slices.Contains(roles, any("user"))
+		}))
+		r.With(jwtmiddleware.New(auth0(tb, "RS256").ValidateToken).CheckJWT).Get("/auth0", behind(func(r *http.Request) bool {
+			all, _ := r.Context().Value(jwtmiddleware.ContextKey{}).(*validator.ValidatedClaims)
+			return all != nil && slices.Contains(all.CustomClaims.(*customClaims).Roles, "user")
+		}))
 		return overHTTP(r)
 	}},
 }
@@ -148,6 +224,7 @@ func overFasthttp(h fasthttp.RequestHandler) asker {
 }
 
 func (a asker) bench(b *testing.B, path, header, value string) {
+	a(path, header, strings.Clone(value))() // keys, token and session are known from here on
 	ask := a(path, header, value)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -157,12 +234,13 @@ func (a asker) bench(b *testing.B, path, header, value string) {
 	}
 }
 
-// BenchmarkFramework asks routes that answer "ok", each by the same token again and again.
+// BenchmarkFramework asks routes that answer "ok", each by the same token again and again. The handler behind a guard looks at
+// the roles, where the guard has put them.
 func BenchmarkFramework(b *testing.B) {
 	bearer := "Bearer " + tokens(b, "RS256", 1)[0]
 	for _, f := range frameworks {
 		ask := f.make(b, ours(b, 0))
-		for _, row := range append([]string{pathBare, pathOurs, pathRole}, f.peers...) {
+		for _, row := range slices.Concat([]string{pathBare}, ownPaths, f.peers) {
 			path := "/" + strings.TrimPrefix(row, "/")
 			b.Run("in="+f.name+"/impl="+path[1:], func(b *testing.B) { ask.bench(b, path, "Authorization", bearer) })
 		}
@@ -178,7 +256,7 @@ func BenchmarkSession(b *testing.B) {
 	cookie := signedIn(b, client, p)
 	for _, f := range frameworks {
 		ask := f.make(b, client)
-		for _, path := range []string{pathBare, pathOurs, pathRole} {
+		for _, path := range append([]string{pathBare}, ownPaths...) {
 			b.Run("in="+f.name+"/impl="+path[1:], func(b *testing.B) { ask.bench(b, path, "Cookie", cookie) })
 		}
 	}
@@ -211,23 +289,52 @@ func cookies(a idserver.Answer) (lines []string) {
 	return lines
 }
 
-// What is measured does something: each lets the good token in, and keeps a tampered one out.
+// What is measured does something: each lets a good token in, and a session where it is ours, and nothing else.
 func TestFrameworks(t *testing.T) {
-	good := "Bearer " + tokens(t, "RS256", 1)[0]
+	good := tokens(t, "RS256", 2)[1]
+	withoutRole := mint("RS256", 1, time.Now(), func(all jwt.MapClaims) { all["roles"] = []string{"user"} })
+	p := idtest.NewProvider(t)
+	client, err := idserver.New(p.Config("http://127.0.0.1:8080"))
+	fatal(t, err)
+	t.Cleanup(client.Close)
+	cookie := signedIn(t, client, p)
+	tampered := cookie[:strings.IndexByte(cookie, '=')+20] // of the first cookie, the session's
 	for _, f := range frameworks {
-		ask := f.make(t, ours(t, 0))
-		if status := ask(pathBare, "Accept", "*/*")(); status != http.StatusOK {
-			t.Errorf("%s without a guard: %d", f.name, status)
+		status := func(ask asker, path, header, value string) int { return ask(path, header, strings.Clone(value))() }
+		byToken, bySession := f.make(t, ours(t, 0)), f.make(t, client)
+		if got := status(byToken, pathBare, "X-Nothing", "x"); got != http.StatusOK {
+			t.Errorf("%s without a guard: %d", f.name, got)
 		}
-		for _, row := range append([]string{pathOurs, pathRole}, f.peers...) {
+		for _, row := range slices.Concat(ownPaths, f.peers) {
 			path := "/" + strings.TrimPrefix(row, "/")
-			if status := ask(path, "Authorization", good)(); status != http.StatusOK {
-				t.Errorf("%s in %s, a good token: %d", path, f.name, status)
-			}
-			for name, value := range map[string]string{"a tampered one": good[:len(good)-8] + "AAAAAAAA", "none": "x"} {
-				if status := ask(path, "Authorization", value)(); status < 400 { // auth0's answers 500 to a header that it cannot read
-					t.Errorf("%s in %s, %s: %d", path, f.name, name, status)
+			for range 2 { // the second time from memory, where there is one
+				if got := status(byToken, path, "Authorization", "Bearer "+good); got != http.StatusOK {
+					t.Errorf("%s in %s, a good token: %d", path, f.name, got)
 				}
+			}
+			if got, refused := status(byToken, path, "Authorization", "Bearer "+withoutRole), path == pathRole || path == pathBoth; (got == http.StatusForbidden) != refused {
+				t.Errorf("%s in %s, without the role: %d", path, f.name, got)
+			}
+			for what, token := range bad(t, "RS256") {
+				if got := status(byToken, path, "Authorization", "Bearer "+token); got < 400 {
+					t.Errorf("%s in %s, a token %s: %d", path, f.name, what, got)
+				}
+			}
+			for header, value := range map[string]string{"X-Nothing": "x", "Authorization": "x"} {
+				if got := status(byToken, path, header, value); got < 400 { // auth0's answers 500 to a header that it cannot read
+					t.Errorf("%s in %s, nobody: %d", path, f.name, got)
+				}
+			}
+			if !slices.Contains(ownPaths, path) {
+				continue
+			}
+			for range 2 {
+				if got := status(bySession, path, "Cookie", cookie); got != http.StatusOK {
+					t.Errorf("%s in %s, a session: %d", path, f.name, got)
+				}
+			}
+			if got := status(bySession, path, "Cookie", tampered+"AAAAAAAA"+cookie[len(tampered)+8:]); got < 400 {
+				t.Errorf("%s in %s, a tampered session: %d", path, f.name, got)
 			}
 		}
 	}
