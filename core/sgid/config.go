@@ -95,7 +95,7 @@ func New(cfg Config) (*Client, error) {
 			fault("RedirectURL (SGID_REDIRECT_URI) %q: the routes are at %q; leave it out, or leave Web.BaseURL (BASE_URL) out and have no routes", cfg.RedirectURL, routes)
 		}
 		cfg.RedirectURL = routes
-	} else if u, err := url.Parse(cfg.RedirectURL); cfg.RedirectURL != "" && (err != nil || u.Scheme == "" || u.Fragment != "") {
+	} else if u, err := url.Parse(cfg.RedirectURL); cfg.RedirectURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "") {
 		fault("RedirectURL (SGID_REDIRECT_URI) %q: want a URL such as https://app.example.com/callback", cfg.RedirectURL)
 	}
 	for _, f := range cfg.settledBySgID() {

@@ -90,6 +90,23 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// Who still holds what was forgotten, such as a request that lasts, holds nothing else by it.
+func TestForgottenHoldsNothing(t *testing.T) {
+	m := New[int](1 << 20)
+	var all []*Entry[int]
+	for i := range 4 * shards {
+		e := &Entry[int]{Key: fmt.Sprint(i), Value: i}
+		all = append(all, e)
+		m.Put(e, 1)
+	}
+	m.Clear()
+	for _, e := range all {
+		if e.older != nil || e.newer != nil {
+			t.Fatalf("%q is forgotten, and holds its neighbours", e.Key)
+		}
+	}
+}
+
 // Strings of one hash must not be taken for each other: the whole is compared.
 func TestSameHash(t *testing.T) {
 	m := New[int](1 << 20)
