@@ -43,26 +43,17 @@ func WithLeeway(d time.Duration) ValidateOption {
 // times are compared at each call with what the call wants, and the key must still be in the set that the provider publishes.
 // A remembered token is therefore never accepted where it would be refused anew.
 func (c *Client) ValidateToken(ctx context.Context, accessToken string, options ...ValidateOption) (*User, error) {
-	v, err := c.validate(ctx, accessToken, options...)
-	if err != nil {
-		return nil, err
-	}
-	return v.user, nil
-}
-
-// validate returns what guards leave in the context.
-func (c *Client) validate(ctx context.Context, accessToken string, options ...ValidateOption) (*visitor, error) {
 	want := validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway}
 	if len(options) > 0 {
 		want = want.with(options)
 	}
 	now := c.now()
 	if p := c.proven.Get(accessToken); p != nil {
-		if issuer, ok := c.stillGood(ctx, p, now); ok {
+		if issuer, ok := c.stillGood(ctx, p, accessToken, now); ok {
 			if err := p.facts.check(p.user.Issuer, issuer, c.cfg.ClientID, want, now); err != nil {
 				return nil, err
 			}
-			return &p.visitor, nil
+			return &p.user, nil
 		}
 	}
 	issuer, err := c.issuer(ctx)
@@ -74,20 +65,19 @@ func (c *Client) validate(ctx context.Context, accessToken string, options ...Va
 	if err != nil {
 		return nil, err
 	}
-	e := &memo.Entry[proven]{Key: accessToken}
+	e := new(memo.Entry[proven])
 	p := &e.Value
 	p.facts, p.key = facts, v.key
 	p.user.fill(v.Object, c.cfg.RolesClaim)
 	p.user.shared = true
-	p.visitor = visitor{&p.user, accessToken}
 	if c.proven != nil {
 		p.revoked.Store(revoked)
 		if set, ok := c.keys.Fresh(now); ok && means(set, v.header, v.key) {
 			p.set.Store(&set[0])
 		}
-		c.remember(e, issuer)
+		c.remember(e, accessToken, issuer)
 	}
-	return &p.visitor, nil
+	return &p.user, nil
 }
 
 // proveAccessToken verifies and checks a token that is not remembered.

@@ -11,7 +11,7 @@ import (
 )
 
 // The work that requests with a known token and with a known cookie are: one allocation, the context that holds the user. A role costs
-// nothing more.
+// nothing more, in the place of the guard or behind it.
 func TestAllocations(t *testing.T) {
 	w := newWorld(t)
 	token := w.warm(t)
@@ -38,6 +38,14 @@ func TestAllocations(t *testing.T) {
 				}
 			}); n > 1 {
 				t.Errorf("%s by %s: %v allocations, want 1", name, by, n)
+			}
+			behind, _ := w.RequireUser()(ctx, r)
+			if n := testing.AllocsPerRun(100, func() {
+				if _, a := guard(behind, r); a.Ends() {
+					t.Fatalf("%s by %s: %d %s", name, by, a.Status, a.Body)
+				}
+			}); n != 0 {
+				t.Errorf("%s behind another guard by %s: %v allocations, want 0", name, by, n)
 			}
 		}
 	}

@@ -58,7 +58,7 @@ func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*Authori
 }
 
 // newAuthorizationRequest makes the secrets of an attempt and the URL. mark ends the state.
-func (c *Client) newAuthorizationRequest(m metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
+func (c *Client) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
 	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
 	if r.RedirectURI == "" {
 		if c.web == nil {
@@ -79,7 +79,7 @@ func (c *Client) newAuthorizationRequest(m metadata, o AuthorizeOptions, mark st
 	return r, nil
 }
 
-func (c *Client) authorizationURL(m metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
+func (c *Client) authorizationURL(m *metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
 	if m.AuthorizationEndpoint == "" {
 		return "", &DiscoveryError{c.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
@@ -106,7 +106,7 @@ func (c *Client) authorizationURL(m metadata, r *AuthorizationRequest, o Authori
 }
 
 // scopes are what is asked for, openid always among them: without it there is no ID token.
-func (c *Client) scopes(m metadata, asked []string) []string {
+func (c *Client) scopes(m *metadata, asked []string) []string {
 	scopes := asked
 	if len(scopes) == 0 {
 		scopes = c.cfg.Scopes

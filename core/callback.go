@@ -137,7 +137,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 
 // checkResponseIssuer applies RFC 9207 section 2.4: the answer of one provider must not be taken
 // for another's (a mix-up attack).
-func checkResponseIssuer(p callbackParameters, m metadata) error {
+func checkResponseIssuer(p callbackParameters, m *metadata) error {
 	switch {
 	case p.sentIssuer && p.issuer != m.Issuer:
 		return fmt.Errorf("iss is %q, want %q", printable(p.issuer, 256), m.Issuer)

@@ -130,7 +130,7 @@ func numericDate(value string) (time.Time, bool) {
 type verified struct {
 	*tokenClaims
 	header jose.Header
-	key    jose.Key // that it is signed with
+	key    *jose.Key // that it is signed with
 }
 
 // messages have memory, which is used again.
@@ -160,7 +160,7 @@ func (c *Client) verify(ctx context.Context, token string) (v verified, err erro
 	case err != nil: // the caller left
 		return v, fmt.Errorf("idserver: %w", err)
 	}
-	if err := c.verifySignature(ctx, message, &v.key); err != nil {
+	if v.key, err = c.verifySignature(ctx, message, v.key); err != nil {
 		return v, err
 	}
 	c.headers.Remember(message)
@@ -169,19 +169,18 @@ func (c *Client) verify(ctx context.Context, token string) (v verified, err erro
 }
 
 // verifySignature verifies with key. A token that names no key may be signed with one that came in the place of the one that is
-// known: that one is looked for as for an unknown kid is.
-func (c *Client) verifySignature(ctx context.Context, message *jose.Message, key *jose.Key) error {
-	err := message.Verify(*key)
+// known: that one is looked for as for an unknown kid is. It returns the key that it is signed with.
+func (c *Client) verifySignature(ctx context.Context, message *jose.Message, key *jose.Key) (*jose.Key, error) {
+	err := message.Verify(key)
 	if err != nil && message.Header.KeyID == nil {
-		if next, refetched := c.keys.FindAnew(ctx, message.Header); refetched == nil && !next.Same(*key) {
-			*key = next
-			err = message.Verify(next)
+		if next, refetched := c.keys.FindAnew(ctx, message.Header); refetched == nil && !next.Same(key) {
+			key, err = next, message.Verify(next)
 		}
 	}
 	if err != nil {
-		return &InvalidTokenError{ReasonSignature, err}
+		return nil, &InvalidTokenError{ReasonSignature, err}
 	}
-	return nil
+	return key, nil
 }
 
 // issuer is who must have issued every token.

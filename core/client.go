@@ -21,7 +21,7 @@ import (
 type Client struct {
 	cfg      Config
 	http     *providerHTTP
-	metadata *fetched.Value[metadata]
+	metadata *fetched.Value[*metadata]
 	keys     keys.Set
 	headers  jose.Headers
 	proven   *memo.Memo[proven] // nil: nothing is remembered

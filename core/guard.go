@@ -14,11 +14,14 @@ import (
 // make nobody of the visitor.
 func (c *Client) LoadUser() Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
-		v := c.identify(ctx, r)
-		if v.visitor != nil {
-			ctx = context.WithValue(ctx, visitorKey{}, v.visitor)
+		if c.stillAdmitted(ctx, r) != nil {
+			return ctx, Answer{}
 		}
-		return ctx, c.goOn(r, v)
+		v := c.identify(ctx, r)
+		if v.user == nil {
+			return ctx, c.goOn(r, v)
+		}
+		return c.admit(ctx, r, v), c.goOn(r, v)
 	})
 }
 
@@ -70,28 +73,36 @@ func mustBeRoles(role string, more []string) {
 	}
 }
 
-// guard admits a signed-in user of whom admit is true; other is what to tell the rest.
+// guard admits a signed-in user of whom admit is true; other is what to tell the rest. Behind another guard of this client it takes the user
+// whom that one found, and has nothing to add to the answer.
 func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
+		if a := c.stillAdmitted(ctx, r); a != nil {
+			if !admit(a.user) {
+				return ctx, c.refuse(ctx, r, other, nil)
+			}
+			return ctx, Answer{}
+		}
 		v := c.identify(ctx, r)
 		switch {
 		case v.code == CodeNotSignedIn && v.err == nil && c.web != nil && r.isNavigation() && len(r.Authorization) == 0:
 			return ctx, seeOther(c.web.signInURL(r), v.fields...)
-		case v.visitor == nil:
+		case v.user == nil:
 			return ctx, c.refuse(ctx, r, v.code, v.err, v.fields...)
-		case !admit(v.visitor.user):
+		case !admit(v.user):
 			return ctx, c.refuse(ctx, r, other, nil, v.fields...)
 		}
-		return context.WithValue(ctx, visitorKey{}, v.visitor), c.goOn(r, v)
+		return c.admit(ctx, r, v), c.goOn(r, v)
 	})
 }
 
 // identity is who sends a request, as far as its credentials tell.
 type identity struct {
-	*visitor         // nil: nobody
-	fields   []Field // of a session that was renewed, or is over
-	code     Code    // why nobody
-	err      error
+	user        *User // nil: nobody
+	accessToken string
+	fields      []Field // of a session that was renewed, or is over
+	code        Code    // why nobody
+	err         error
 }
 
 // goOn is the answer of a request that is let through. A page of a session is not kept, unless the handler says otherwise: the
@@ -101,7 +112,7 @@ func (c *Client) goOn(r Request, v identity) Answer {
 	if len(v.fields) > 0 {
 		a.Add = append([]Field{varyOnCredentials}, v.fields...)
 	}
-	if len(v.fields) > 0 || v.visitor != nil && r.isNavigation() && len(r.Authorization) == 0 {
+	if len(v.fields) > 0 || v.user != nil && r.isNavigation() && len(r.Authorization) == 0 {
 		a.Set = onlyNoStore
 	}
 	return a
@@ -137,7 +148,7 @@ func (c *Client) bearer(ctx context.Context, r Request) identity {
 	case !strings.EqualFold(scheme, "Bearer"):
 		return identity{code: CodeNotSignedIn, err: errors.New("the Authorization header is not of the scheme Bearer")}
 	}
-	v, err := c.validate(ctx, token)
+	user, err := c.ValidateToken(ctx, token)
 	switch {
 	case err != nil && !isToken68(token): // looked at when it matters: it takes longer than to recognize a token
 		return identity{code: CodeInvalidRequest, err: errors.New("the Authorization header is not of the form: Bearer <access token>")}
@@ -146,7 +157,7 @@ func (c *Client) bearer(ctx context.Context, r Request) identity {
 	case err != nil:
 		return identity{code: CodeProviderUnavailable, err: err}
 	}
-	return identity{visitor: v}
+	return identity{user: user, accessToken: token}
 }
 
 // isToken68 reports whether s may be a bearer token, RFC 6750 section 2.1.
@@ -172,13 +183,13 @@ func (c *Client) fromSession(ctx context.Context, r Request) identity {
 		next = newSession(s.user, s.tokens, s.signedIn, c.now())
 	}
 	if next == nil {
-		return identity{visitor: &s.visitor}
+		return identity{user: s.user, accessToken: s.tokens.AccessToken}
 	}
 	fields, err := c.saveSession(r, next)
 	if err != nil {
 		return identity{code: CodeInternal, err: err}
 	}
-	return identity{visitor: &next.visitor, fields: fields}
+	return identity{user: next.user, accessToken: next.tokens.AccessToken, fields: fields}
 }
 
 // signInURL is where a navigation is sent that needs a user, and back from there.
@@ -201,13 +212,13 @@ func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 		return c.refuse(ctx, r, CodeMethodNotAllowed, nil)
 	}
 	v := c.identify(ctx, r)
-	if v.visitor == nil {
+	if v.user == nil {
 		return c.refuse(ctx, r, v.code, v.err, v.fields...)
 	}
 	var shown any = v.user
 	if c.cfg.UserInfoRoute != nil {
 		var err error
-		if shown, err = c.cfg.UserInfoRoute(context.WithValue(ctx, visitorKey{}, v.visitor), v.user); err != nil {
+		if shown, err = c.cfg.UserInfoRoute(c.admit(ctx, r, v), v.user); err != nil {
 			code := codeOf(err)
 			if refused := (*UserInfoError)(nil); errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
 				code = CodeInvalidToken // the access token is over and the session is not: signing in brings a new one

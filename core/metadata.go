@@ -81,26 +81,26 @@ func (m *metadata) check(cfg Config) error {
 }
 
 // configured returns metadata made of the configuration alone, if that is enough.
-func (c Config) configured() (metadata, bool) {
+func (c Config) configured() (*metadata, bool) {
 	e := c.Endpoints
 	if e.JWKS == "" || c.BaseURL != "" && (e.Authorization == "" || e.Token == "") {
-		return metadata{}, false
+		return nil, false
 	}
-	m := metadata{Issuer: c.Issuer}
+	m := &metadata{Issuer: c.Issuer}
 	set(&m.Issuer, c.Authority)
 	m.override(e)
 	return m, true
 }
 
 // fetchMetadata reads the provider's metadata.
-func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Document[metadata], error) {
-	var document fetched.Document[metadata]
+func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Document[*metadata], error) {
+	var document fetched.Document[*metadata]
 	if m, ok := c.cfg.configured(); ok {
 		document.Value = m
 		return document, nil
 	}
 	location := strings.TrimSuffix(c.cfg.Authority, "/") + "/.well-known/openid-configuration"
-	fail := func(err error) (fetched.Document[metadata], error) {
+	fail := func(err error) (fetched.Document[*metadata], error) {
 		c.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
 		return document, &DiscoveryError{location, err}
 	}
@@ -113,7 +113,8 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Docume
 		document.Unchanged, document.ETag = true, etag
 		return document, nil
 	}
-	if err := a.json(&document.Value); err != nil {
+	document.Value = new(metadata)
+	if err := a.json(document.Value); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	document.Value.override(c.cfg.Endpoints)

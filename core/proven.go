@@ -17,10 +17,9 @@ import (
 type proven struct {
 	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last found
 	revoked atomic.Int64             // how many revocations there were when it was last found to be none of them
-	facts   accessFacts              // these two are looked at with each request, and lie together
-	visitor visitor
-	user    User
-	key     jose.Key // that it is signed with; a copy: a pointer into what was verified would keep all of that
+	facts   accessFacts
+	user    User      // its Issuer is what the above are followed by: all that a request looks at lies together
+	key     *jose.Key // that it is signed with
 }
 
 // provenOverhead is what a remembered token takes beside its text and its user's: the structure above, its place in the
@@ -28,7 +27,7 @@ type proven struct {
 const provenOverhead = 490
 
 // remember keeps what was proven of a token, copied out of the request and out of the claims' text.
-func (c *Client) remember(e *memo.Entry[proven], issuer string) {
+func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 	p := &e.Value
 	u := &p.user
 	u.Issuer = issuer // as it was compared
@@ -68,8 +67,8 @@ func (c *Client) remember(e *memo.Entry[proven], issuer string) {
 			length += len(aud[i]) + 16
 		}
 	}
-	e.Key = strings.Clone(e.Key)
-	u.text, u.token, p.visitor.accessToken = "", e.Key, e.Key
+	e.Key = []byte(token)
+	u.text, u.token = "", e.Key
 	c.proven.Put(e, len(e.Key)+length+provenOverhead)
 }
 
@@ -82,7 +81,7 @@ func orNil(s []string) []string {
 
 // stillGood reports whether the key that a remembered token was verified with is still the one that the token means among those that
 // the provider publishes now, and whether the token was not revoked here meanwhile. It returns who the provider is now as well.
-func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issuer string, ok bool) {
+func (c *Client) stillGood(ctx context.Context, p *proven, token string, now time.Time) (issuer string, ok bool) {
 	m, ok := c.metadata.Fresh(now)
 	if !ok {
 		var err error
@@ -102,7 +101,6 @@ func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issue
 		return m.Issuer, true
 	}
 	// Once after each change: the set may be another, or fit the token twice.
-	token := p.visitor.accessToken
 	if message, err := jose.Parse(token); err == nil && means(set, message.Header, p.key) && !c.revoked.has(token) {
 		p.set.Store(&set[0])
 		p.revoked.Store(revoked)
@@ -113,7 +111,7 @@ func (c *Client) stillGood(ctx context.Context, p *proven, now time.Time) (issue
 }
 
 // means reports whether a token of that header means key, and no other, in a key set.
-func means(set []jose.Key, h jose.Header, key jose.Key) bool {
+func means(set []jose.Key, h jose.Header, key *jose.Key) bool {
 	found, err := jose.Select(set, h)
 	return err == nil && found.Same(key)
 }

@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 )
 
@@ -84,6 +85,15 @@ func RequestFrom(r *http.Request) Request {
 		SecFetchDest:  first(h["Sec-Fetch-Dest"]),
 		SecPurpose:    first(h["Sec-Purpose"]),
 	}
+}
+
+// WithContext is r.WithContext(ctx), or r itself where ctx is its context already, as it is behind a guard that another one
+// has spared the work.
+func WithContext(ctx context.Context, r *http.Request) *http.Request {
+	if reflect.TypeOf(ctx).Kind() == reflect.Pointer && ctx == r.Context() { // others may not be comparable
+		return r
+	}
+	return r.WithContext(ctx)
 }
 
 func first(values []string) string {

@@ -25,14 +25,13 @@ type session struct {
 	signedIn time.Time // the absolute limit counts from here
 	seen     time.Time // the idle limit counts from here
 
-	visitor visitor  // what guards leave in the context
-	grant   [32]byte // names its refresh token
+	grant [32]byte // names its refresh token
 }
 
 // newSession completes a session.
 func newSession(user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	tokens.User = user
-	s := &session{user: user, tokens: tokens, signedIn: signedIn, seen: seen, visitor: visitor{user, tokens.AccessToken}}
+	s := &session{user: user, tokens: tokens, signedIn: signedIn, seen: seen}
 	if tokens.RefreshToken != "" {
 		s.grant = refreshKey(user.Issuer, tokens.RefreshToken)
 	}
@@ -65,7 +64,7 @@ func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
 	own.shared = false
 	own.Roles, own.CustomRoles = slices.Clone(u.Roles), slices.Clone(u.CustomRoles)
 	if c.cfg.OnSignIn != nil {
-		ctx = context.WithValue(ctx, visitorKey{}, &visitor{&own, tokens.AccessToken})
+		ctx = &admitted{Context: ctx, user: &own, accessToken: tokens.AccessToken}
 		if err := c.cfg.OnSignIn(ctx, &own); err != nil {
 			return nil, fmt.Errorf("OnSignIn: %w", err)
 		}
@@ -96,7 +95,7 @@ func (c *Client) loadSession(r Request) (s *session, renew bool) {
 		if err != nil {
 			return nil, false
 		}
-		e := &memo.Entry[openedSession]{Key: strings.Clone(value), Value: openedSession{s, old}}
+		e := &memo.Entry[openedSession]{Key: []byte(value), Value: openedSession{s, old}}
 		c.opened.Put(e, len(value)+2*size+openedOverhead)
 		opened = &e.Value
 	}
@@ -240,7 +239,7 @@ func unpackSession(packed []byte) (s *session, size int, err error) {
 		}
 		claims = string(record.Claims)
 	}
-	user := &User{k.Issuer, k.Subject, k.Email, k.EmailVerified, k.Name, k.GivenName, k.FamilyName, k.TenantID, k.Roles, k.CustomRoles, nil, claims, "", true}
+	user := &User{k.Issuer, k.Subject, k.Email, k.EmailVerified, k.Name, k.GivenName, k.FamilyName, k.TenantID, k.Roles, k.CustomRoles, nil, claims, nil, true}
 	tokens := Tokens{Expiry: fromUnixMilli(record.Expiry), refreshAt: fromUnixMilli(record.RefreshAt)}
 	for _, token := range []*string{&tokens.AccessToken, &tokens.IDToken, &tokens.RefreshToken} {
 		if *token, rest, err = unpackToken(rest); err != nil {

@@ -207,7 +207,7 @@ func lifetime(raw strictjson.Raw) time.Duration {
 }
 
 // post sends a form with the client's authentication, RFC 6749 section 2.3.1.
-func (c *Client) post(ctx context.Context, m metadata, endpoint string, form url.Values) (*answer, error) {
+func (c *Client) post(ctx context.Context, m *metadata, endpoint string, form url.Values) (*answer, error) {
 	header := http.Header{}
 	secrets := []string{c.cfg.ClientSecret, form.Get("code"), form.Get("code_verifier"), form.Get("refresh_token"), form.Get("token")}
 	switch {
@@ -232,7 +232,7 @@ func (c *Client) post(ctx context.Context, m metadata, endpoint string, form url
 	return a, nil
 }
 
-func (c *Client) clientAuth(m metadata) string {
+func (c *Client) clientAuth(m *metadata) string {
 	switch {
 	case c.cfg.ClientAuth != "":
 		return c.cfg.ClientAuth

@@ -1,7 +1,6 @@
 package idserver
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -32,9 +31,18 @@ type User struct {
 
 	claims map[string]strictjson.Raw // of a user who was made of several sources
 	text   string                    // else all claims, as one JSON object
-	token  string                    // or the verified token whose payload they are
+	token  []byte                    // or the verified token whose payload they are
 	shared bool                      // by requests: must not be changed
 }
+
+// String tells the exported fields. The token that they are from is not among them.
+func (u User) String() string {
+	return fmt.Sprintf("idserver.User{Issuer: %q, Subject: %q, Email: %q, EmailVerified: %t, Name: %q, TenantID: %q, Roles: %q, CustomRoles: %q}",
+		u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.TenantID, u.Roles, u.CustomRoles)
+}
+
+// GoString is String: %#v does not print the token either.
+func (u User) GoString() string { return u.String() }
 
 // HasRole reports whether the user has role, built-in or custom. Roles are compared without
 // regard to case. A tenant can make a custom role of any name, "owner" too: where that
@@ -79,8 +87,8 @@ func (u *User) claimsText() ([]byte, error) {
 	switch {
 	case u.text != "":
 		return []byte(u.text), nil
-	case u.token != "":
-		message, err := jose.Parse(u.token)
+	case u.token != nil:
+		message, err := jose.Parse(string(u.token))
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +124,7 @@ func (u *User) Set(claim string, value any) error {
 		return errors.New("idserver: the value of claim " + claim + " cannot be written as JSON")
 	}
 	u.claims = u.all()
-	u.text, u.token = "", ""
+	u.text, u.token = "", nil
 	u.claims[claim] = raw
 	return nil
 }
@@ -207,37 +215,6 @@ func within(value string, names []string) string {
 // at walks down the claims, one name per level.
 func at(claims map[string]strictjson.Raw, names []string) string {
 	return within(string(claims[names[0]]), names[1:])
-}
-
-// visitor is what a guard leaves in the context: who asks, and by which access token.
-type visitor struct {
-	user        *User
-	accessToken string
-}
-
-type visitorKey struct{}
-
-// WithUser returns a context in which UserFrom finds u: for tests of handlers and for guards of your own.
-func WithUser(ctx context.Context, u *User) context.Context {
-	return context.WithValue(ctx, visitorKey{}, &visitor{user: u})
-}
-
-// UserFrom returns the user that a guard put into ctx, or nil when nobody is signed in: behind LoadUser look at that first.
-func UserFrom(ctx context.Context) *User {
-	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {
-		return v.user
-	}
-	return nil
-}
-
-// AccessTokenFrom returns the access token of the request: the bearer token it came with, or
-// the session's, refreshed when it was about to end. It is "" when nobody is signed in, and in a context of WithUser. It is for calling another API in the
-// user's name; send it only to an API that it was issued for (its aud).
-func AccessTokenFrom(ctx context.Context) string {
-	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {
-		return v.accessToken
-	}
-	return ""
 }
 
 // ParseUUID reads a subject or tenant ID as Signward writes them, in the form of RFC 9562

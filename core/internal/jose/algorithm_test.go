@@ -97,7 +97,7 @@ func TestVerify(t *testing.T) {
 			key := parsed(t, nil, jwkOf(s.key.Public()).with("alg", name))[0]
 			signature := []byte(nil)
 			good := func(signed []byte) []byte { signature = s.sign(s.key, signed); return signature }
-			if err := message(t, name, "{}", good).Verify(key); err != nil {
+			if err := message(t, name, "{}", good).Verify(&key); err != nil {
 				t.Fatalf("a good signature: %v", err)
 			}
 			flipped := bytes.Clone(signature)
@@ -117,7 +117,7 @@ func TestVerify(t *testing.T) {
 				"as long as a byte": func([]byte) []byte { return []byte{1} },
 				"over the payload":  func(signed []byte) []byte { return s.sign(s.key, bytes.SplitN(signed, []byte("."), 2)[1]) },
 			} {
-				if err := message(t, name, "{}", sign).Verify(key); !errors.Is(err, ErrSignature) {
+				if err := message(t, name, "{}", sign).Verify(&key); !errors.Is(err, ErrSignature) {
 					t.Errorf("signature %s: %v", what, err)
 				}
 			}
@@ -136,11 +136,11 @@ func TestVerifyAnotherAlgorithm(t *testing.T) {
 				continue
 			}
 			right := message(t, other, "{}", func(signed []byte) []byte { return o.sign(o.key, signed) })
-			if err := right.Verify(key); !errors.Is(err, ErrAlgorithm) {
+			if err := right.Verify(&key); !errors.Is(err, ErrAlgorithm) {
 				t.Errorf("%s with a key for %s: %v", other, own, err)
 			}
 			mixed := message(t, own, "{}", func(signed []byte) []byte { return o.sign(o.key, signed) })
-			if err := mixed.Verify(key); !errors.Is(err, ErrSignature) {
+			if err := mixed.Verify(&key); !errors.Is(err, ErrSignature) {
 				t.Errorf("said to be %s and signed by %s: %v", own, other, err)
 			}
 		}
@@ -203,7 +203,7 @@ func TestVerifyECDSAForm(t *testing.T) {
 			"R the order":        func(signed []byte) []byte { _, s := pair(signed); return join(order, s, row.size) },
 		} {
 			t.Run(name+" "+form, func(t *testing.T) {
-				if err := message(t, name, "{}", sign).Verify(key); !errors.Is(err, ErrSignature) {
+				if err := message(t, name, "{}", sign).Verify(&key); !errors.Is(err, ErrSignature) {
 					t.Errorf("got %v, want ErrSignature", err)
 				}
 			})
@@ -218,7 +218,7 @@ func TestVerifyPSSSalt(t *testing.T) {
 		m := message(t, "PS256", "{}", func(signed []byte) []byte {
 			return pss(crypto.SHA256, &rsa.PSSOptions{SaltLength: salt})(rsaKey(), signed)
 		})
-		if err := m.Verify(key); !errors.Is(err, want) {
+		if err := m.Verify(&key); !errors.Is(err, want) {
 			t.Errorf("a salt of %d bytes: got %v, want %v", salt, err, want)
 		}
 	}
@@ -247,7 +247,7 @@ func TestVerifyMACWithPublicKey(t *testing.T) {
 				if _, err := Select([]Key{key}, m.Header); algorithm != "RS256" && !errors.Is(err, ErrAlgorithm) {
 					t.Errorf("%s as the secret of %q: Select says %v", spelling, algorithm, err)
 				}
-				if err := m.Verify(key); err == nil {
+				if err := m.Verify(&key); err == nil {
 					t.Errorf("%s as the secret of %q is taken", spelling, algorithm)
 				}
 			}

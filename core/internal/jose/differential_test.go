@@ -220,7 +220,7 @@ func FuzzAgainstJWX(f *testing.F) {
 
 		m, err := Parse(s.text)
 		if err == nil {
-			var key Key
+			var key *Key
 			if key, err = Select(keys[name], m.Header); err == nil {
 				err = m.Verify(key)
 			}

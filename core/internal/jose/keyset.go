@@ -154,7 +154,7 @@ func isROCA(n *big.Int) bool {
 }
 
 // Same reports whether two keys are one: of the same name, material and use.
-func (k Key) Same(other Key) bool {
+func (k *Key) Same(other *Key) bool {
 	if k.ID != other.ID || !slices.Equal(k.Algorithms, other.Algorithms) {
 		return false
 	}
@@ -171,11 +171,12 @@ func (k Key) Same(other Key) bool {
 // Select returns the one key that the header may mean: the key of its kid that may be used with
 // its alg, or, when it names none, the only key that may (the same kid on keys of
 // different types is legal). The errors are ErrUnknownKey, ErrAlgorithm and ErrAmbiguous.
-func Select(keys []Key, h Header) (Key, error) {
-	var found Key
+func Select(keys []Key, h Header) (*Key, error) {
+	var found *Key
 	fitting := 0
 	sawKeyID := false
-	for _, key := range keys {
+	for i := range keys {
+		key := &keys[i]
 		if h.KeyID != nil && key.ID != *h.KeyID {
 			continue
 		}
@@ -189,17 +190,17 @@ func Select(keys []Key, h Header) (Key, error) {
 	case fitting == 1:
 		return found, nil
 	case fitting > 1:
-		return Key{}, ErrAmbiguous
+		return nil, ErrAmbiguous
 	case !Known(h.Algorithm) || sawKeyID:
-		return Key{}, ErrAlgorithm
+		return nil, ErrAlgorithm
 	default:
-		return Key{}, ErrUnknownKey
+		return nil, ErrUnknownKey
 	}
 }
 
 // Verify checks the message's signature with key. The algorithm is one of the key's; what the
 // token says is only compared with them.
-func (m *Message) Verify(key Key) error {
+func (m *Message) Verify(key *Key) error {
 	if !slices.Contains(key.Algorithms, m.Header.Algorithm) {
 		return ErrAlgorithm
 	}

@@ -316,8 +316,8 @@ func TestSelect(t *testing.T) {
 			if !errors.Is(err, row.err) || (err == nil) != (row.err == nil) {
 				t.Fatalf("got %v, %v, want %v", got, err, row.err)
 			}
-			if err == nil && got.Public != row.want || err != nil && got.Public != nil {
-				t.Errorf("got key %v, want %q", got.Public, row.want)
+			if (got != nil) != (err == nil) || got != nil && got.Public != row.want {
+				t.Errorf("got key %v, want %q", got, row.want)
 			}
 		})
 	}
@@ -385,7 +385,7 @@ func checkUsable(t *testing.T, key Key, allowed []string) {
 			t.Errorf("a key for %q", name)
 		}
 		m := &Message{Header: Header{Algorithm: name}, signed: []byte("x"), signature: bytes.Repeat([]byte{0xff}, size)}
-		if err := m.Verify(key); !errors.Is(err, ErrSignature) {
+		if err := m.Verify(&key); !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: verifying says %v", name, err)
 		}
 	}

@@ -21,26 +21,26 @@ type Set struct{ *fetched.Value[[]jose.Key] }
 // fetched again, once for all who wait and at most once in ten seconds: that is how a
 // rotated key is learnt, and how little a stranger with made-up kids can cost. The errors
 // are ErrUnavailable and those of jose.Select.
-func (s Set) Find(ctx context.Context, h jose.Header) (jose.Key, error) {
+func (s Set) Find(ctx context.Context, h jose.Header) (*jose.Key, error) {
 	held, err := s.Get(ctx)
 	if err != nil {
-		return jose.Key{}, unavailable(ctx, err)
+		return nil, unavailable(ctx, err)
 	}
 	key, err := jose.Select(held, h)
 	if !errors.Is(err, jose.ErrUnknownKey) {
 		return key, err
 	}
 	if held, err = s.Refetch(ctx); err != nil {
-		return jose.Key{}, unavailable(ctx, err)
+		return nil, unavailable(ctx, err)
 	}
 	return jose.Select(held, h)
 }
 
 // FindAnew is Find in the set as it is published now, fetched within the same limits.
-func (s Set) FindAnew(ctx context.Context, h jose.Header) (jose.Key, error) {
+func (s Set) FindAnew(ctx context.Context, h jose.Header) (*jose.Key, error) {
 	held, err := s.Refetch(ctx)
 	if err != nil {
-		return jose.Key{}, unavailable(ctx, err)
+		return nil, unavailable(ctx, err)
 	}
 	return jose.Select(held, h)
 }

@@ -80,8 +80,8 @@ func TestFind(t *testing.T) {
 				if !errors.Is(err, row.err) || (err == nil) != (row.err == nil) {
 					t.Fatalf("got %v, %v, want %v", got, err, row.err)
 				}
-				if err == nil && got.Public != row.want || err != nil && got.Public != nil {
-					t.Errorf("got key %v, want %q", got.Public, row.want)
+				if (got != nil) != (err == nil) || got != nil && got.Public != row.want {
+					t.Errorf("got key %v, want %q", got, row.want)
 				}
 				if (row.err == ErrUnavailable) != errors.Is(err, errAway) {
 					t.Errorf("the error is %v: it does not tell the cause", err)

@@ -1,8 +1,8 @@
 // Package memo remembers what long strings that strangers send turned out to mean: verified tokens, opened cookies.
 //
-// A Memo is bounded in bytes. Its hash is seeded anew in each process, so that nobody can choose strings that collide, and
-// the whole string is compared, so that it would be of no use. Only what was verified may be put in: then a flood of forgeries
-// cannot push good ones out.
+// A Memo is bounded in bytes. Only what was verified may be put in: then a flood of forgeries cannot push good strings out.
+// A string is found by a hash of its end, where a signature or an authentication tag stands that nobody can choose; the hash is
+// seeded anew for each Memo all the same, and the whole string is compared.
 package memo
 
 import (
@@ -13,7 +13,7 @@ import (
 
 const shards = 32
 
-// Memo remembers values by strings. A nil Memo remembers nothing. It is safe for concurrent use.
+// Memo remembers values by strings. A nil Memo remembers nothing. It is safe for concurrent use, and Get takes no lock.
 type Memo[V any] struct {
 	seed   maphash.Seed
 	bound  int64
@@ -21,20 +21,21 @@ type Memo[V any] struct {
 	shards [shards]shard[V]
 }
 
-// shard is a part with a lock of its own. Its entries are a ring in the order in which they came; hand is where SIEVE
+// shard is a part with a lock of its own, for writers. Its entries are a ring in the order in which they came; hand is where SIEVE
 // (Zhang et al., NSDI 2024) looks for the next one to forget: one that was not asked for since the hand last passed.
 type shard[V any] struct {
-	mu     sync.RWMutex
-	byHash map[uint64]*Entry[V]
+	table  atomic.Pointer[table[V]]
+	mu     sync.Mutex
 	newest *Entry[V]
 	oldest *Entry[V]
 	hand   *Entry[V]
 	_      [64]byte // a cache line apart from the next one's lock
 }
 
-// Entry is a string and what it means, in one piece of memory.
+// Entry is a string and what it means, in one piece of memory. What Get reads comes first: at each hit it must be
+// fetched from far away, when there are many.
 type Entry[V any] struct {
-	Key   string
+	Key   []byte // of its own, not part of something larger
 	asked atomic.Bool
 	Value V
 
@@ -50,15 +51,20 @@ func New[V any](bytes int) *Memo[V] {
 	}
 	m := &Memo[V]{seed: maphash.MakeSeed(), bound: int64(bytes)}
 	for i := range m.shards {
-		m.shards[i].byHash = map[uint64]*Entry[V]{}
+		m.shards[i].table.Store(newTable[V](smallest))
 	}
 	return m
 }
 
+// end is what is hashed of a string: of the shortest signature in use, nearly all.
+func end[K string | []byte](key K) K { return key[max(0, len(key)-64):] }
+
 func (m *Memo[V]) find(key string) (*shard[V], uint64) {
-	h := maphash.String(m.seed, key)
-	return &m.shards[h%shards], h
+	h := maphash.String(m.seed, end(key))
+	return m.shardOf(h), h
 }
+
+func (m *Memo[V]) shardOf(hash uint64) *shard[V] { return &m.shards[hash%shards] }
 
 // Get returns what key means, nil when that is not remembered.
 func (m *Memo[V]) Get(key string) *V {
@@ -66,10 +72,8 @@ func (m *Memo[V]) Get(key string) *V {
 		return nil
 	}
 	s, h := m.find(key)
-	s.mu.RLock()
-	e := s.byHash[h]
-	s.mu.RUnlock()
-	if e == nil || e.Key != key {
+	e := s.table.Load().get(h, key)
+	if e == nil {
 		return nil
 	}
 	if !e.asked.Load() {
@@ -78,17 +82,16 @@ func (m *Memo[V]) Get(key string) *V {
 	return &e.Value
 }
 
-// Put remembers e, in the place of what was remembered of its key before. The key is kept: it must not be part of something
-// larger. size is what key and value take, in bytes. Neither is changed any more.
+// Put remembers e, in the place of what was remembered of its key before. size is what key and value take, in bytes. Neither is changed
+// any more.
 func (m *Memo[V]) Put(e *Entry[V], size int) {
 	if m == nil || int64(size) > m.bound/shards {
 		return
 	}
-	var s *shard[V]
-	s, e.hash = m.find(e.Key)
-	e.size = int64(size)
+	e.hash, e.size = maphash.Bytes(m.seed, end(e.Key)), int64(size)
+	s := m.shardOf(e.hash)
 	s.mu.Lock()
-	if before := s.byHash[e.hash]; before != nil {
+	if before := s.table.Load().of(e.hash); before != nil {
 		m.used.Add(-s.remove(before))
 	}
 	s.insert(e)
@@ -99,7 +102,7 @@ func (m *Memo[V]) Put(e *Entry[V], size int) {
 	for i := range uint64(shards) { // this shard first, and others where it has no more than its due
 		s := &m.shards[(e.hash+i)%shards]
 		s.mu.Lock()
-		for m.used.Load() > m.bound && (i > 0 || len(s.byHash) > 1) && s.newest != nil {
+		for m.used.Load() > m.bound && (i > 0 || s.newest != s.oldest) && s.newest != nil {
 			m.used.Add(-s.remove(s.victim()))
 		}
 		s.mu.Unlock()
@@ -117,7 +120,7 @@ func (m *Memo[V]) Delete(key string) {
 	s, h := m.find(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.byHash[h]; e != nil && e.Key == key {
+	if e := s.table.Load().get(h, key); e != nil {
 		m.used.Add(-s.remove(e))
 	}
 }
@@ -130,16 +133,22 @@ func (m *Memo[V]) Clear() {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		for _, e := range s.byHash {
-			m.used.Add(-s.remove(e))
+		for s.newest != nil {
+			m.used.Add(-s.remove(s.newest))
 		}
+		s.table.Store(newTable[V](smallest))
 		s.mu.Unlock()
 	}
 }
 
 // insert puts e in front. The caller holds the lock.
 func (s *shard[V]) insert(e *Entry[V]) {
-	s.byHash[e.hash] = e
+	t := s.table.Load()
+	if t.full() {
+		t = t.grown()
+		s.table.Store(t)
+	}
+	t.put(e)
 	if e.older = s.newest; e.older != nil {
 		e.older.newer = e
 	} else {
@@ -150,7 +159,7 @@ func (s *shard[V]) insert(e *Entry[V]) {
 
 // remove takes e out and returns its size. The caller holds the lock.
 func (s *shard[V]) remove(e *Entry[V]) int64 {
-	delete(s.byHash, e.hash)
+	s.table.Load().remove(e)
 	if s.hand == e {
 		s.hand = e.newer
 	}

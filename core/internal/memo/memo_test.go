@@ -8,7 +8,7 @@ import (
 )
 
 func put[V any](m *Memo[V], key string, value V, size int) {
-	m.Put(&Entry[V]{Key: key, Value: value}, size)
+	m.Put(&Entry[V]{Key: []byte(key), Value: value}, size)
 }
 
 func get[V any](m *Memo[V], key string) (value V, ok bool) {
@@ -95,7 +95,7 @@ func TestForgottenHoldsNothing(t *testing.T) {
 	m := New[int](1 << 20)
 	var all []*Entry[int]
 	for i := range 4 * shards {
-		e := &Entry[int]{Key: fmt.Sprint(i), Value: i}
+		e := &Entry[int]{Key: fmt.Append(nil, i), Value: i}
 		all = append(all, e)
 		m.Put(e, 1)
 	}
@@ -112,7 +112,7 @@ func TestSameHash(t *testing.T) {
 	m := New[int](1 << 20)
 	put(m, "a", 1, 1)
 	s, h := m.find("a")
-	s.byHash[h].Key = "b"
+	s.table.Load().of(h).Key = []byte("b")
 	if _, ok := get(m, "a"); ok {
 		t.Error("another string of the same hash is taken for it")
 	}

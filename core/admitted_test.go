@@ -1,0 +1,153 @@
+package idserver_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// A guard behind another one of the same client takes the user whom that one found: it does no work and adds nothing.
+func TestGuardBehindAnother(t *testing.T) {
+	w := newWorld(t, func(cfg *idserver.Config) { cfg.TrustedOrigins = []string{"https://shop.example"} })
+	b := w.signedIn(t, "alice")
+	own := b.request("GET", "/x", []edit{navigates})
+	w.clock.advance(7 * time.Minute) // the first guard writes the cookie again
+	for name, r := range map[string]idserver.Request{
+		"a session": own,
+		"a token":   {Method: "GET", Authorization: []string{"Bearer " + w.provider.MintAccessToken("alice")}},
+		"a token of a trusted origin's page": {
+			Method: "POST", Authorization: []string{"Bearer " + w.provider.MintAccessToken("alice")}, Origin: "https://shop.example", SecFetchSite: "cross-site",
+		},
+	} {
+		for first, guard := range map[string]idserver.Guard{"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser()} {
+			ctx, a := guard(t.Context(), r)
+			if user := idserver.UserFrom(ctx); a.Ends() || user == nil {
+				t.Fatalf("%s by %s: %d %s", first, name, a.Status, a.Body)
+			}
+			for second, guard := range map[string]idserver.Guard{"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser(), "RequireRole": w.RequireRole("admin")} {
+				next, a := guard(ctx, r)
+				if next != ctx || a.Ends() || a.Set != nil || a.Add != nil {
+					t.Errorf("%s behind %s by %s: another context, or adds %v %v", second, first, name, a.Set, a.Add)
+				}
+			}
+			next, a := w.RequireRole("editor")(context.WithValue(ctx, key{}, "of a middleware between them"), r)
+			if a.Status != 403 || code(t, a) != idserver.CodeInsufficientRole || field(a, "Set-Cookie") != "" || idserver.UserFrom(next) == nil {
+				t.Errorf("a role that she does not have, behind %s by %s: %d %s, Set-Cookie %q", first, name, a.Status, a.Body, field(a, "Set-Cookie"))
+			}
+		}
+	}
+}
+
+type key struct{}
+
+// A context that holds a user opens nothing to a request that has not the credentials by which that user was found.
+func TestAdmittedIsBoundToItsRequest(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.signedIn(t, "alice"), w.signedIn(t, "bob")
+	token := "Bearer " + w.provider.MintAccessToken("alice")
+	bySession := alice.request("GET", "/x", []edit{fetches})
+	byToken := idserver.Request{Method: "GET", Authorization: []string{token}}
+	other := w.client(t, func(cfg *idserver.Config) { cfg.Audience = "another-api" })
+	admitted := func(client *idserver.Client, r idserver.Request) context.Context {
+		ctx, a := client.RequireUser()(t.Context(), r)
+		if a.Ends() {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		return ctx
+	}
+	with := func(r idserver.Request, change edit) idserver.Request {
+		change(&r)
+		return r
+	}
+	for name, row := range map[string]struct {
+		ctx  context.Context
+		r    idserver.Request
+		code idserver.Code // "": bob is let in
+	}{
+		"nobody, behind a session":             {admitted(w.Client, bySession), idserver.Request{Method: "GET"}, idserver.CodeNotSignedIn},
+		"nobody, behind a token":               {admitted(w.Client, byToken), idserver.Request{Method: "GET"}, idserver.CodeNotSignedIn},
+		"another session":                      {admitted(w.Client, bySession), bob.request("GET", "/x", []edit{fetches}), ""},
+		"another token":                        {admitted(w.Client, byToken), idserver.Request{Method: "GET", Authorization: []string{"Bearer " + w.provider.MintAccessToken("bob")}}, ""},
+		"a bad token":                          {admitted(w.Client, byToken), idserver.Request{Method: "GET", Authorization: []string{token + "x"}}, idserver.CodeInvalidToken},
+		"the token twice":                      {admitted(w.Client, byToken), idserver.Request{Method: "GET", Authorization: []string{token, token}}, idserver.CodeInvalidRequest},
+		"a bad token beside the session":       {admitted(w.Client, bySession), with(bySession, func(r *idserver.Request) { r.Authorization = []string{"Bearer x"} }), idserver.CodeInvalidToken},
+		"the session's cookies as a token":     {admitted(w.Client, bySession), idserver.Request{Method: "GET", Authorization: bySession.Cookie}, idserver.CodeNotSignedIn},
+		"the token as a cookie":                {admitted(w.Client, byToken), idserver.Request{Method: "GET", Cookie: []string{token}}, idserver.CodeNotSignedIn},
+		"the session, from another site":       {admitted(w.Client, bySession), with(bySession, func(r *idserver.Request) { r.Method, r.SecFetchSite = "POST", "cross-site" }), idserver.CodeCrossSite},
+		"the token, behind another client":     {admitted(other, idserver.Request{Method: "GET", Authorization: []string{"Bearer " + w.provider.MintAccessToken("alice", func(claims map[string]any) { claims["aud"] = "another-api" })}}), idserver.Request{Method: "GET"}, idserver.CodeNotSignedIn},
+		"nobody, behind a guard of one's own":  {idserver.WithUser(t.Context(), &idserver.User{Subject: "x", Roles: []string{"user"}}), idserver.Request{Method: "GET"}, idserver.CodeNotSignedIn},
+		"the session's cookies and another":    {admitted(w.Client, bySession), with(bob.request("GET", "/x", []edit{fetches}), func(r *idserver.Request) { r.Cookie = append([]string{"a=b"}, r.Cookie...) }), ""},
+		"nobody, behind a session in 2 lines":  {admitted(w.Client, with(bySession, func(r *idserver.Request) { r.Cookie = append([]string{"a=b"}, r.Cookie...) })), idserver.Request{Method: "GET", Cookie: []string{""}}, idserver.CodeNotSignedIn},
+		"nobody, with an empty Authorization":  {admitted(w.Client, with(bySession, func(r *idserver.Request) { r.Cookie = append([]string{"a=b"}, r.Cookie...) })), idserver.Request{Method: "GET", Authorization: []string{""}}, idserver.CodeNotSignedIn},
+		"the token of another client's guards": {admitted(w.Client, byToken), byToken, ""},
+	} {
+		client := w.Client
+		if name == "the token of another client's guards" {
+			client, row.code = other, idserver.CodeInvalidToken
+		}
+		for kind, guard := range map[string]idserver.Guard{"RequireUser": client.RequireUser(), "RequireRole": client.RequireRole("user", "editor")} {
+			ctx, a := guard(row.ctx, row.r)
+			switch {
+			case row.code != "" && (!a.Ends() || code(t, a) != row.code):
+				t.Errorf("%s, %s: %d %s, want %s", name, kind, a.Status, a.Body, row.code)
+			case row.code == "" && (a.Ends() || idserver.UserFrom(ctx).Email != "bob@example.test"):
+				t.Errorf("%s, %s: %d %s %v", name, kind, a.Status, a.Body, idserver.UserFrom(ctx))
+			}
+		}
+	}
+}
+
+// A log that prints a request's context, or its user, prints no token and no cookie.
+func TestAdmittedPrintsNoSecret(t *testing.T) {
+	w := newWorld(t)
+	token := w.provider.MintAccessToken("alice")
+	ctx, _ := w.RequireUser()(t.Context(), idserver.Request{Method: "GET", Authorization: []string{"Bearer " + token}})
+	within, cancel := context.WithCancel(context.WithValue(ctx, key{}, "value"))
+	defer cancel()
+	user := idserver.UserFrom(ctx)
+	for name, c := range map[string]any{"the context": ctx, "one behind": within, "the user": user, "the user's value": *user} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			if text := fmt.Sprintf(verb, c); strings.Contains(text, token[:20]) || strings.Contains(text, fmt.Sprint([]byte(token[:20]))[1:40]) || strings.Contains(text, user.Email) != strings.Contains(name, "user") {
+				t.Errorf("%s of %s prints %s", verb, name, text)
+			}
+		}
+	}
+	if fmt.Sprint(ctx) != fmt.Sprint(t.Context())+".WithUser" {
+		t.Errorf("it prints %s", fmt.Sprint(ctx))
+	}
+	if idserver.UserFrom(within) == nil || idserver.AccessTokenFrom(within) != token || within.Value(key{}) != "value" {
+		t.Error("a context that is derived from it does not hold what is in it")
+	}
+	cancel()
+	if within.Err() == nil || ctx.Err() != nil {
+		t.Error("cancelling it does not work as with any context")
+	}
+}
+
+// bag is a context that cannot be compared.
+type bag struct {
+	context.Context
+	values map[string]int
+}
+
+func TestWithContext(t *testing.T) {
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+	if idserver.WithContext(r.Context(), r) != r {
+		t.Error("a request is copied that has the context already")
+	}
+	for name, ctx := range map[string]context.Context{
+		"another": context.WithValue(t.Context(), key{}, 1), "one that cannot be compared": bag{t.Context(), nil}, "no pointer": context.Background(),
+	} {
+		next := idserver.WithContext(ctx, r)
+		if next == r || fmt.Sprint(next.Context()) != fmt.Sprint(ctx) || next.URL != r.URL {
+			t.Errorf("%s: %v", name, next.Context())
+		}
+	}
+	uncomparable := r.WithContext(bag{t.Context(), nil})
+	idserver.WithContext(uncomparable.Context(), uncomparable) // comparing the two would panic
+}
