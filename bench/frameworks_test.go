@@ -37,16 +37,17 @@ import (
 // asker sends one request of a header line to a path of an application, without a network, and returns the status.
 type asker func(path, header, value string) (ask func() int)
 
-// The paths of every application: without a guard, with ours, with ours and a role, with the peer's.
+// The paths of every application beside the peer's: without a guard, with ours.
 const (
 	pathBare = "/bare"
 	pathOurs = "/ours"
 	pathRole = "/role" // in the place of the guard
-	pathBoth = "/both" // behind the guard
+	pathNext = "/next" // behind the guard, middleware that does nothing
+	pathBoth = "/both" // behind the guard, a role
 )
 
 var (
-	ownPaths     = []string{pathOurs, pathRole, pathBoth}
+	ownPaths     = []string{pathOurs, pathRole, pathNext, pathBoth}
 	errWrongUser = errors.New("the guard let somebody in and does not say whom")
 )
 
@@ -86,6 +87,7 @@ var frameworks = []struct {
 		r.GET(pathBare, behind(func(*gin.Context) bool { return true }))
 		r.GET(pathOurs, auth.RequireUser(), ours)
 		r.GET(pathRole, auth.RequireRole("admin"), ours)
+		r.GET(pathNext, auth.RequireUser(), func(c *gin.Context) { c.Next() }, ours)
 		r.GET(pathBoth, auth.RequireUser(), auth.RequireRole("admin"), ours)
 		r.GET("/gin-jwt", peer.MiddlewareFunc(), behind(func(c *gin.Context) bool {
 			roles, _ := ginjwt.ExtractClaims(c)["roles"].([]any)
@@ -109,6 +111,7 @@ var frameworks = []struct {
 		e.GET(pathBare, behind(func(echo.Context) bool { return true }))
 		e.GET(pathOurs, ours, auth.RequireUser())
 		e.GET(pathRole, ours, auth.RequireRole("admin"))
+		e.GET(pathNext, ours, auth.RequireUser(), func(next echo.HandlerFunc) echo.HandlerFunc { return func(c echo.Context) error { return next(c) } })
 		e.GET(pathBoth, ours, auth.RequireUser(), auth.RequireRole("admin"))
 		e.GET("/echo-jwt", behind(func(c echo.Context) bool {
 			token, _ := c.Get("user").(*jwt.Token)
@@ -132,6 +135,7 @@ var frameworks = []struct {
 		app.Get(pathBare, behind(func(*fiber.Ctx) bool { return true }))
 		app.Get(pathOurs, auth.RequireUser(), ours)
 		app.Get(pathRole, auth.RequireRole("admin"), ours)
+		app.Get(pathNext, auth.RequireUser(), func(c *fiber.Ctx) error { return c.Next() }, ours)
 		app.Get(pathBoth, auth.RequireUser(), auth.RequireRole("admin"), ours)
 		app.Get("/contrib-jwt", peer, behind(func(c *fiber.Ctx) bool {
 			token, _ := c.Locals("user").(*jwt.Token)
@@ -156,6 +160,7 @@ var frameworks = []struct {
 		r.Get(pathBare, behind(func(*http.Request) bool { return true }))
 		r.With(auth.RequireUser()).Get(pathOurs, ours)
 		r.With(auth.RequireRole("admin")).Get(pathRole, ours)
+		r.With(auth.RequireUser(), func(next http.Handler) http.Handler { return http.HandlerFunc(next.ServeHTTP) }).Get(pathNext, ours)
 		r.With(auth.RequireUser(), auth.RequireRole("admin")).Get(pathBoth, ours)
 		r.With(jwtauth.Verifier(ja), jwtauth.Authenticator(ja)).Get("/jwtauth", behind(func(r *http.Request) bool {
 			token, _ := r.Context().Value(jwtauth.TokenCtxKey).(jwxjwt.Token) // FromContext would make a map of the claims once more

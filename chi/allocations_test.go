@@ -34,6 +34,9 @@ func TestAllocations(t *testing.T) {
 	r.Get("/bare", ok)
 	r.With(auth.RequireUser()).Get("/user", ok)
 	r.With(auth.RequireRole("admin")).Get("/admin", ok)
+	nothing := func(next http.Handler) http.Handler { return http.HandlerFunc(next.ServeHTTP) }
+	r.With(auth.RequireUser(), nothing).Get("/next", ok)
+	r.With(auth.RequireUser(), auth.RequireRole("admin")).Get("/behind", ok)
 	header := map[string]http.Header{
 		"a token":   {"Authorization": {"Bearer " + provider.MintAccessToken("alice")}},
 		"a session": {"Cookie": {signedIn(t, client, provider)}},
@@ -55,6 +58,9 @@ func TestAllocations(t *testing.T) {
 		}
 		if n := count("/admin") - count("/user"); n > 0 {
 			t.Errorf("a role by %s adds %v allocations, want none", by, n)
+		}
+		if n := count("/behind") - count("/next"); n > 0 {
+			t.Errorf("a role behind RequireUser by %s adds %v allocations, want none", by, n)
 		}
 	}
 }

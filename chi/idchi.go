@@ -59,7 +59,7 @@ func (a *Auth) Guard(guard idserver.Guard) func(http.Handler) http.Handler {
 			ctx, answer := guard(r.Context(), idserver.RequestFrom(r))
 			answer.WriteTo(w)
 			if !answer.Ends() {
-				next.ServeHTTP(w, r.WithContext(ctx))
+				next.ServeHTTP(w, idserver.WithContext(ctx, r))
 			}
 		})
 	}

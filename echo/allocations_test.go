@@ -31,6 +31,9 @@ func TestAllocations(t *testing.T) {
 	r.GET("/bare", ok)
 	r.GET("/user", ok, auth.RequireUser())
 	r.GET("/admin", ok, auth.RequireRole("admin"))
+	nothing := func(next echo.HandlerFunc) echo.HandlerFunc { return func(c echo.Context) error { return next(c) } }
+	r.GET("/next", ok, auth.RequireUser(), nothing)
+	r.GET("/behind", ok, auth.RequireUser(), auth.RequireRole("admin"))
 	header := map[string]http.Header{
 		"a token":   {"Authorization": {"Bearer " + provider.MintAccessToken("alice")}},
 		"a session": {"Cookie": {signedIn(t, client, provider)}},
@@ -52,6 +55,9 @@ func TestAllocations(t *testing.T) {
 		}
 		if n := count("/admin") - count("/user"); n > 0 {
 			t.Errorf("a role by %s adds %v allocations, want none", by, n)
+		}
+		if n := count("/behind") - count("/next"); n > 0 {
+			t.Errorf("a role behind RequireUser by %s adds %v allocations, want none", by, n)
 		}
 	}
 }

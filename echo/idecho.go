@@ -66,7 +66,7 @@ func (a *Auth) Guard(guard idserver.Guard) echo.MiddlewareFunc {
 				return a.end(c, answer)
 			}
 			answer.WriteHeader(c.Response().Header())
-			c.SetRequest(c.Request().WithContext(ctx))
+			c.SetRequest(idserver.WithContext(ctx, c.Request()))
 			return next(c)
 		}
 	}

@@ -25,6 +25,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/user", seen, auth.RequireUser())
 	suite.POST("/user", seen, auth.RequireUser())
 	suite.GET("/admin", seen, auth.RequireRole("admin"))
+	suite.GET("/behind", seen, auth.RequireUser(), auth.RequireRole("admin"))
 	suite.GET("/editors", seen, auth.RequireRole("admin", "editor"))
 	suite.GET("/billing", seen, auth.RequireAllRoles("admin", "billing"))
 	suite.GET("/builtin", seen, auth.Guard(client.RequireBuiltInRole("billing")))

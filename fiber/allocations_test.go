@@ -31,6 +31,8 @@ func TestAllocations(t *testing.T) {
 	app.Get("/bare", ok)
 	app.Get("/user", auth.RequireUser(), ok)
 	app.Get("/admin", auth.RequireRole("admin"), ok)
+	app.Get("/next", auth.RequireUser(), func(c *fiber.Ctx) error { return c.Next() }, ok)
+	app.Get("/behind", auth.RequireUser(), auth.RequireRole("admin"), ok)
 	handler := app.Handler()
 	for name, line := range map[string]string{
 		fiber.HeaderAuthorization: "Bearer " + provider.MintAccessToken("alice"),
@@ -60,6 +62,9 @@ func TestAllocations(t *testing.T) {
 		}
 		if n := count("/admin") - count("/user"); n > 0 {
 			t.Errorf("a role by %s adds %v allocations, want none", name, n)
+		}
+		if n := count("/behind") - count("/next"); n > 0 {
+			t.Errorf("a role behind RequireUser by %s adds %v allocations, want none", name, n)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package idfiber
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -37,9 +38,10 @@ func (a *Auth) Mount(r fiber.Router) {
 	}
 	for _, route := range a.client.Routes() {
 		r.Add(route.Method, route.Path, func(c *fiber.Ctx) error {
-			read := readers.Get().(*reader)
-			defer readers.Put(read)
-			return a.end(c, route.Serve(c.UserContext(), a.request(c, read)))
+			a.client.CheckHeaderLimit(c.App().Server().ReadBufferSize)
+			r := readers.Get().(*reader)
+			defer r.release()
+			return a.end(c, route.Serve(c.UserContext(), r.read(c)))
 		})
 	}
 }
@@ -64,9 +66,17 @@ func (a *Auth) RequireAllRoles(role string, more ...string) fiber.Handler {
 // answered and goes no further; the user context of one that is admitted holds the user.
 func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		read := readers.Get().(*reader)
-		ctx, answer := guard(c.UserContext(), a.request(c, read))
-		readers.Put(read)
+		a.client.CheckHeaderLimit(c.App().Server().ReadBufferSize)
+		r, behind := c.Locals(readerKey{}).(*reader)
+		if !behind {
+			r = readers.Get().(*reader)
+			c.Locals(readerKey{}, r)
+			defer func() {
+				c.Locals(readerKey{}, nil)
+				r.release()
+			}()
+		}
+		ctx, answer := guard(c.UserContext(), r.read(c))
 		if answer.Ends() {
 			return a.end(c, answer)
 		}
@@ -95,15 +105,29 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 	}
 }
 
-// reader has the memory for the lists of header lines, which the core reads and does not keep.
-type reader struct{ lines []string }
+// reader is a request as the core reads it. It serves all guards of one request.
+type reader struct {
+	request idserver.Request
+	lines   []string // the memory of its lists of header lines, which the core reads and does not keep
+}
 
-var readers = sync.Pool{New: func() any { return &reader{make([]string, 0, 8)} }}
+type readerKey struct{}
 
-// request copies what the core reads, all into one string: fasthttp uses the memory of a request again for the next
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+// release gives the memory to another request, and nothing that was in it.
+func (r *reader) release() {
+	clear(r.lines)
+	*r = reader{lines: r.lines[:0]}
+	readers.Put(r)
+}
+
+// read copies what the core reads, all into one string: fasthttp uses the memory of a request again for the next
 // one, and what the core keeps (a session, a token, a line of a log) would change under its hands.
-func (a *Auth) request(c *fiber.Ctx, read *reader) idserver.Request {
-	a.client.CheckHeaderLimit(c.App().Server().ReadBufferSize)
+func (r *reader) read(c *fiber.Ctx) idserver.Request {
+	if r.holds(c) {
+		return r.request
+	}
 	header, uri := &c.Request().Header, c.Request().URI()
 	var all strings.Builder
 	all.Grow(len(header.RawHeaders()) + len(header.RequestURI()) + len(header.Method()))
@@ -112,21 +136,31 @@ func (a *Auth) request(c *fiber.Ctx, read *reader) idserver.Request {
 		all.Write(b)
 		return all.String()[from:]
 	}
-	lines := read.lines[:0]
+	r.lines = r.lines[:0]
 	keepAll := func(name string) []string {
-		from := len(lines)
+		from := len(r.lines)
 		for _, line := range header.PeekAll(name) {
-			lines = append(lines, keep(line))
+			r.lines = append(r.lines, keep(line))
 		}
-		return lines[from:len(lines):len(lines)]
+		return r.lines[from:len(r.lines):len(r.lines)]
 	}
-	return idserver.Request{
+	r.request = idserver.Request{
 		Method: keep(header.Method()), Path: keep(uri.PathOriginal()), RawQuery: keep(uri.QueryString()),
 		Authorization: keepAll(fiber.HeaderAuthorization), Cookie: keepAll(fiber.HeaderCookie),
 		Accept: keep(header.Peek(fiber.HeaderAccept)), Origin: keep(header.Peek(fiber.HeaderOrigin)), Host: keep(header.Host()),
 		SecFetchSite: keep(header.Peek("Sec-Fetch-Site")), SecFetchMode: keep(header.Peek("Sec-Fetch-Mode")),
 		SecFetchDest: keep(header.Peek("Sec-Fetch-Dest")), SecPurpose: keep(header.Peek("Sec-Purpose")),
 	}
+	return r.request
+}
+
+// holds reports whether a guard before this one has read the request, and nothing has changed what is asked for or by whom.
+func (r *reader) holds(c *fiber.Ctx) bool {
+	header, uri := &c.Request().Header, c.Request().URI()
+	same := func(kept string, now []byte) bool { return kept == string(now) }
+	return same(r.request.Method, header.Method()) && same(r.request.Path, uri.PathOriginal()) && same(r.request.RawQuery, uri.QueryString()) &&
+		slices.EqualFunc(r.request.Authorization, header.PeekAll(fiber.HeaderAuthorization), same) &&
+		slices.EqualFunc(r.request.Cookie, header.PeekAll(fiber.HeaderCookie), same)
 }
 
 // User returns the user that a guard found, or nil when nobody is signed in.

@@ -28,6 +28,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.Get("/user", auth.RequireUser(), seen)
 	suite.Post("/user", auth.RequireUser(), seen)
 	suite.Get("/admin", auth.RequireRole("admin"), seen)
+	suite.Get("/behind", auth.RequireUser(), auth.RequireRole("admin"), seen)
 	suite.Get("/editors", auth.RequireRole("admin", "editor"), seen)
 	suite.Get("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.Get("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)

@@ -31,6 +31,8 @@ func TestAllocations(t *testing.T) {
 	r.GET("/bare", ok)
 	r.GET("/user", auth.RequireUser(), ok)
 	r.GET("/admin", auth.RequireRole("admin"), ok)
+	r.GET("/next", auth.RequireUser(), func(c *gin.Context) { c.Next() }, ok)
+	r.GET("/behind", auth.RequireUser(), auth.RequireRole("admin"), ok)
 	header := map[string]http.Header{
 		"a token":   {"Authorization": {"Bearer " + provider.MintAccessToken("alice")}},
 		"a session": {"Cookie": {signedIn(t, client, provider)}},
@@ -52,6 +54,9 @@ func TestAllocations(t *testing.T) {
 		}
 		if n := count("/admin") - count("/user"); n > 0 {
 			t.Errorf("a role by %s adds %v allocations, want none", by, n)
+		}
+		if n := count("/behind") - count("/next"); n > 0 {
+			t.Errorf("a role behind RequireUser by %s adds %v allocations, want none", by, n)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (a *Auth) Guard(guard idserver.Guard) gin.HandlerFunc {
 			return
 		}
 		answer.WriteHeader(c.Writer.Header())
-		c.Request = c.Request.WithContext(ctx)
+		c.Request = idserver.WithContext(ctx, c.Request)
 		c.Next()
 	}
 }

@@ -27,6 +27,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/user", auth.RequireUser(), seen)
 	suite.POST("/user", auth.RequireUser(), seen)
 	suite.GET("/admin", auth.RequireRole("admin"), seen)
+	suite.GET("/behind", auth.RequireUser(), auth.RequireRole("admin"), seen)
 	suite.GET("/editors", auth.RequireRole("admin", "editor"), seen)
 	suite.GET("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.GET("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)

@@ -27,6 +27,7 @@ type T interface {
 //	GET /suite/open       LoadUser
 //	GET, POST /suite/user RequireUser
 //	GET /suite/admin      RequireRole("admin")
+//	GET /suite/behind     RequireUser, and RequireRole("admin") behind it
 //	GET /suite/editors    RequireRole("admin", "editor")
 //	GET /suite/billing    RequireAllRoles("admin", "billing")
 //	GET /suite/builtin    Guard(client.RequireBuiltInRole("billing"))

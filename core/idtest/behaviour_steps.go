@@ -170,7 +170,7 @@ func roles(s *suite) {
 	addr := s.serve()
 	for _, login := range []string{"alice", "bob", "carol"} {
 		v := s.visitor(addr).signIn(login)
-		for _, path := range []string{"open", "user", "admin", "editors", "billing", "builtin", "own"} {
+		for _, path := range []string{"open", "user", "admin", "behind", "editors", "billing", "builtin", "own"} {
 			v.step(login+" at "+path, "a page", "GET", "/suite/"+path, aPage)
 		}
 		v.step(login+"'s script at admin", "problem+json, RFC 9457", "GET", "/suite/admin", aScript)
@@ -185,7 +185,7 @@ func bearers(s *suite) {
 	v := s.visitor(addr)
 	token := s.provider.MintAccessToken("alice")
 	bearer := func(token string) map[string][]string { return with(aProgram, "Authorization", "Bearer "+token) }
-	for _, path := range []string{"open", "user", "admin", "editors", "billing", "builtin", "own", "clash"} {
+	for _, path := range []string{"open", "user", "admin", "behind", "editors", "billing", "builtin", "own", "clash"} {
 		v.step("alice's token at "+path, "RFC 6750 section 2.1", "GET", "/suite/"+path, bearer(token))
 	}
 	v.step("alice's token posts", "no browser sends it by itself", "POST", "/suite/user", with(bearer(token), "Sec-Fetch-Site", "cross-site"))
@@ -289,6 +289,9 @@ func renewal(s *suite) {
 	v.signIn("bob")
 	s.clock.advance(61 * time.Minute)
 	v.step("a session idle for 61 min", "it is over", "GET", "/suite/user", aScript)
+	v.signIn("bob")
+	s.clock.advance(7 * time.Minute)
+	v.step("bob's session after 7 min, where a guard stands behind another", "written again, once", "GET", "/suite/behind", aScript)
 	v.signIn("bob")
 	for range 14 {
 		s.clock.advance(50 * time.Minute)

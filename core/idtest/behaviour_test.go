@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"testing"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -36,6 +35,14 @@ func newAdapter(client *idserver.Client) *adapter {
 	return a
 }
 
+// guard puts a guard before a handler.
+func (a *adapter) guard(guard idserver.Guard, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, answer := guard(r.Context(), a.request(r))
+		a.guarded(next, w, r, ctx, answer)
+	})
+}
+
 func (a *adapter) serve(listener net.Listener) error {
 	mux := http.NewServeMux()
 	for _, route := range a.client.Routes() {
@@ -47,20 +54,22 @@ func (a *adapter) serve(listener net.Listener) error {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte(Seen(r.Context(), a.user(r.Context()))))
 	})
-	for pattern, guard := range map[string]idserver.Guard{
-		"GET /suite/open": a.client.LoadUser(), "GET /suite/user": a.client.RequireUser(), "POST /suite/user": a.client.RequireUser(), "GET /suite/clash": a.client.RequireUser(),
-		"GET /suite/admin": a.require("admin"), "GET /suite/editors": a.require("admin", "editor"), "GET /suite/billing": a.client.RequireAllRoles("admin", "billing"),
-		"GET /suite/builtin": a.client.RequireBuiltInRole("billing"), "GET /suite/own": a.client.Require(IsAlice),
-	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(pattern, "clash") {
-				for name, value := range Clash {
-					w.Header().Set(name, value)
-				}
+	clash := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for name, value := range Clash {
+				w.Header().Set(name, value)
 			}
-			ctx, answer := guard(r.Context(), a.request(r))
-			a.guarded(seen, w, r, ctx, answer)
+			next.ServeHTTP(w, r)
 		})
+	}
+	user := a.guard(a.client.RequireUser(), seen)
+	for pattern, handler := range map[string]http.Handler{
+		"GET /suite/open": a.guard(a.client.LoadUser(), seen), "GET /suite/user": user, "POST /suite/user": user, "GET /suite/clash": clash(user),
+		"GET /suite/admin": a.guard(a.require("admin"), seen), "GET /suite/behind": a.guard(a.client.RequireUser(), a.guard(a.require("admin"), seen)),
+		"GET /suite/editors": a.guard(a.require("admin", "editor"), seen), "GET /suite/billing": a.guard(a.client.RequireAllRoles("admin", "billing"), seen),
+		"GET /suite/builtin": a.guard(a.client.RequireBuiltInRole("billing"), seen), "GET /suite/own": a.guard(a.client.Require(IsAlice), seen),
+	} {
+		mux.Handle(pattern, handler)
 	}
 	return http.Serve(listener, mux)
 }
