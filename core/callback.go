@@ -58,8 +58,9 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 }
 
 // ReadCallback reads the query of a provider's answer to r, and returns its code. It is for who signs in by hand: the state must
-// be r's (RFC 6749 section 10.12), the issuer the provider's (RFC 9207), and no parameter may stand twice. An error
-// that the provider answered with is an AuthorizationError. It needs the provider's metadata.
+// be r's (RFC 6749 section 10.12), the issuer the provider's (RFC 9207), and no parameter may stand twice. The error is an
+// *AuthorizationError when the provider answered with one, a *DiscoveryError when its metadata cannot be had, and else says what is wrong
+// with the query. Whether code was used before is for the caller to know.
 func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
 	p, err := parseCallback(rawQuery)
 	if err != nil {

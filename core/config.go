@@ -78,8 +78,9 @@ type Config struct {
 	// there is WithLeeway(0).
 	Leeway time.Duration
 
-	// TokenCacheBytes bounds the memory for access tokens whose signature was verified (see ValidateToken) and for session cookies
-	// that were opened, each. Default: 16 MiB, about 10,000 tokens of 1 kB; below 0 nothing is remembered.
+	// TokenCacheBytes bounds the memory for access tokens whose signature was verified (see ValidateToken), and as much again for session
+	// cookies that were opened. Default: 16 MiB, about 10,000 tokens of 1 kB. A token that takes more than a 32nd of it is
+	// not remembered, and below 0 none is.
 	TokenCacheBytes int
 
 	// Endpoints replace what the provider's metadata says, for a provider whose metadata
@@ -107,7 +108,8 @@ type Config struct {
 	OnSignIn func(ctx context.Context, user *User) error
 	// UserInfoRoute, when set, makes what GET /auth/userinfo answers, as JSON. In ctx are the user and, for AccessTokenFrom, the access
 	// token. An error is answered as one of the provider's: 503 provider_unavailable when it is ErrUnavailable, 502
-	// provider_error when it is ErrUserInfo, 401 invalid_token when that is a UserInfoError of status 401, else 500. Default: the user, as User.MarshalJSON writes it.
+	// provider_error when it is ErrUserInfo, 401 invalid_token when that is a UserInfoError of status 401, else 500. It is called concurrently.
+	// Default: the user, as User.MarshalJSON writes it.
 	UserInfoRoute func(ctx context.Context, user *User) (any, error)
 	// RenderRefusal, when set, makes the status, content type and body of every refusal instead of
 	// the built-in page and problem+json. Headers and cookies of the refusal stay as they
@@ -286,8 +288,13 @@ func (c Config) signInFaults() []error {
 		}
 	}
 	for _, origin := range c.TrustedOrigins {
-		if u, err := parseServerURL(origin); err != nil || originOf(u) != origin {
-			fault("TrustedOrigins: %q is not an origin: want scheme://host or scheme://host:port", origin)
+		switch u, err := parseServerURL(origin); {
+		case err == nil && strings.Contains(u.Host, "*"):
+			fault("TrustedOrigins: %q has a wildcard, which no browser's origin equals: name each origin", origin)
+		case err == nil && originOf(u) != origin:
+			fault("TrustedOrigins: %q is not as browsers write that origin: want %q", origin, originOf(u))
+		case err != nil:
+			fault("TrustedOrigins: %q is not an origin (scheme://host or scheme://host:port): %w", origin, err)
 		}
 	}
 	if c.SessionIdle < time.Minute || c.SessionMax < c.SessionIdle {
@@ -300,10 +307,8 @@ func (c Config) signInFaults() []error {
 func parseServerURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil:
-		return nil, errors.New("not a URL")
-	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return nil, errors.New("want an https URL")
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return nil, errors.New("not a URL with a scheme and a host: want https://..., or http://... on loopback")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("want https: http is allowed on loopback only")
 	case u.User != nil || strings.Contains(raw, "#"):

@@ -19,10 +19,15 @@ const (
 // varyOnOrigin keeps caches from giving one origin's answer to another.
 var varyOnOrigin = Field{"Vary", "Origin"}
 
+var onlyVaryOnAll = []Field{varyOnCredentials, varyOnOrigin}
+
 // share lets a page of a trusted origin read an answer. The answer's fields may be shared between requests: they are
 // not appended to in place.
 func (w *web) share(r Request, a Answer) Answer {
 	if r.Origin == "" {
+		if !a.Ends() && len(a.Add) == 1 { // a cache may keep what the handler answers, and give it to a page of another origin
+			a.Add = onlyVaryOnAll
+		}
 		return a
 	}
 	a.Add = append(slices.Clip(a.Add), varyOnOrigin)

@@ -65,7 +65,8 @@ type Route struct {
 }
 
 // Guard admits a request, with a context that UserFrom reads, or answers it. An application's
-// own guard is a function of this type too.
+// own guard is a function of this type too. A Client's guard behind another one of the same Client takes the user that was found for the
+// same credentials: it opens, checks and renews nothing again. It is safe for concurrent use.
 type Guard func(context.Context, Request) (context.Context, Answer)
 
 // RequestFrom reads a net/http request. It copies nothing.

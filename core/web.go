@@ -105,7 +105,7 @@ func (w *web) page(configured string) string {
 }
 
 // Routes are the sign-in routes, to be registered below Config.RoutesPath: login, callback,
-// logout and userinfo, and OPTIONS of the last three where there are Config.TrustedOrigins. There are none for a client
+// logout and userinfo, and OPTIONS of all but callback where there are Config.TrustedOrigins. There are none for a client
 // without BaseURL.
 func (c *Client) Routes() []Route {
 	if c.web == nil {

@@ -22,7 +22,7 @@ type T interface {
 }
 
 // Application serves an application of the client's on listener, until that is closed: the sign-in routes, mounted with
-// an adapter, and these, whose handlers answer with the text of [Seen].
+// an adapter, and these, whose handlers answer with the text of [Seen]. A suite serves several at once.
 //
 //	GET /suite/open       LoadUser
 //	GET, POST /suite/user RequireUser

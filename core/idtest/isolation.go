@@ -18,7 +18,8 @@ const (
 
 // RunIsolation sends ten thousand requests of two users over 64 connections at once, half with a session and half with a bearer
 // token, and wants each answered with its own user, claims and token. A framework that uses the memory of a request again for
-// the next one mixes them up where an adapter does not copy. Let it run under -race.
+// the next one mixes them up where an adapter does not copy. Of an [Application]'s routes it asks /suite/user, /suite/open and /suite/admin.
+// Let it run under -race.
 func RunIsolation(t T, application Application) {
 	t.Helper()
 	s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
