@@ -156,7 +156,7 @@ func writePage(w http.ResponseWriter, name string, data any) {
 
 var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>sgID example</title>
 <meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;
-margin:3rem auto;padding:0 1rem}nav a,td{margin-right:1rem;padding-right:1rem}td{vertical-align:top;white-space:pre-line;overflow-wrap:anywhere}</style>
+margin:3rem auto;padding:0 1rem}nav a,td{margin-right:1rem;padding-right:1rem}td{vertical-align:top;white-space:pre-line;overflow-wrap:anywhere}td:first-child{white-space:nowrap;overflow-wrap:normal}</style>
 <nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/spa">Single page</a></nav>{{end}}
 {{define "choice"}}<label>Ice cream <select name="app_data">{{range .IceCreams}}<option>{{.}}{{end}}</select></label>{{end}}
 {{define "home"}}{{template "top"}}{{if .User}}<h1>Hello</h1><p>You are <b>{{.User.Subject}}</b> and like {{.IceCream}}.

@@ -115,6 +115,12 @@ func TestInChromium(t *testing.T) {
 			t.Errorf("signed out at %s", at)
 		}
 
+		// The pages that she saw are not in the browser any more.
+		act(t, ctx, "back to a page of alice's", chromedp.Evaluate[chromedp.Void](`void setTimeout(() => history.go(-3), 50)`))
+		if at := sees(t, ctx, "Alice Tan"); !strings.HasPrefix(at, provider+"/connect/authorize") {
+			t.Errorf("signed out, going back shows %s", at)
+		}
+
 		open(t, ctx, app+"/admin")
 		sees(t, ctx, "Bob Lim")
 		click(t, ctx, `button[value="bob"]`)
