@@ -43,11 +43,14 @@ func WithLeeway(d time.Duration) ValidateOption {
 // times are compared at each call with what the call wants, and the key must still be in the set that the provider publishes.
 // A remembered token is therefore never accepted where it would be refused anew.
 func (c *Client) ValidateToken(ctx context.Context, accessToken string, options ...ValidateOption) (*User, error) {
+	return c.validate(ctx, accessToken, c.now(), options...)
+}
+
+func (c *Client) validate(ctx context.Context, accessToken string, now time.Time, options ...ValidateOption) (*User, error) {
 	want := validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway}
 	if len(options) > 0 {
 		want = want.with(options)
 	}
-	now := c.now()
 	if p := c.proven.Get(accessToken); p != nil {
 		if issuer, ok := c.stillGood(ctx, p, accessToken, now); ok {
 			if err := p.facts.check(p.user.Issuer, issuer, c.cfg.ClientID, want, now); err != nil {
@@ -67,12 +70,13 @@ func (c *Client) ValidateToken(ctx context.Context, accessToken string, options 
 	}
 	e := new(memo.Entry[proven])
 	p := &e.Value
-	p.facts, p.key = facts, v.key
+	p.facts = facts
+	p.key.Store(v.key)
 	p.user.fill(v.Object, c.cfg.RolesClaim)
 	p.user.shared = true
 	if c.proven != nil {
 		p.revoked.Store(revoked)
-		if set, ok := c.keys.Fresh(now); ok && means(set, v.header, v.key) {
+		if set, ok := c.keys.Fresh(now); ok && meant(set, v.header, v.key) != nil {
 			p.set.Store(&set[0])
 		}
 		c.remember(e, accessToken, issuer)

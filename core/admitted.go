@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // admitted is the context behind a guard: who asks, and how that was found out.
@@ -10,11 +11,18 @@ type admitted struct {
 	context.Context
 	user        *User
 	accessToken string
+	fields      []Field // of a session that was renewed
 
 	client      *Client // whose guard it was; nil in a context of WithUser
-	credentials string  // the line of Authorization, or of Cookie where that was the only one
+	credentials string  // the line of Authorization or of Cookie; "" where there were several, which no guard behind takes again
 	bySession   bool
+	found       int64 // when, in nanoseconds
+	revoked     int64 // how many revocations there were before
 }
+
+// admittedFor is for how long a guard behind another takes the user that was found: for what middleware needs between them. A handler that
+// lasts and asks a guard once more is told what is true then.
+const admittedFor = time.Second
 
 type admittedKey struct{}
 
@@ -25,8 +33,14 @@ func (a *admitted) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// String and GoString keep what is in the context from a log that prints it, as the contexts of package context do.
-func (a *admitted) String() string   { return fmt.Sprint(a.Context) + ".WithUser" }
+// String and GoString keep what is in the context from a log that prints it, and print of a context within only what that one tells.
+func (a *admitted) String() string {
+	if within, ok := a.Context.(fmt.Stringer); ok {
+		return within.String() + ".WithUser"
+	}
+	return fmt.Sprintf("%T.WithUser", a.Context)
+}
+
 func (a *admitted) GoString() string { return a.String() }
 
 // admittedFrom returns what the innermost guard found, nil where there was none or nobody was signed in.
@@ -37,22 +51,26 @@ func admittedFrom(ctx context.Context) *admitted {
 
 // admit is the context behind a guard that lets a request through.
 func (c *Client) admit(ctx context.Context, r Request, v identity) context.Context {
-	a := &admitted{Context: ctx, user: v.user, accessToken: v.accessToken, client: c}
-	switch {
-	case len(r.Authorization) > 0:
-		a.credentials = r.Authorization[0] // the only one, or it would be refused
-	case len(r.Cookie) == 1:
-		a.credentials, a.bySession = r.Cookie[0], true
+	a := &admitted{
+		Context: ctx, user: v.user, accessToken: v.accessToken, fields: v.fields,
+		client: c, bySession: len(r.Authorization) == 0, found: v.found.UnixNano(), revoked: v.revoked,
+	}
+	lines := r.Authorization
+	if a.bySession {
+		lines = r.Cookie
+	}
+	if len(lines) == 1 {
+		a.credentials = lines[0]
 	}
 	return a
 }
 
-// stillAdmitted returns what a guard of this client found out about the request, for a guard behind it; nil when there was none.
-// Others' guards count for nothing, and so does another request that an application sends on with the context of
-// the first one: it has credentials of its own, or comes from another site.
+// stillAdmitted returns what a guard of this client has just found out about the request, for a guard behind it; nil when there was none.
+// It is bound to the credentials, for an application may send another request on with the context of the first one; to the
+// request's coming from where those count; and to no token's being revoked since.
 func (c *Client) stillAdmitted(ctx context.Context, r Request) *admitted {
 	a := admittedFrom(ctx)
-	if a == nil || a.client != c || a.credentials == "" {
+	if a == nil || a.client != c || a.credentials == "" || a.revoked != c.revoked.made.Load() {
 		return nil
 	}
 	lines := r.Authorization
@@ -63,6 +81,9 @@ func (c *Client) stillAdmitted(ctx context.Context, r Request) *admitted {
 		lines = r.Cookie
 	}
 	if len(lines) != 1 || lines[0] != a.credentials {
+		return nil
+	}
+	if age := c.now().UnixNano() - a.found; age < 0 || age > int64(admittedFor) {
 		return nil
 	}
 	return a

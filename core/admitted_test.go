@@ -3,7 +3,9 @@ package idserver_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +13,8 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// A guard behind another one of the same client takes the user whom that one found: it does no work and adds nothing.
+// A guard behind another one of the same client takes the user whom that one found, and gives the same answer: an application may put the
+// two together and return the last one's, and middleware between them may have changed what the first one wrote.
 func TestGuardBehindAnother(t *testing.T) {
 	w := newWorld(t, func(cfg *idserver.Config) { cfg.TrustedOrigins = []string{"https://shop.example"} })
 	b := w.signedIn(t, "alice")
@@ -25,21 +28,68 @@ func TestGuardBehindAnother(t *testing.T) {
 		},
 	} {
 		for first, guard := range map[string]idserver.Guard{"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser()} {
-			ctx, a := guard(t.Context(), r)
-			if user := idserver.UserFrom(ctx); a.Ends() || user == nil {
-				t.Fatalf("%s by %s: %d %s", first, name, a.Status, a.Body)
+			ctx, before := guard(t.Context(), r)
+			if user := idserver.UserFrom(ctx); before.Ends() || user == nil {
+				t.Fatalf("%s by %s: %d %s", first, name, before.Status, before.Body)
 			}
 			for second, guard := range map[string]idserver.Guard{"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser(), "RequireRole": w.RequireRole("admin")} {
 				next, a := guard(ctx, r)
-				if next != ctx || a.Ends() || a.Set != nil || a.Add != nil {
-					t.Errorf("%s behind %s by %s: another context, or adds %v %v", second, first, name, a.Set, a.Add)
+				if next != ctx || a.Ends() || !slices.Equal(a.Set, before.Set) || !slices.Equal(a.Add, before.Add) {
+					t.Errorf("%s behind %s by %s: another context, or another answer: %v %v, want %v %v", second, first, name, a.Set, a.Add, before.Set, before.Add)
 				}
 			}
 			next, a := w.RequireRole("editor")(context.WithValue(ctx, key{}, "of a middleware between them"), r)
-			if a.Status != 403 || code(t, a) != idserver.CodeInsufficientRole || field(a, "Set-Cookie") != "" || idserver.UserFrom(next) == nil {
-				t.Errorf("a role that she does not have, behind %s by %s: %d %s, Set-Cookie %q", first, name, a.Status, a.Body, field(a, "Set-Cookie"))
+			if a.Status != 403 || code(t, a) != idserver.CodeInsufficientRole || field(a, "Set-Cookie") != field(before, "Set-Cookie") || idserver.UserFrom(next) == nil {
+				t.Errorf("a role that she does not have, behind %s by %s: %d %s", first, name, a.Status, a.Body)
+			}
+			h := http.Header{"Vary": {"Accept-Encoding"}, "Set-Cookie": {"a=b"}}
+			before.WriteHeader(h)
+			once := h.Clone()
+			before.WriteHeader(h)
+			if a.WriteHeader(h); len(h["Vary"]) != len(once["Vary"]) || !slices.Equal(h["Set-Cookie"], once["Set-Cookie"]) {
+				t.Errorf("written once more, it is %v, and was %v", h, once)
 			}
 		}
+	}
+}
+
+// A handler that lasts, and asks a guard again with the context that it was given, is told what is true then.
+func TestAdmittedIsBoundToItsTime(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	token := w.provider.MintAccessToken("alice")
+	bySession, byToken := b.request("GET", "/x", []edit{fetches}), idserver.Request{Method: "GET", Authorization: []string{"Bearer " + token}}
+	again := func(r idserver.Request, happens func()) int {
+		ctx, a := w.RequireUser()(t.Context(), r)
+		if a.Ends() {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		happens()
+		_, a = w.RequireRole("admin")(ctx, r)
+		return a.Status
+	}
+	if status := again(byToken, func() { w.clock.advance(time.Second) }); status != 0 {
+		t.Errorf("a second later: %d", status)
+	}
+	if status := again(byToken, func() { w.clock.advance(-time.Second) }); status != 0 {
+		t.Errorf("the clock was set back: %d", status)
+	}
+	if status := again(bySession, func() { w.clock.advance(61 * time.Minute) }); status != 401 {
+		t.Errorf("the session is over: %d", status)
+	}
+	token = w.provider.MintAccessToken("alice")
+	byToken.Authorization = []string{"Bearer " + token}
+	if status := again(byToken, func() { w.clock.advance(time.Hour) }); status != 401 {
+		t.Errorf("the token is over: %d", status)
+	}
+	token = w.provider.MintAccessToken("alice")
+	byToken.Authorization = []string{"Bearer " + token}
+	if status := again(byToken, func() {
+		if err := w.RevokeToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}); status != 401 {
+		t.Errorf("the token was revoked: %d", status)
 	}
 }
 
@@ -119,6 +169,9 @@ func TestAdmittedPrintsNoSecret(t *testing.T) {
 	}
 	if fmt.Sprint(ctx) != fmt.Sprint(t.Context())+".WithUser" {
 		t.Errorf("it prints %s", fmt.Sprint(ctx))
+	}
+	if text := fmt.Sprint(idserver.WithUser(&bag{t.Context(), map[string]int{"secret": 4711}}, nil)); text != "*idserver_test.bag.WithUser" {
+		t.Errorf("in a context that does not print itself, it prints %s", text)
 	}
 	if idserver.UserFrom(within) == nil || idserver.AccessTokenFrom(within) != token || within.Value(key{}) != "value" {
 		t.Error("a context that is derived from it does not hold what is in it")

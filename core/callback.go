@@ -208,7 +208,7 @@ func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pend
 // spentCallback deals with an answer to a sign-in that is finished: who is still signed in goes to its page, and who signed
 // out since then, and chose a name on the old page of the provider, signs in once more.
 func (c *Client) spentCallback(ctx context.Context, r Request, login pendingLogin) Answer {
-	if s, _ := c.loadSession(r); s == nil && c.mayRestart(r, login.State) {
+	if s, _ := c.loadSession(r, c.now()); s == nil && c.mayRestart(r, login.State) {
 		return c.begin(ctx, r, false, pendingLogin{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
 	}
 	return seeOther(c.web.page(login.ReturnTo))
@@ -223,7 +223,7 @@ func (c *Client) mayRestart(r Request, state string) bool {
 // lostCallback deals with an answer that no open sign-in of this browser waits for: who is signed in goes
 // on, who is not begins once more by itself, and then is told.
 func (c *Client) lostCallback(ctx context.Context, r Request, code Code, err error, state string) Answer {
-	if s, _ := c.loadSession(r); s != nil {
+	if s, _ := c.loadSession(r, c.now()); s != nil {
 		return seeOther(c.web.page(c.cfg.AfterSignIn))
 	}
 	if code == CodeSignInLost && c.mayRestart(r, state) {

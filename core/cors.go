@@ -58,9 +58,6 @@ func (c *Client) sharedGuard(guard Guard) Guard {
 			return ctx, c.web.preflight(r, "GET, HEAD, POST, PUT, PATCH, DELETE")
 		}
 		ctx, a := guard(ctx, r)
-		if !a.Ends() && len(a.Add) == 0 { // behind a guard that has shared it
-			return ctx, a
-		}
 		return ctx, c.web.share(r, a)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // LoadUser returns a guard that admits everybody, and lets UserFrom find the user where one is
@@ -14,14 +15,14 @@ import (
 // make nobody of the visitor.
 func (c *Client) LoadUser() Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
-		if c.stillAdmitted(ctx, r) != nil {
-			return ctx, Answer{}
+		if a := c.stillAdmitted(ctx, r); a != nil {
+			return ctx, c.goOn(r, a.user, a.fields)
 		}
 		v := c.identify(ctx, r)
 		if v.user == nil {
-			return ctx, c.goOn(r, v)
+			return ctx, c.goOn(r, nil, v.fields)
 		}
-		return c.admit(ctx, r, v), c.goOn(r, v)
+		return c.admit(ctx, r, v), c.goOn(r, v.user, v.fields)
 	})
 }
 
@@ -74,14 +75,14 @@ func mustBeRoles(role string, more []string) {
 }
 
 // guard admits a signed-in user of whom admit is true; other is what to tell the rest. Behind another guard of this client it takes the user
-// whom that one found, and has nothing to add to the answer.
+// whom that one found, and answers the same: who writes an answer twice writes its fields once.
 func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		if a := c.stillAdmitted(ctx, r); a != nil {
 			if !admit(a.user) {
-				return ctx, c.refuse(ctx, r, other, nil)
+				return ctx, c.refuse(ctx, r, other, nil, a.fields...)
 			}
-			return ctx, Answer{}
+			return ctx, c.goOn(r, a.user, a.fields)
 		}
 		v := c.identify(ctx, r)
 		switch {
@@ -92,7 +93,7 @@ func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 		case !admit(v.user):
 			return ctx, c.refuse(ctx, r, other, nil, v.fields...)
 		}
-		return c.admit(ctx, r, v), c.goOn(r, v)
+		return c.admit(ctx, r, v), c.goOn(r, v.user, v.fields)
 	})
 }
 
@@ -103,16 +104,18 @@ type identity struct {
 	fields      []Field // of a session that was renewed, or is over
 	code        Code    // why nobody
 	err         error
+	found       time.Time
+	revoked     int64 // how many revocations there were before
 }
 
 // goOn is the answer of a request that is let through. A page of a session is not kept, unless the handler says otherwise: the
 // browser's back button would show it after the sign-out, which clears what is kept all the same. Neither is an answer with cookies: nobody else may get them.
-func (c *Client) goOn(r Request, v identity) Answer {
+func (c *Client) goOn(r Request, user *User, fields []Field) Answer {
 	a := Answer{Add: onlyVary}
-	if len(v.fields) > 0 {
-		a.Add = append([]Field{varyOnCredentials}, v.fields...)
+	if len(fields) > 0 {
+		a.Add = append([]Field{varyOnCredentials}, fields...)
 	}
-	if len(v.fields) > 0 || v.user != nil && r.isNavigation() && len(r.Authorization) == 0 {
+	if len(fields) > 0 || user != nil && r.isNavigation() && len(r.Authorization) == 0 {
 		a.Set = onlyNoStore
 	}
 	return a
@@ -148,7 +151,8 @@ func (c *Client) bearer(ctx context.Context, r Request) identity {
 	case !strings.EqualFold(scheme, "Bearer"):
 		return identity{code: CodeNotSignedIn, err: errors.New("the Authorization header is not of the scheme Bearer")}
 	}
-	user, err := c.ValidateToken(ctx, token)
+	now, revoked := c.now(), c.revoked.made.Load()
+	user, err := c.validate(ctx, token, now)
 	switch {
 	case err != nil && !isToken68(token): // looked at when it matters: it takes longer than to recognize a token
 		return identity{code: CodeInvalidRequest, err: errors.New("the Authorization header is not of the form: Bearer <access token>")}
@@ -157,7 +161,7 @@ func (c *Client) bearer(ctx context.Context, r Request) identity {
 	case err != nil:
 		return identity{code: CodeProviderUnavailable, err: err}
 	}
-	return identity{user: user, accessToken: token}
+	return identity{user: user, accessToken: token, found: now, revoked: revoked}
 }
 
 // isToken68 reports whether s may be a bearer token, RFC 6750 section 2.1.
@@ -170,7 +174,8 @@ func isToken68(s string) bool {
 
 // fromSession identifies by the session cookie, renewing the session where that is due.
 func (c *Client) fromSession(ctx context.Context, r Request) identity {
-	s, renew := c.loadSession(r)
+	now, revoked := c.now(), c.revoked.made.Load()
+	s, renew := c.loadSession(r, now)
 	if s == nil {
 		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
 	}
@@ -180,16 +185,16 @@ func (c *Client) fromSession(ctx context.Context, r Request) identity {
 		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
 	}
 	if next == nil && renew {
-		next = newSession(s.user, s.tokens, s.signedIn, c.now())
+		next = newSession(s.user, s.tokens, s.signedIn, now)
 	}
 	if next == nil {
-		return identity{user: s.user, accessToken: s.tokens.AccessToken}
+		return identity{user: s.user, accessToken: s.tokens.AccessToken, found: now, revoked: revoked}
 	}
 	fields, err := c.saveSession(r, next)
 	if err != nil {
 		return identity{code: CodeInternal, err: err}
 	}
-	return identity{user: next.user, accessToken: next.tokens.AccessToken, fields: fields}
+	return identity{user: next.user, accessToken: next.tokens.AccessToken, fields: fields, found: now, revoked: revoked}
 }
 
 // signInURL is where a navigation is sent that needs a user, and back from there.

@@ -38,7 +38,7 @@ func (c *Client) signOut(ctx context.Context, r Request) Answer {
 // own session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens whatever the others do.
 func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer {
 	home := c.web.page(c.cfg.AfterSignOut)
-	s, _ := c.loadSession(r)
+	s, _ := c.loadSession(r, c.now())
 	cookies := append(c.dropSession(r), c.web.forgetSpentLogins(r)...)
 	if s == nil {
 		return c.goTo(ctx, r, asJSON, home, cookies...)

@@ -18,8 +18,8 @@ type proven struct {
 	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last found
 	revoked atomic.Int64             // how many revocations there were when it was last found to be none of them
 	facts   accessFacts
-	user    User      // its Issuer is what the above are followed by: all that a request looks at lies together
-	key     *jose.Key // that it is signed with
+	user    User                     // its first field, Issuer, is looked at with the facts, and lies beside them
+	key     atomic.Pointer[jose.Key] // that it is signed with, in that set
 }
 
 // provenOverhead is what a remembered token takes beside its text and its user's: the structure above, its place in the
@@ -101,7 +101,12 @@ func (c *Client) stillGood(ctx context.Context, p *proven, token string, now tim
 		return m.Issuer, true
 	}
 	// Once after each change: the set may be another, or fit the token twice.
-	if message, err := jose.Parse(token); err == nil && means(set, message.Header, p.key) && !c.revoked.has(token) {
+	message, err := jose.Parse(token)
+	if err != nil {
+		return "", false
+	}
+	if key := meant(set, message.Header, p.key.Load()); key != nil && !c.revoked.has(token) {
+		p.key.Store(key) // the old set is not held any longer
 		p.set.Store(&set[0])
 		p.revoked.Store(revoked)
 		return m.Issuer, true
@@ -110,10 +115,12 @@ func (c *Client) stillGood(ctx context.Context, p *proven, token string, now tim
 	return "", false
 }
 
-// means reports whether a token of that header means key, and no other, in a key set.
-func means(set []jose.Key, h jose.Header, key *jose.Key) bool {
-	found, err := jose.Select(set, h)
-	return err == nil && found.Same(key)
+// meant returns what a token of that header means in a key set, when that is key and no other.
+func meant(set []jose.Key, h jose.Header, key *jose.Key) *jose.Key {
+	if found, err := jose.Select(set, h); err == nil && found.Same(key) {
+		return found
+	}
+	return nil
 }
 
 // maxRevoked bounds how many revoked tokens are remembered.

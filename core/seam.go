@@ -33,7 +33,7 @@ type Request struct {
 type Answer struct {
 	Status int
 	Set    []Field // replace what the application may have set
-	Add    []Field // stand beside it: Set-Cookie, Vary, WWW-Authenticate
+	Add    []Field // stand beside it, each once: Set-Cookie, Vary, WWW-Authenticate
 	Body   []byte
 
 	// Refusal is what the request is refused for; nil for any other answer. A framework with an error handler
@@ -104,13 +104,16 @@ func first(values []string) string {
 	return values[0]
 }
 
-// WriteHeader writes the header fields to h, among those of the application.
+// WriteHeader writes the header fields to h, among those of the application. A field of Add that is there already is not added again.
 func (a Answer) WriteHeader(h http.Header) {
 	for _, f := range a.Set {
 		h.Set(f.Name, f.Value)
 	}
 	for _, f := range a.Add {
-		h.Add(f.Name, f.Value)
+		name := http.CanonicalHeaderKey(f.Name)
+		if !slices.Contains(h[name], f.Value) { // a guard before this one may have written it
+			h[name] = append(h[name], f.Value)
+		}
 	}
 }
 

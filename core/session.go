@@ -80,7 +80,7 @@ func (c *Client) over(s *session, now time.Time) bool {
 
 // loadSession opens the session of a request; nil when there is none. renew says that its cookie should
 // be written again: a tenth of the idle time has passed, or the secret is an old one.
-func (c *Client) loadSession(r Request) (s *session, renew bool) {
+func (c *Client) loadSession(r Request, now time.Time) (s *session, renew bool) {
 	value, ok := r.unchunk(c.web.sessionName)
 	if !ok {
 		return nil, false
@@ -99,7 +99,6 @@ func (c *Client) loadSession(r Request) (s *session, renew bool) {
 		c.opened.Put(e, len(value)+2*size+openedOverhead)
 		opened = &e.Value
 	}
-	now := c.now()
 	if c.over(opened.session, now) {
 		return nil, false
 	}

@@ -35,10 +35,10 @@ type User struct {
 	shared bool                      // by requests: must not be changed
 }
 
-// String tells the exported fields. The token that they are from is not among them.
+// String tells who it is, by the exported fields. The token that they are from is not among them.
 func (u User) String() string {
-	return fmt.Sprintf("idserver.User{Issuer: %q, Subject: %q, Email: %q, EmailVerified: %t, Name: %q, TenantID: %q, Roles: %q, CustomRoles: %q}",
-		u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.TenantID, u.Roles, u.CustomRoles)
+	return fmt.Sprintf("idserver.User{Issuer: %q, Subject: %q, Email: %q, EmailVerified: %t, Name: %q, GivenName: %q, FamilyName: %q, TenantID: %q, Roles: %q, CustomRoles: %q}",
+		u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.GivenName, u.FamilyName, u.TenantID, u.Roles, u.CustomRoles)
 }
 
 // GoString is String: %#v does not print the token either.

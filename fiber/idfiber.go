@@ -101,7 +101,10 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 		c.Set(f.Name, f.Value)
 	}
 	for _, f := range answer.Add {
-		c.Response().Header.Add(f.Name, f.Value)
+		written := func(value []byte) bool { return string(value) == f.Value } // by a guard before this one
+		if !slices.ContainsFunc(c.Response().Header.PeekAll(f.Name), written) {
+			c.Response().Header.Add(f.Name, f.Value)
+		}
 	}
 }
 
@@ -115,9 +118,13 @@ type readerKey struct{}
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
+// String and GoString keep the credentials from middleware that prints a request's locals.
+func (r *reader) String() string   { return "idfiber.reader" }
+func (r *reader) GoString() string { return r.String() }
+
 // release gives the memory to another request, and nothing that was in it.
 func (r *reader) release() {
-	clear(r.lines)
+	clear(r.lines[:cap(r.lines)])
 	*r = reader{lines: r.lines[:0]}
 	readers.Put(r)
 }
@@ -154,13 +161,14 @@ func (r *reader) read(c *fiber.Ctx) idserver.Request {
 	return r.request
 }
 
-// holds reports whether a guard before this one has read the request, and nothing has changed what is asked for or by whom.
+// holds reports whether a guard before this one has read the request, and nothing has changed what is asked for, by whom and from where.
 func (r *reader) holds(c *fiber.Ctx) bool {
 	header, uri := &c.Request().Header, c.Request().URI()
 	same := func(kept string, now []byte) bool { return kept == string(now) }
 	return same(r.request.Method, header.Method()) && same(r.request.Path, uri.PathOriginal()) && same(r.request.RawQuery, uri.QueryString()) &&
 		slices.EqualFunc(r.request.Authorization, header.PeekAll(fiber.HeaderAuthorization), same) &&
-		slices.EqualFunc(r.request.Cookie, header.PeekAll(fiber.HeaderCookie), same)
+		slices.EqualFunc(r.request.Cookie, header.PeekAll(fiber.HeaderCookie), same) &&
+		same(r.request.Origin, header.Peek(fiber.HeaderOrigin)) && same(r.request.SecFetchSite, header.Peek("Sec-Fetch-Site"))
 }
 
 // User returns the user that a guard found, or nil when nobody is signed in.

@@ -168,6 +168,7 @@ type goal struct {
 	want float64 // at most; with part, one part in so many
 	part bool    // got and want are how many times smaller it is than a floor: at least
 	unit string
+	why  string // what it costs, where that is known; told when it is short
 }
 
 func (g goal) verdict() string {
@@ -185,10 +186,14 @@ func (g goal) verdict() string {
 }
 
 func (g goal) row() string {
-	if g.part {
-		return fmt.Sprintf("| %s | 1/%.0f | 1/%.0f | %s |\n", g.what, g.got, g.want, g.verdict())
+	verdict := g.verdict()
+	if strings.HasPrefix(verdict, "**") && g.why != "" {
+		verdict += ": " + g.why
 	}
-	return fmt.Sprintf("| %s | %s%s | %s%s | %s |\n", g.what, number(g.got), g.unit, number(g.want), g.unit, g.verdict())
+	if g.part {
+		return fmt.Sprintf("| %s | 1/%.0f | 1/%.0f | %s |\n", g.what, g.got, g.want, verdict)
+	}
+	return fmt.Sprintf("| %s | %s%s | %s%s | %s |\n", g.what, number(g.got), g.unit, number(g.want), g.unit, verdict)
 }
 
 // number writes a count as it is, and a fraction with four digits.
@@ -201,6 +206,9 @@ func number(f float64) string {
 	}
 	return fmt.Sprintf("%.4g", f)
 }
+
+// behind is what a guard behind another one does.
+const behind = "it reads the request, the clock and the answer's header again, lest a handler that lasts, another request sent on, or what middleware changed between them be overlooked"
 
 var frameworks = []struct {
 	name  string
@@ -305,7 +313,7 @@ without a guard. The peers check issuer and audience as well.
 			goal{what: f.name + ", by token, allocations added", got: all.added(at("ours"), bare, allocs), want: f.most},
 			goal{what: f.name + ", a role in place of the guard, time added", got: all.added(at("role"), at("ours"), ns), want: 100, unit: " ns"},
 			goal{what: f.name + ", a role in place of the guard, allocations added", got: all.added(at("role"), at("ours"), allocs)},
-			goal{what: f.name + ", a role behind the guard, time added to that of middleware that does nothing", got: all.added(at("both"), at("next"), ns), want: 100, unit: " ns"},
+			goal{what: f.name + ", a role behind the guard, time added to that of middleware that does nothing", got: all.added(at("both"), at("next"), ns), want: 100, unit: " ns", why: behind},
 			goal{what: f.name + ", a role behind the guard, allocations added to those", got: all.added(at("both"), at("next"), allocs)})
 		for _, peer := range f.peers {
 			row(peer, at(peer), bare)
@@ -318,7 +326,7 @@ without a guard. The peers check issuer and audience as well.
 		goals = append(goals, goal{what: f.name + ", by session, allocations added", got: all.added(session("ours"), session("bare"), allocs), want: f.most},
 			goal{what: f.name + ", by session, a role in place of the guard, time added", got: all.added(session("role"), session("ours"), ns), want: 100, unit: " ns"},
 			goal{what: f.name + ", by session, a role in place of the guard, allocations added", got: all.added(session("role"), session("ours"), allocs)},
-			goal{what: f.name + ", by session, a role behind the guard, time added to that of middleware that does nothing", got: all.added(session("both"), session("next"), ns), want: 100, unit: " ns"},
+			goal{what: f.name + ", by session, a role behind the guard, time added to that of middleware that does nothing", got: all.added(session("both"), session("next"), ns), want: 100, unit: " ns", why: behind},
 			goal{what: f.name + ", by session, a role behind the guard, allocations added to those", got: all.added(session("both"), session("next"), allocs)})
 	}
 

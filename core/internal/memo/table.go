@@ -5,16 +5,17 @@ import "sync/atomic"
 // smallest is how many slots an empty table has.
 const smallest = 8
 
-// table finds entries by their hashes, one for each hash: open addressing with linear probing, so that a hit costs one cache
-// line mostly. One writer at a time changes it; readers take no lock. A reader who meets a change may miss an entry that is
-// there, or get one whose hash is another by now; who asks compares the key, and what is missed is proven once more.
+// table finds entries by their hashes, one for each hash (a second key of the same hash takes the place of the first): open addressing
+// with linear probing, so that a hit costs one cache line mostly. One writer at a time changes it; readers take no lock. A reader
+// who meets a change may miss an entry that is there, or get one whose hash is another by now; get compares the key, and what is
+// missed is proven or opened once more.
 type table[V any] struct {
 	slots []slot[V] // a power of two
 	used  int       // the writer's
 }
 
-// slot is free when it has no entry. hash and head stand in the entry too, another cache line, and mostly one that must come from
-// far away. Those that are passed need not come at all; and of the one that is meant the key comes at the same time.
+// slot is free when it has no entry. hash and head stand in the entry too, which is another cache line, and mostly one that must come from
+// far away: entries with another hash need not come at all, and of the right one, entry and key come side by side.
 type slot[V any] struct {
 	hash  atomic.Uint64
 	entry atomic.Pointer[Entry[V]]
