@@ -36,13 +36,10 @@ func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 	for _, text := range texts {
 		length += len(*text)
 	}
-	var roles []string
-	if n := len(u.Roles); n+len(u.CustomRoles) > 0 {
-		roles = append(append(make([]string, 0, n+len(u.CustomRoles)), u.Roles...), u.CustomRoles...)
-		u.Roles, u.CustomRoles = orNil(roles[:n:n]), orNil(roles[n:])
-	}
-	for _, role := range roles {
-		length += len(role)
+	for _, roles := range [...][]string{u.Roles, u.CustomRoles} {
+		for _, role := range roles {
+			length += len(role)
+		}
 	}
 	var all strings.Builder
 	all.Grow(length)
@@ -54,10 +51,12 @@ func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 	for _, text := range texts {
 		keep(text)
 	}
-	for i := range roles {
-		keep(&roles[i])
+	for _, roles := range [...][]string{u.Roles, u.CustomRoles} {
+		for i := range roles {
+			keep(&roles[i])
+		}
+		length += 16 * len(roles)
 	}
-	length += 16 * len(roles)
 	if aud := p.facts.audience; len(aud) == 1 && aud[0] == c.cfg.Audience {
 		p.facts.audience = c.audience
 	} else {
@@ -70,13 +69,6 @@ func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 	e.Key = []byte(token)
 	u.text, u.token = "", e.Key
 	c.proven.Put(e, len(e.Key)+length+provenOverhead)
-}
-
-func orNil(s []string) []string {
-	if len(s) == 0 {
-		return nil
-	}
-	return s
 }
 
 // stillGood reports whether the key that a remembered token was verified with is still the one that the token means among those that

@@ -150,19 +150,30 @@ func newUser(claims strictjson.Object, rolesClaim []string) *User {
 }
 
 func (u *User) fill(claims strictjson.Object, rolesClaim []string) {
-	*u = User{
-		Issuer:        text(claims.Get("iss")),
-		Subject:       text(claims.Get("sub")),
-		Email:         text(claims.Get("email")),
-		EmailVerified: claims.Get("email_verified") == "true",
-		Name:          text(claims.Get("name")),
-		GivenName:     text(claims.Get("given_name")),
-		FamilyName:    text(claims.Get("family_name")),
-		TenantID:      text(claims.Get("tenant_id")),
-		Roles:         texts(within(claims.Get(rolesClaim[0]), rolesClaim[1:])),
-		CustomRoles:   texts(claims.Get("custom_roles")),
-		text:          claims.Text(),
+	*u = User{text: claims.Text()}
+	for name, value := range claims.All() {
+		switch name {
+		case "iss":
+			u.Issuer = text(value)
+		case "sub":
+			u.Subject = text(value)
+		case "email":
+			u.Email = text(value)
+		case "email_verified":
+			u.EmailVerified = value == "true"
+		case "name":
+			u.Name = text(value)
+		case "given_name":
+			u.GivenName = text(value)
+		case "family_name":
+			u.FamilyName = text(value)
+		case "tenant_id":
+			u.TenantID = text(value)
+		case "custom_roles":
+			u.CustomRoles = texts(value)
+		}
 	}
+	u.Roles = texts(within(claims.Get(rolesClaim[0]), rolesClaim[1:]))
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
 	}

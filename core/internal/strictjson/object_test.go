@@ -41,6 +41,42 @@ func TestParseObjectRefuses(t *testing.T) {
 	}
 }
 
+// Eight bytes are passed over at a time: each byte, at each place among them and behind another that must be looked at, is read as Unmarshal reads it.
+func TestStringByteByByte(t *testing.T) {
+	for c := range 256 {
+		for place := range 18 {
+			for _, around := range []string{"a", `\"`, "é", "\x7f", "~"} {
+				in := `{"a":"` + strings.Repeat("x", place) + string([]byte{byte(c)}) + around + `yyyyyyyyyyyyyyy"}`
+				var want map[string]Raw
+				wantErr := Unmarshal([]byte(in), &want)
+				got, err := ParseObject([]byte(in))
+				if (err == nil) != (wantErr == nil) || err == nil && got.Get("a") != string(want["a"]) {
+					t.Fatalf("%q: %q, %v, and Unmarshal says %q, %v", in, got.Get("a"), err, want["a"], wantErr)
+				}
+			}
+		}
+	}
+}
+
+// Names that differ in little, and names that stand twice, whatever their lengths and last bytes.
+func TestNamesOneByOne(t *testing.T) {
+	for _, names := range [][]string{{"", "a"}, {"a", "b"}, {"ab", "bb"}, {"abc", "abd"}, {"sub", "sib"}, {strings.Repeat("n", 70), strings.Repeat("n", 69) + "m"}, {"aé", "bé"}} {
+		for _, twice := range append(names, "") {
+			in := `{"first":0`
+			for _, name := range names {
+				in += fmt.Sprintf(`,%q:1`, name)
+			}
+			if twice != "" || names[0] == "" {
+				in += fmt.Sprintf(`,%q:2`, twice)
+			}
+			var want map[string]Raw
+			if _, err := ParseObject([]byte(in + "}")); (err == nil) != (Unmarshal([]byte(in+"}"), &want) == nil) {
+				t.Errorf("%s: %v", in, err)
+			}
+		}
+	}
+}
+
 func TestStrings(t *testing.T) {
 	for in, want := range map[string][]string{
 		`[]`: {}, `["a"]`: {"a"}, `["a" , "b,c","" ]`: {"a", "b,c", ""}, `[1,"a",null,true]`: {"a"}, `["\u0061","\""]`: {"a", `"`}, `[["a"],{"b":"c"},"d"]`: {"d"},

@@ -177,7 +177,7 @@ func (s *scanner) string() (span, error) {
 		return span{}, s.fault()
 	}
 	escaped, ascii := false, true
-	for ; s.at < len(s.data); s.at++ {
+	for s.plain(); s.at < len(s.data); s.at++ {
 		switch c := s.data[s.at]; {
 		case c == '"':
 			s.at++
@@ -203,27 +203,43 @@ func (s *scanner) string() (span, error) {
 	return span{}, s.fault()
 }
 
-// names are those of one object. The first few are compared one by one, where their lengths may be
+// plain passes over what stands for itself, eight bytes at a time: ASCII that is no control character, quotation mark or backslash.
+func (s *scanner) plain() {
+	const each = 0x0101010101010101
+	for ; s.at+8 <= len(s.data); s.at += 8 {
+		d := s.data[s.at : s.at+8]
+		w := uint64(d[0]) | uint64(d[1])<<8 | uint64(d[2])<<16 | uint64(d[3])<<24 | uint64(d[4])<<32 | uint64(d[5])<<40 | uint64(d[6])<<48 | uint64(d[7])<<56
+		quote, backslash := w^each*'"', w^each*'\\'
+		// The highest bit of a byte is set where the byte is 0x80 or more, below 0x20, or one of the marks. Borrowing may set it of bytes
+		// above such a one; the lowest is exact.
+		if other := (w | (w - each*0x20) | (quote - each) | (backslash - each)) & (each * 0x80); other != 0 {
+			s.at += bits.TrailingZeros64(other) / 8
+			return
+		}
+	}
+}
+
+// names are those of one object. The first few are compared one by one, where their lengths and ends may be
 // equal; the many of a hostile object are not.
 type names struct {
-	few     [32]struct{ from, to int32 }
-	n       int
-	lengths uint64 // a bit for each length that was seen
-	many    map[string]bool
+	few  [32]struct{ from, to int32 }
+	n    int
+	seen uint64 // a bit for each length and last byte that was seen
+	many map[string]bool
 }
 
 // add reports whether name is new.
 func (n *names) add(data string, name span) bool {
 	if n.many == nil && n.n < len(n.few) && !name.escaped {
-		length := bits.RotateLeft64(1, name.to-name.from)
-		if n.lengths&length != 0 {
+		bit := bits.RotateLeft64(1, name.to-name.from+5*int(data[name.to-2]))
+		if n.seen&bit != 0 {
 			for _, other := range n.few[:n.n] {
 				if data[other.from:other.to] == data[name.from:name.to] {
 					return false
 				}
 			}
 		}
-		n.lengths |= length
+		n.seen |= bit
 		n.few[n.n].from, n.few[n.n].to = int32(name.from), int32(name.to)
 		n.n++
 		return true
