@@ -2,6 +2,7 @@
 package idfiber
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -37,12 +38,9 @@ func (a *Auth) Mount(r fiber.Router) {
 		panic(err)
 	}
 	for _, route := range a.client.Routes() {
-		r.Add(route.Method, route.Path, func(c *fiber.Ctx) error {
-			a.client.CheckHeaderLimit(c.App().Server().ReadBufferSize)
-			r := readers.Get().(*reader)
-			defer r.release()
-			return a.end(c, route.Serve(c.UserContext(), r.read(c)))
-		})
+		r.Add(route.Method, route.Path, a.Guard(func(ctx context.Context, r idserver.Request) (context.Context, idserver.Answer) {
+			return ctx, route.Serve(ctx, r) // every answer of a route ends the request
+		}))
 	}
 }
 
@@ -71,10 +69,7 @@ func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
 		if !behind {
 			r = readers.Get().(*reader)
 			c.Locals(readerKey{}, r)
-			defer func() {
-				c.Locals(readerKey{}, nil)
-				r.release()
-			}()
+			defer r.release(c)
 		}
 		ctx, answer := guard(c.UserContext(), r.read(c))
 		if answer.Ends() {
@@ -101,8 +96,7 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 		c.Set(f.Name, f.Value)
 	}
 	for _, f := range answer.Add {
-		written := func(value []byte) bool { return string(value) == f.Value } // by a guard before this one
-		if !slices.ContainsFunc(c.Response().Header.PeekAll(f.Name), written) {
+		if !slices.ContainsFunc(c.Response().Header.PeekAll(f.Name), func(written []byte) bool { return string(written) == f.Value }) {
 			c.Response().Header.Add(f.Name, f.Value)
 		}
 	}
@@ -111,7 +105,7 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 // reader is a request as the core reads it. It serves all guards of one request.
 type reader struct {
 	request idserver.Request
-	lines   []string // the memory of its lists of header lines, which the core reads and does not keep
+	lines   [8]string // the memory of its lists of header lines, which the core reads and does not keep
 }
 
 type readerKey struct{}
@@ -123,9 +117,9 @@ func (r *reader) String() string   { return "idfiber.reader" }
 func (r *reader) GoString() string { return r.String() }
 
 // release gives the memory to another request, and nothing that was in it.
-func (r *reader) release() {
-	clear(r.lines[:cap(r.lines)])
-	*r = reader{lines: r.lines[:0]}
+func (r *reader) release(c *fiber.Ctx) {
+	c.Locals(readerKey{}, nil)
+	*r = reader{}
 	readers.Put(r)
 }
 
@@ -143,20 +137,19 @@ func (r *reader) read(c *fiber.Ctx) idserver.Request {
 		all.Write(b)
 		return all.String()[from:]
 	}
-	r.lines = r.lines[:0]
+	lines := r.lines[:0]
 	keepAll := func(name string) []string {
-		from := len(r.lines)
+		from := len(lines)
 		for _, line := range header.PeekAll(name) {
-			r.lines = append(r.lines, keep(line))
+			lines = append(lines, keep(line))
 		}
-		return r.lines[from:len(r.lines):len(r.lines)]
+		return lines[from:len(lines):len(lines)]
 	}
 	r.request = idserver.Request{
-		Method: keep(header.Method()), Path: keep(uri.PathOriginal()), RawQuery: keep(uri.QueryString()),
+		Method: keep(header.Method()), Path: keep(uri.PathOriginal()), RawQuery: keep(uri.QueryString()), Host: keep(header.Host()),
 		Authorization: keepAll(fiber.HeaderAuthorization), Cookie: keepAll(fiber.HeaderCookie),
-		Accept: keep(header.Peek(fiber.HeaderAccept)), Origin: keep(header.Peek(fiber.HeaderOrigin)), Host: keep(header.Host()),
-		SecFetchSite: keep(header.Peek("Sec-Fetch-Site")), SecFetchMode: keep(header.Peek("Sec-Fetch-Mode")),
-		SecFetchDest: keep(header.Peek("Sec-Fetch-Dest")), SecPurpose: keep(header.Peek("Sec-Purpose")),
+		Accept: keep(header.Peek(fiber.HeaderAccept)), Origin: keep(header.Peek(fiber.HeaderOrigin)), SecFetchSite: keep(header.Peek("Sec-Fetch-Site")),
+		SecFetchMode: keep(header.Peek("Sec-Fetch-Mode")), SecFetchDest: keep(header.Peek("Sec-Fetch-Dest")), SecPurpose: keep(header.Peek("Sec-Purpose")),
 	}
 	return r.request
 }
