@@ -35,48 +35,48 @@ func status(method, target string) func(*visitor, string) string {
 }
 
 var capabilities = []capability{
-	{"sign-in, and back to the page that was wanted", func(v *visitor, _ string) string {
+	{"sign-in, and back to the requested page", func(v *visitor, _ string) string {
 		a := v.get("/profile")
 		page, _ := v.follow(a)
 		_, at := v.follow(v.get(v.callback(page.Request.URL.String(), "alice")))
 		return yesIf(at == v.app+"/profile", page)
 	}},
-	{"guards by session, role, any role, all roles", func(v *visitor, _ string) string {
+	{"guards: session, role, any of several roles, all of them", func(v *visitor, _ string) string {
 		v.signIn("bob")
 		a := v.do("GET", "/api/me", script, nil)
 		ok := a.StatusCode == 200 && v.get("/admin").StatusCode == 403 && v.get("/api/editors").StatusCode == 200 && v.get("/api/billing").StatusCode == 403
 		return yesIf(ok, a)
 	}},
-	{"guards by bearer token", func(v *visitor, provider string) string {
+	{"guards: bearer token", func(v *visitor, provider string) string {
 		a := v.do("GET", "/api/admin", script.with("Authorization", "Bearer "+token(v, provider, "alice")), nil)
 		return yesIf(a.StatusCode == 200, a)
 	}},
-	{"an API call is answered 401 problem+json, a navigation sent to sign in", func(v *visitor, _ string) string {
+	{"without a session, an API call gets 401 problem+json and a navigation is redirected to sign-in", func(v *visitor, _ string) string {
 		a, b := v.do("GET", "/api/me", script, nil), v.get("/api/me")
 		return yesIf(a.StatusCode == 401 && code(v.t, a) == "not_signed_in" && b.StatusCode == 303, a)
 	}},
-	{"an unsafe request of another site is refused", func(v *visitor, _ string) string {
+	{"a POST from another site is refused", func(v *visitor, _ string) string {
 		v.signIn("alice")
 		a := v.do("POST", "/api/echo", script.with("Sec-Fetch-Site", "cross-site"), nil)
 		return yesIf(a.StatusCode == 403 && v.do("POST", "/api/echo", script, nil).StatusCode == 200, a)
 	}},
-	{"a front end that navigates by itself gets the address as JSON", func(v *visitor, provider string) string {
+	{"a single-page front end gets the sign-in URL as JSON", func(v *visitor, provider string) string {
 		a := v.do("GET", "/auth/login", script, nil)
 		return yesIf(a.StatusCode == 200 && strings.Contains(a.body, `{"url":"`+provider), a)
 	}},
-	{"sign-out here and at the provider", func(v *visitor, provider string) string {
+	{"sign-out, here and at the provider", func(v *visitor, provider string) string {
 		v.signIn("alice")
 		a := v.do("POST", "/auth/logout", navigation, url.Values{})
 		return yesIf(strings.HasPrefix(a.location(), provider+"/connect/endsession?") && v.do("GET", "/api/me", script, nil).StatusCode == 401, a)
 	}},
-	{"the example takes 12 kB of cookies", func(v *visitor, _ string) string {
+	{"the example accepts 12 kB of cookies", func(v *visitor, _ string) string {
 		a := v.do("GET", "/", navigation.with("Cookie", "a="+strings.Repeat("x", 12<<10)), nil)
 		return yesIf(a.StatusCode == 200, a)
 	}},
-	{"the router's own: HEAD /auth/login", status("HEAD", "/auth/login")},
-	{"the router's own: POST /auth/login", status("POST", "/auth/login")},
-	{"the router's own: GET /auth/logout/", status("GET", "/auth/logout/")},
-	{"the router's own: GET /AUTH/logout", status("GET", "/AUTH/logout")},
+	{"router's own answer: HEAD /auth/login", status("HEAD", "/auth/login")},
+	{"router's own answer: POST /auth/login", status("POST", "/auth/login")},
+	{"router's own answer: GET /auth/logout/", status("GET", "/auth/logout/")},
+	{"router's own answer: GET /AUTH/logout", status("GET", "/AUTH/logout")},
 }
 
 // The matrix of README.md is what the examples answer, and not what somebody thinks that they do.

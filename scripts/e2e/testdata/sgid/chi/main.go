@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	client, err := sgid.New(sgid.ConfigFromEnv()) // every fault of the settings at once; no network yet
+	client, err := sgid.New(sgid.ConfigFromEnv()) // reports every configuration error at once; no network yet
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func main() {
 	r := chi.NewRouter()
 	auth.Mount(r) // /auth/login, callback, logout, userinfo
 	r.With(auth.RequireUser()).Get("/profile", func(w http.ResponseWriter, r *http.Request) {
-		info, err := client.UserInfoFrom(r.Context()) // asks sgID, and decrypts
+		info, err := client.UserInfoFrom(r.Context()) // asks sgID and decrypts
 		if err != nil {
 			log.Print(err)
 			http.Error(w, "sgID did not answer: sign in again", http.StatusBadGateway)

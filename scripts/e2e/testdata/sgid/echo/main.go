@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	client, err := sgid.New(sgid.ConfigFromEnv()) // every fault of the settings at once; no network yet
+	client, err := sgid.New(sgid.ConfigFromEnv()) // reports every configuration error at once; no network yet
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func main() {
 	e := echo.New()
 	auth.Mount(e.Group("/auth")) // login, callback, logout, userinfo
 	e.GET("/profile", func(c echo.Context) error {
-		info, err := client.UserInfoFrom(c.Request().Context()) // asks sgID, and decrypts
+		info, err := client.UserInfoFrom(c.Request().Context()) // asks sgID and decrypts
 		if err != nil {
 			return echo.NewHTTPError(http.StatusBadGateway, "sgID did not answer: sign in again").SetInternal(err)
 		}

@@ -12,15 +12,15 @@ import (
 )
 
 func main() {
-	client, err := sgid.New(sgid.ConfigFromEnv()) // every fault of the settings at once; no network yet
+	client, err := sgid.New(sgid.ConfigFromEnv()) // reports every configuration error at once; no network yet
 	if err != nil {
 		log.Fatal(err)
 	}
 	auth := idfiber.New(client.Client())
-	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10}) // room for the session's cookies
+	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10}) // room for the session cookies
 	auth.Mount(app.Group("/auth"))                           // login, callback, logout, userinfo
 	app.Get("/profile", auth.RequireUser(), func(c *fiber.Ctx) error {
-		info, err := client.UserInfoFrom(c.UserContext()) // asks sgID, and decrypts
+		info, err := client.UserInfoFrom(c.UserContext()) // asks sgID and decrypts
 		if err != nil {
 			log.Print(err)
 			return fiber.NewError(fiber.StatusBadGateway, "sgID did not answer: sign in again")

@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	client, err := sgid.New(sgid.ConfigFromEnv()) // every fault of the settings at once; no network yet
+	client, err := sgid.New(sgid.ConfigFromEnv()) // reports every configuration error at once; no network yet
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func main() {
 	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // a callback's query holds a code
 	auth.Mount(r.Group("/auth"))                                                         // login, callback, logout, userinfo
 	r.GET("/profile", auth.RequireUser(), func(c *gin.Context) {
-		info, err := client.UserInfoFrom(c.Request.Context()) // asks sgID, and decrypts
+		info, err := client.UserInfoFrom(c.Request.Context()) // asks sgID and decrypts
 		if err != nil {
 			log.Print(err)
 			c.String(http.StatusBadGateway, "sgID did not answer: sign in again")
