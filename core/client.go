@@ -16,8 +16,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/memo"
 )
 
-// Client signs users in at one provider and verifies its tokens. Make it with New; it is
-// safe for concurrent use.
+// Client signs users in at one provider and verifies its tokens. Create it with [New]. It is safe for concurrent use.
 type Client struct {
 	cfg      Config
 	http     *providerHTTP
@@ -27,14 +26,14 @@ type Client struct {
 	proven   *memo.Memo[proven] // nil: nothing is remembered
 	opened   *memo.Memo[openedSession]
 	revoked  revocations
-	audience []string // Config.Audience, shared by the tokens that are remembered
+	audience []string // Config.Audience, shared by all remembered tokens
 
 	web *web // nil for an API
 }
 
-// New checks cfg and makes a client. There is no network in it: the provider's metadata and keys are
-// fetched at their first use, and a provider that is away does not keep a program from starting. The error
-// joins all faults of the configuration.
+// New validates cfg and returns a client. It does not use the network: the provider's metadata and keys are fetched when
+// first needed, so a provider that is down does not keep a program from starting. The error joins everything that is
+// wrong with the configuration.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.faults(); err != nil {
@@ -61,9 +60,10 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close ends what the client does in the background (fetching metadata and keys, refreshing tokens) and waits
-// for it. Afterwards what is known still serves, and nothing more is asked of the provider. It may be called more than once; a
-// program that runs until its end need not call it.
+// Close stops the client's background work (fetching metadata and keys, refreshing tokens) and waits for it to end.
+// Afterwards, metadata and keys already fetched are still used, but they are not fetched again, sessions are not
+// refreshed and the callback route starts no new session. Close may be called more than once; a program that uses the
+// client until it exits need not call it.
 func (c *Client) Close() {
 	c.keys.Close()
 	c.metadata.Close()
@@ -77,9 +77,9 @@ func (c *Client) Close() {
 	}
 }
 
-// Refetch reads the provider's metadata and keys now, at most once in ten seconds: in between it tells how the last time
-// went. It is of use for a health check and for tests; in operation they are kept fresh without it. The error is a
-// DiscoveryError.
+// Refetch fetches the provider's metadata and keys now, but at most once in ten seconds: within that time it returns the
+// outcome of the last fetch. It is useful in health checks and tests; otherwise both are kept fresh automatically. The
+// error is a [DiscoveryError], or ctx's.
 func (c *Client) Refetch(ctx context.Context) error {
 	_, err := c.metadata.Refetch(ctx)
 	if err == nil {
@@ -88,21 +88,21 @@ func (c *Client) Refetch(ctx context.Context) error {
 	return err
 }
 
-// PrivacyCenterURL returns the page at which a signed-in user sees and settles what Signward
-// keeps about them. Set Config.WebBaseURL where it is not below the Authority.
+// PrivacyCenterURL returns the page where a signed-in user can see and manage the data that Signward holds about them.
+// Set Config.WebBaseURL if it is not below the Authority.
 func (c *Client) PrivacyCenterURL() string {
 	return strings.TrimSuffix(c.cfg.WebBaseURL, "/") + "/Auth/MyPrivacy"
 }
 
-// EndSession are the parameters of RP-Initiated Logout 1.0 section 2. All are optional.
+// EndSession holds the parameters of RP-Initiated Logout 1.0 section 2. All are optional.
 type EndSession struct {
-	IDTokenHint           string // the ID token of the session that ends
-	PostLogoutRedirectURI string // registered at the provider
-	State                 string // comes back with the redirect
+	IDTokenHint           string // the ID token of the session to end
+	PostLogoutRedirectURI string // must be registered at the provider
+	State                 string // returned with the redirect
 }
 
-// EndSessionURL returns where a browser is sent to end the session at the provider. It needs the
-// provider's metadata; the error is a DiscoveryError, also when the provider has no such endpoint.
+// EndSessionURL returns the URL to send a browser to in order to end its session at the provider. It needs the provider's
+// metadata. The error is a [DiscoveryError], also if the provider has no such endpoint.
 func (c *Client) EndSessionURL(ctx context.Context, e EndSession) (string, error) {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -122,7 +122,7 @@ func (c *Client) EndSessionURL(ctx context.Context, e EndSession) (string, error
 	return withQuery(m.EndSessionEndpoint, query), nil
 }
 
-// withQuery adds parameters to an endpoint that may have some already (RFC 6749 section 3.1).
+// withQuery adds parameters to an endpoint's URL, which may already have a query (RFC 6749 section 3.1).
 func withQuery(endpoint string, query url.Values) string {
 	separator := "?"
 	if strings.Contains(endpoint, "?") {
@@ -131,12 +131,12 @@ func withQuery(endpoint string, query url.Values) string {
 	return endpoint + separator + query.Encode()
 }
 
-// String tells whose client it is, without its secrets.
+// String describes the client without its secrets.
 func (c *Client) String() string {
 	return fmt.Sprintf("idserver.Client{Authority: %q, ClientID: %q, BaseURL: %q}", c.cfg.Authority, c.cfg.ClientID, c.cfg.BaseURL)
 }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [Client.String], so that %#v does not print the secrets either.
 func (c *Client) GoString() string { return c.String() }
 
 func (c *Client) now() time.Time { return c.cfg.Now() }

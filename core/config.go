@@ -18,126 +18,126 @@ import (
 	"github.com/signward/idserver-go/core/internal/seal"
 )
 
-// Config describes one relying party at one provider. The zero value of every optional
-// field is its default.
+// Config describes one relying party at one provider. The zero value of an optional field means its default.
 type Config struct {
-	// Authority is the provider's URL; its metadata is read from below it
-	// (OpenID Connect Discovery 1.0 section 4). Required. http is allowed on loopback only.
+	// Authority is the provider's URL. Its metadata is read from below this URL (OpenID Connect Discovery 1.0 section 4).
+	// Required. http is allowed on loopback only.
 	Authority string
-	// Issuer is the provider's issuer identifier where it is not the Authority. The
-	// metadata's and every token's issuer must equal it, character by character. Without it the metadata's may differ
-	// from the Authority by one slash at the end.
+	// Issuer is the provider's issuer identifier, if it differs from Authority. The issuer in the metadata and in every
+	// token must equal it exactly. Default: Authority; if that ends in a slash, metadata may name it without the slash.
 	Issuer string
 	// ClientID is the client_id registered at the provider. Required with BaseURL.
 	ClientID string
-	// ClientSecret is the client's secret; empty for a public client.
+	// ClientSecret is the client's secret. Leave it empty for a public client.
 	ClientSecret string
-	// ClientAuth is how the secret is sent to the token endpoint: "client_secret_post" or
-	// "client_secret_basic". Default: what the provider's metadata lists, of both the
-	// first; the first where it lists nothing.
+	// ClientAuth is how the secret is sent to the token endpoint: "client_secret_post" or "client_secret_basic". Default:
+	// client_secret_post, unless the provider's metadata lists only client_secret_basic of the two.
 	ClientAuth string
 
-	// BaseURL is where browsers reach the application, such as https://app.example.com. It turns
-	// the sign-in routes on. http is allowed on loopback only.
+	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
+	// routes on. http is allowed on loopback only.
 	BaseURL string
-	// RoutesPath is where the sign-in routes lie below BaseURL. Default: /auth. The
-	// redirect_uri to register at the provider is BaseURL + RoutesPath + /callback.
+	// RoutesPath is the path of the sign-in routes below BaseURL. Default: /auth. The redirect_uri to register at the
+	// provider is BaseURL + RoutesPath + /callback.
 	RoutesPath string
-	// SessionSecret seals the cookies, at least 32 bytes. Required with BaseURL.
+	// SessionSecret is the secret that cookies are sealed with, at least 32 bytes. Required with BaseURL.
 	SessionSecret string
-	// OldSessionSecrets open cookies and no longer seal any: put the former
-	// SessionSecret here when you change it.
+	// OldSessionSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one
+	// here.
 	OldSessionSecrets []string
-	// SessionIdle ends a session that is not used for so long, at least 1 min. Default: 1 h, or SessionMax if
+	// SessionIdle ends a session that has not been used for this long. At least 1 min. Default: 1 h, or SessionMax if
 	// that is shorter.
 	SessionIdle time.Duration
-	// SessionMax ends every session so long after its sign-in; it is not shorter than SessionIdle. Default: 12 h.
+	// SessionMax ends a session this long after its sign-in, however much it is used. It must not be shorter than
+	// SessionIdle. Default: 12 h.
 	SessionMax time.Duration
-	// AfterSignIn and AfterSignOut are the pages to go to when no other was wanted: paths of this application as
-	// browsers see them, with BaseURL's own path. Default: the root of BaseURL.
+	// AfterSignIn and AfterSignOut are where the browser goes when no other page was asked for: paths of this application
+	// as browsers see them, including the path of BaseURL. Default: the root of BaseURL.
 	AfterSignIn, AfterSignOut string
-	// TrustedOrigins are other origins (scheme://host[:port]) that may be returned to after
-	// sign-in, may send unsafe requests with the session cookie, and whose scripts may read the answers of
-	// the sign-in routes and of what guards protect (CORS, with credentials). The cookies are SameSite=Lax: browsers send them along
-	// from the same site only, such as from https://www.example.com to https://api.example.com.
+	// TrustedOrigins are other origins (scheme://host[:port]) that users may be returned to after sign-in, that may send
+	// unsafe requests with the session cookie, and whose scripts may read the responses of the sign-in routes and of
+	// guarded routes (CORS, with credentials). The cookies are SameSite=Lax: browsers send them within one site only,
+	// such as from https://www.example.com to https://api.example.com.
 	TrustedOrigins []string
 
-	// Scopes are asked for at sign-in. Default: openid profile email, and roles where the
-	// provider's metadata offers it. openid is always among them.
+	// Scopes are the scopes requested at sign-in. Default: openid profile email, and roles if the provider's metadata
+	// lists it. openid is always added.
 	Scopes []string
 	// Audience is the aud that a bearer access token must have. Default: idserver-api.
 	Audience string
-	// RolesClaim is where the roles lie in the claims, one element per level: {"realm_access", "roles"}.
+	// RolesClaim is the path of the roles within the claims, one element per level, such as {"realm_access", "roles"}.
 	// Default: {"roles"}.
 	RolesClaim []string
-	// Algorithms, when set, are the only signature algorithms accepted, and the ones of a
-	// key that names none. Default: a key's own alg, and for a key without one RS256,
-	// ES256, ES384, ES512 or EdDSA by its type. HMAC and none are never accepted.
+	// Algorithms, if set, are the only signature algorithms accepted, and the ones tried with a key that names none.
+	// Default: the key's own alg, or, for a key without one, RS256, ES256, ES384, ES512 or EdDSA depending on its type.
+	// HMAC and none are never accepted.
 	Algorithms []string
-	// Leeway is the difference of clocks allowed in exp, nbf and iat, at most 5 min. Default: 10 s; for none at all
-	// there is WithLeeway(0).
+	// Leeway is the clock skew allowed when checking exp, nbf and iat, at most 5 min. Default: 10 s. To allow
+	// [Client.ValidateToken] none at all, use WithLeeway(0).
 	Leeway time.Duration
 
-	// TokenCacheBytes bounds the memory for access tokens whose signature was verified (see ValidateToken), and as much again for session
-	// cookies that were opened. Default: 16 MiB, about 10,000 tokens of 1 kB. A token that takes more than a 32nd of it is
-	// not remembered, and below 0 none is.
+	// TokenCacheBytes bounds the memory used to remember access tokens whose signature was verified (see
+	// [Client.ValidateToken]), and, separately, session cookies that were opened: up to twice as much in total. Default:
+	// 16 MiB, about 10,000 tokens of 1 kB. An entry larger than 1/32 of it is not kept; a negative value turns both off.
 	TokenCacheBytes int
 
-	// Endpoints replace what the provider's metadata says, for a provider whose metadata
-	// is missing or wrong.
+	// Endpoints override the provider's metadata, for a provider whose metadata is missing or wrong.
 	Endpoints Endpoints
-	// WebBaseURL is where PrivacyCenterURL points. Default: Authority.
+	// WebBaseURL is the base of [Client.PrivacyCenterURL]. Default: Authority.
 	WebBaseURL string
 
-	// HTTPClient sends the requests to the provider; it is used and never closed, and
-	// a private CA or a proxy is its Transport's business. Its redirect policy is not used:
-	// redirects are not followed. Default: a client of our own.
+	// HTTPClient sends the requests to the provider and is never closed; set its Transport to use a private CA or a
+	// proxy. Redirects are not followed, whatever its redirect policy, and its cookie jar is not used. Default: a client
+	// of the package's own.
 	HTTPClient *http.Client
-	// Timeout bounds a request to the provider, body included. Default: 10 s.
+	// Timeout limits each request to the provider, including reading the body. Default: 10 s.
 	Timeout time.Duration
-	// InsecureSkipTLSVerify turns the check of the provider's certificate off. New refuses it
-	// for any Authority that is not on loopback, and together with an HTTPClient.
+	// InsecureSkipTLSVerify turns off the verification of the provider's TLS certificate. New refuses it for a provider
+	// that is not on loopback, and together with an HTTPClient.
 	InsecureSkipTLSVerify bool
 
-	// OnSignIn is called with the user of each sign-in, after every check, and of each refresh. It may
-	// change the user (roles of your own, Set) and may refuse by an error, which is logged: the browser is shown a page
-	// with the code sign_in_refused, and at a refresh the session ends. An error that wraps ErrUnavailable says that the
-	// application cannot tell now: the sign-in is answered 503, and a session goes on. It is not called for bearer access tokens: what must
-	// hold for them too is asked by Client.Require. It is called concurrently.
-	// In ctx, AccessTokenFrom finds the user's access token and AppDataFrom what the link to /auth/login carried.
+	// OnSignIn is called with the user at each sign-in, once every check has passed, and at each refresh. It may modify
+	// the user (to add roles, or with [User.Set]) and may refuse the user by returning an error, which is logged: at
+	// sign-in the browser is shown a page with the code sign_in_refused, at a refresh the session ends. An error that
+	// wraps ErrUnavailable means that the application cannot decide now: the sign-in is answered with 503, and a session
+	// continues. OnSignIn is not called for bearer access tokens; what must hold for them too belongs in
+	// [Client.Require]. It is called concurrently. In ctx, [AccessTokenFrom] finds the user's access token and
+	// [AppDataFrom] the app_data of the link to /auth/login.
 	OnSignIn func(ctx context.Context, user *User) error
-	// UserInfoRoute, when set, makes what GET /auth/userinfo answers, as JSON. In ctx are the user and, for AccessTokenFrom, the access
-	// token. An error is answered as one of the provider's: 503 provider_unavailable when it is ErrUnavailable, 502
-	// provider_error when it is ErrUserInfo, 401 invalid_token when that is a UserInfoError of status 401, else 500. It is called concurrently.
-	// Default: the user, as User.MarshalJSON writes it.
+	// UserInfoRoute, if set, returns what GET /auth/userinfo answers, to be encoded as JSON. ctx holds the user and, for
+	// [AccessTokenFrom], the access token. An error of this package is answered as if the route itself had met it: 503
+	// provider_unavailable for ErrUnavailable, 502 provider_error for ErrUserInfo, 401 invalid_token for a UserInfoError
+	// of status 401; any other error is a 500. It is called concurrently. Default: the user, as [User.MarshalJSON]
+	// encodes it.
 	UserInfoRoute func(ctx context.Context, user *User) (any, error)
-	// RenderRefusal, when set, makes the status, content type and body of every refusal instead of
-	// the built-in page and problem+json. Headers and cookies of the refusal stay as they
-	// are. A zero Rendered leaves that one to the built-in rendering. It is called concurrently.
+	// RenderRefusal, if set, provides the status, content type and body of every refusal, in place of the built-in page
+	// and problem+json. The refusal's header fields and cookies are sent either way. For a refusal where it returns a
+	// zero Rendered, the built-in rendering is used. It is called concurrently.
 	RenderRefusal func(ctx context.Context, refusal Refusal) Rendered
 
-	// Logger receives what an operator wants to know, and no secret: warnings are the operator's to mend, information is
-	// of sign-ins and refusals, and requests that merely lack credentials are of the level Debug. Default: slog.Default().
+	// Logger receives what an operator needs to know, and never a secret. Problems for the operator to fix are logged as
+	// warnings, sign-ins and refusals as information, and requests that merely lack credentials at level Debug. Default:
+	// slog.Default().
 	Logger *slog.Logger
-	// Now is the clock, called concurrently. Default: time.Now.
+	// Now is the clock. It is called concurrently. Default: time.Now.
 	Now func() time.Time
-	// Rand is the source of state, nonce, verifier and keys of cookies, read concurrently. Default: crypto/rand.
+	// Rand is the source of randomness for states, nonces, code verifiers and the keys of cookies. It is read
+	// concurrently. Default: crypto/rand.
 	Rand io.Reader
 }
 
-// Endpoints are URLs of a provider. Empty ones are read from its metadata; when
-// Authorization, Token and JWKS are all set (for an API without BaseURL: JWKS), the
-// metadata is not asked for at all.
+// Endpoints are URLs of a provider. Those left empty are read from its metadata. If Authorization, Token and JWKS are all
+// set (for an API without BaseURL, just JWKS), the metadata is not fetched at all.
 type Endpoints struct {
 	Authorization, Token, JWKS, UserInfo, Revocation, EndSession string
 }
 
-// String tells the configuration without its secrets.
+// String describes the configuration without its secrets.
 func (c Config) String() string {
 	return fmt.Sprintf("idserver.Config{Authority: %q, ClientID: %q, BaseURL: %q}", c.Authority, c.ClientID, c.BaseURL)
 }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [Config.String], so that %#v does not print the secrets either.
 func (c Config) GoString() string { return c.String() }
 
 // Defaults of Config.
@@ -152,7 +152,7 @@ const (
 	defaultSessionMax  = 12 * time.Hour
 )
 
-// withDefaults fills in what was left out.
+// withDefaults fills in the fields that were left out.
 func (c Config) withDefaults() Config {
 	set(&c.Audience, defaultAudience)
 	set(&c.RoutesPath, defaultRoutesPath)
@@ -181,7 +181,7 @@ func set[T comparable](field *T, value T) {
 	}
 }
 
-// faults lists all that is wrong with a configuration that has its defaults.
+// faults reports everything that is wrong with a configuration whose defaults are filled in.
 func (c Config) faults() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -249,7 +249,7 @@ func (c Config) faults() error {
 	return errors.Join(faults...)
 }
 
-// signInFaults lists what is wrong with the settings of the sign-in routes.
+// signInFaults reports what is wrong with the settings of the sign-in routes.
 func (c Config) signInFaults() []error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -303,7 +303,7 @@ func (c Config) signInFaults() []error {
 	return faults
 }
 
-// parseServerURL reads the URL of a server that is trusted: https, or http on loopback.
+// parseServerURL parses the URL of a server that is trusted: https, or http on loopback.
 func parseServerURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -317,7 +317,7 @@ func parseServerURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// parseBaseURL reads the URL that others are made of, by adding a path.
+// parseBaseURL parses a URL that others are made from by appending a path.
 func parseBaseURL(raw string) (*url.URL, error) {
 	u, err := parseServerURL(raw)
 	switch {
@@ -332,9 +332,9 @@ func parseBaseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// isLoopback tells by the name alone; nothing is looked up.
+// isLoopback decides by the name alone; nothing is resolved.
 func isLoopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, ".")) // resolvers take these for the same name
+	host = strings.ToLower(strings.TrimSuffix(host, ".")) // resolvers treat the two spellings as the same name
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
@@ -342,13 +342,13 @@ func isLoopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// isUnspecified tells 0.0.0.0 and [::], which systems connect to themselves.
+// isUnspecified reports whether host is 0.0.0.0 or [::]: connecting to either reaches the machine itself.
 func isUnspecified(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsUnspecified()
 }
 
-// originOf is the ASCII serialization of a URL's origin, RFC 6454 section 6.2.
+// originOf returns the ASCII serialization of a URL's origin, RFC 6454 section 6.2.
 func originOf(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {

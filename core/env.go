@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// ConfigFromEnv reads a Config from the environment: IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID,
-// IDSERVER_CLIENT_SECRET, IDSERVER_AUDIENCE, IDSERVER_ISSUER, IDSERVER_SCOPES (separated by
-// spaces), BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD (separated by commas). What is not set stays
-// empty; New judges the whole, and its errors name these variables beside the fields.
+// ConfigFromEnv returns a Config with the fields that are set in the environment: IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID,
+// IDSERVER_CLIENT_SECRET, IDSERVER_AUDIENCE, IDSERVER_ISSUER, IDSERVER_SCOPES (separated by spaces), BASE_URL,
+// SESSION_SECRET and SESSION_SECRET_OLD (separated by commas). It does not validate them: [New] does, and its errors name
+// these variables next to the fields.
 func ConfigFromEnv() Config {
 	cfg := Config{
 		Authority:     os.Getenv("IDSERVER_AUTHORITY"),
