@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxAppData bounds app_data, in bytes: it is kept in a cookie.
+// maxAppData limits app_data, in bytes: it is kept in a cookie.
 const maxAppData = 512
 
-// appDataOf reads the parameter app_data of /login. What is too long is refused and not cut: half of it may mean something else.
+// appDataOf reads the parameter app_data of /login. If it is too long it is refused, not cut: half of it might mean
+// something else.
 func appDataOf(query url.Values) ([]byte, error) {
 	values := query["app_data"]
 	switch {
@@ -35,9 +36,10 @@ func withAppData(ctx context.Context, data []byte) context.Context {
 	return context.WithValue(ctx, appDataKey{}, string(data))
 }
 
-// AppDataFrom returns, in the context of Config.OnSignIn, what the link to /auth/login had in its parameter app_data (at most
-// 512 bytes): a choice that was made before signing in. It was kept in the browser, sealed, and the provider did not see it. Whoever
-// made the link chose it, another site too: read it as any input. It is empty at a refresh; what is to last, User.Set keeps.
+// AppDataFrom returns, in the context of Config.OnSignIn, the parameter app_data (at most 512 bytes) of the link to
+// /auth/login: a choice made before signing in. It was kept sealed in the browser, and the provider did not see it.
+// Anyone can make such a link, including other sites, so treat it like any other input. It is empty at a refresh; to keep
+// something for the session, use [User.Set].
 func AppDataFrom(ctx context.Context) string {
 	data, _ := ctx.Value(appDataKey{}).(string)
 	return data

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// LoadUser returns a guard that admits everybody, and lets UserFrom find the user where one is
-// signed in. Credentials that are not good, a provider that is away and a cross-site unsafe request
-// make nobody of the visitor.
+// LoadUser returns a guard that lets every request through; [UserFrom] then returns the user if one is signed in. A
+// visitor whose credentials are not valid, or who cannot be verified because the provider is unavailable, or who sends an
+// unsafe cross-site request, counts as not signed in.
 func (c *Client) LoadUser() Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		if a := c.stillAdmitted(ctx, r); a != nil {
@@ -26,29 +26,29 @@ func (c *Client) LoadUser() Guard {
 	})
 }
 
-// RequireUser returns a guard that admits a signed-in user: by a bearer access token or by
-// the session cookie. A browser's navigation without a session is sent to sign in, where Config.BaseURL has
-// turned that on; any other request is answered 401.
+// RequireUser returns a guard that admits a signed-in user, identified by a bearer access token or by the session cookie.
+// A browser's navigation without a session is redirected to sign in, if Config.BaseURL is set. Any other request is
+// refused, with 401 if it has no valid credentials.
 func (c *Client) RequireUser() Guard {
 	return c.guard(CodeNotAdmitted, func(*User) bool { return true })
 }
 
-// RequireRole returns a guard that admits a signed-in user who has one of the roles, built-in
-// or custom. An empty role panics.
+// RequireRole returns a guard that admits a signed-in user who has at least one of the roles, built-in or custom. It
+// panics if a role is empty.
 func (c *Client) RequireRole(role string, more ...string) Guard {
 	mustBeRoles(role, more)
 	return c.guard(CodeInsufficientRole, func(u *User) bool { return u.HasAnyRole(role, more...) })
 }
 
-// RequireAllRoles returns a guard that admits a signed-in user who has every one of the
-// roles, built-in or custom. An empty role panics.
+// RequireAllRoles returns a guard that admits a signed-in user who has all of the roles, built-in or custom. It panics if
+// a role is empty.
 func (c *Client) RequireAllRoles(role string, more ...string) Guard {
 	mustBeRoles(role, more)
 	return c.guard(CodeInsufficientRole, func(u *User) bool { return u.HasAllRoles(role, more...) })
 }
 
-// RequireBuiltInRole is RequireRole without the tenant's custom roles, whose names a tenant
-// chooses freely. An empty role panics.
+// RequireBuiltInRole is like [Client.RequireRole] but ignores a tenant's custom roles, whose names the tenant chooses
+// freely. It panics if a role is empty.
 func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
 	mustBeRoles(role, more)
 	return c.guard(CodeInsufficientRole, func(u *User) bool {
@@ -56,8 +56,8 @@ func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
 	})
 }
 
-// Require returns a guard that admits a signed-in user of whom admit is true. admit must be
-// safe for concurrent use; nil panics. Who is not admitted is answered 403, never sent to sign in.
+// Require returns a guard that admits a signed-in user for whom admit returns true; any other user is answered with 403
+// and not redirected to sign in. admit must be safe for concurrent use. Require panics if it is nil.
 func (c *Client) Require(admit func(*User) bool) Guard {
 	if admit == nil {
 		panic("idserver: Require: no predicate")
@@ -65,7 +65,7 @@ func (c *Client) Require(admit func(*User) bool) Guard {
 	return c.guard(CodeNotAdmitted, admit)
 }
 
-// mustBeRoles stops a program whose guard would ask for nothing.
+// mustBeRoles panics rather than let a guard require nothing.
 func mustBeRoles(role string, more []string) {
 	for _, r := range append([]string{role}, more...) {
 		if strings.TrimSpace(r) == "" {
@@ -74,8 +74,9 @@ func mustBeRoles(role string, more []string) {
 	}
 }
 
-// guard admits a signed-in user of whom admit is true; other is what to tell the rest. Behind another guard of this client it takes the user
-// whom that one found, and answers the same: who writes an answer twice writes its fields once.
+// guard admits a signed-in user for whom admit is true; other is the code of the refusal for the rest. Behind another
+// guard of this client it takes the user that was found there and returns the same header fields; writing an answer twice
+// adds each field once.
 func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		if a := c.stillAdmitted(ctx, r); a != nil {
@@ -97,19 +98,20 @@ func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 	})
 }
 
-// identity is who sends a request, as far as its credentials tell.
+// identity is the sender of a request, as far as its credentials tell.
 type identity struct {
 	user        *User // nil: nobody
 	accessToken string
 	fields      []Field // of a session that was renewed, or is over
-	code        Code    // why nobody
+	code        Code    // why there is no user
 	err         error
 	found       time.Time
-	revoked     int64 // how many revocations there were before
+	revoked     int64 // the number of revocations before
 }
 
-// goOn is the answer of a request that is let through. A page of a session is not kept, unless the handler says otherwise: the
-// browser's back button would show it after the sign-out, which clears what is kept all the same. Neither is an answer with cookies: nobody else may get them.
+// goOn is the answer for a request that is let through. Unless the handler says otherwise, a page of a session is not to
+// be stored: the browser's back button would show it after sign-out (which clears the cache all the same). An answer with
+// cookies is not to be stored either, so that nobody else gets them.
 func (c *Client) goOn(r Request, user *User, fields []Field) Answer {
 	a := Answer{Add: onlyVary}
 	if len(fields) > 0 {
@@ -121,14 +123,14 @@ func (c *Client) goOn(r Request, user *User, fields []Field) Answer {
 	return a
 }
 
-// Most requests are answered with these, which nobody changes.
+// Most requests are answered with these, which are never modified.
 var (
 	onlyVary    = []Field{varyOnCredentials}
 	onlyNoStore = []Field{noStore}
 )
 
-// identify finds out who sends a request. An Authorization header decides alone: a request that
-// brings one never counts as the browser's session.
+// identify finds out who sent a request. If there is an Authorization header, it alone decides: a request that has one
+// never counts as the browser's session.
 func (c *Client) identify(ctx context.Context, r Request) identity {
 	switch {
 	case len(r.Authorization) > 0:
@@ -141,7 +143,7 @@ func (c *Client) identify(ctx context.Context, r Request) identity {
 	return c.fromSession(ctx, r)
 }
 
-// bearer identifies by RFC 6750 section 2.1.
+// bearer identifies the user by a bearer token, RFC 6750 section 2.1.
 func (c *Client) bearer(ctx context.Context, r Request) identity {
 	scheme, token, _ := strings.Cut(r.Authorization[0], " ")
 	token = strings.TrimLeft(token, " ")
@@ -154,7 +156,7 @@ func (c *Client) bearer(ctx context.Context, r Request) identity {
 	now, revoked := c.now(), c.revoked.made.Load()
 	user, err := c.validate(ctx, token, now)
 	switch {
-	case err != nil && !isToken68(token): // looked at when it matters: it takes longer than to recognize a token
+	case err != nil && !isToken68(token): // only checked here because it takes longer than to recognize a token
 		return identity{code: CodeInvalidRequest, err: errors.New("the Authorization header is not of the form: Bearer <access token>")}
 	case errors.Is(err, ErrInvalidToken):
 		return identity{code: CodeInvalidToken, err: err}
@@ -164,7 +166,7 @@ func (c *Client) bearer(ctx context.Context, r Request) identity {
 	return identity{user: user, accessToken: token, found: now, revoked: revoked}
 }
 
-// isToken68 reports whether s may be a bearer token, RFC 6750 section 2.1.
+// isToken68 reports whether s can be a bearer token, RFC 6750 section 2.1.
 func isToken68(s string) bool {
 	body := strings.TrimRight(s, "=")
 	return body != "" && !strings.ContainsFunc(body, func(c rune) bool {
@@ -172,7 +174,7 @@ func isToken68(s string) bool {
 	})
 }
 
-// fromSession identifies by the session cookie, renewing the session where that is due.
+// fromSession identifies the user by the session cookie, and renews the session when that is due.
 func (c *Client) fromSession(ctx context.Context, r Request) identity {
 	now, revoked := c.now(), c.revoked.made.Load()
 	s, renew := c.loadSession(r, now)
@@ -197,10 +199,10 @@ func (c *Client) fromSession(ctx context.Context, r Request) identity {
 	return identity{user: next.user, accessToken: next.tokens.AccessToken, fields: fields, found: now, revoked: revoked}
 }
 
-// signInURL is where a navigation is sent that needs a user, and back from there.
+// signInURL returns where to send a navigation that needs a user, with the way back.
 func (w *web) signInURL(r Request) string {
 	target := w.asSeen(r)
-	if p, _, _ := strings.Cut(target, "?"); p == w.path("/login") { // begun and not finished: the page that was wanted then
+	if p, _, _ := strings.Cut(target, "?"); p == w.path("/login") { // a sign-in that was not completed: the page that it was for
 		query, _ := url.ParseQuery(r.RawQuery)
 		target = query.Get("return_to")
 	}
@@ -210,8 +212,8 @@ func (w *web) signInURL(r Request) string {
 	return w.path("/login") + "?return_to=" + url.QueryEscape(target)
 }
 
-// userInfoRoute answers /userinfo: who is signed in, for a front end. It never holds a token and never
-// redirects.
+// userInfoRoute answers /userinfo: it tells a front end who is signed in. The answer never contains a token and is never
+// a redirect.
 func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return c.refuse(ctx, r, CodeMethodNotAllowed, nil)
@@ -226,7 +228,7 @@ func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 		if shown, err = c.cfg.UserInfoRoute(c.admit(ctx, r, v), v.user); err != nil {
 			code := codeOf(err)
 			if refused := (*UserInfoError)(nil); errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
-				code = CodeInvalidToken // the access token is over and the session is not: signing in brings a new one
+				code = CodeInvalidToken // the access token has expired and the session has not: signing in brings a new one
 			}
 			return c.refuse(ctx, r, code, err, v.fields...)
 		}

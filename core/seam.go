@@ -7,15 +7,15 @@ import (
 	"slices"
 )
 
-// Request is what the routes and guards read of a request. An adapter fills it in; with
-// net/http, RequestFrom does. The strings, not the slices, may be kept: an adapter whose framework reuses their memory
-// copies them first.
+// Request holds what routes and guards need of a request. An adapter fills it in; for net/http, [RequestFrom] does. The
+// client may keep the strings (but not the slices), so an adapter whose framework reuses their memory must copy them.
 type Request struct {
 	Method   string
-	Path     string // escaped, as it came
+	Path     string // escaped, as received
 	RawQuery string
 
-	// All lines of these headers, in their order: a second one must be seen. The slices are read during the call only.
+	// All lines of these header fields, in order, so that a second one is noticed. The slices are read only during the
+	// call.
 	Authorization []string
 	Cookie        []string
 
@@ -28,21 +28,21 @@ type Request struct {
 	SecPurpose   string
 }
 
-// Answer is what to do with a request. With Status 0 it goes on to the handler, the header
-// fields written before; with any other it ends here.
+// Answer says what to do with a request. If Status is 0, write the header fields and pass the request on to the handler;
+// otherwise the request ends with this answer.
 type Answer struct {
 	Status int
-	Set    []Field // replace what the application may have set
-	Add    []Field // stand beside it, each once: Set-Cookie, Vary, WWW-Authenticate
+	Set    []Field // replace those that the application may have set
+	Add    []Field // added to the application's, without duplicates: Set-Cookie, Vary, WWW-Authenticate
 	Body   []byte
 
-	// Refusal is what the request is refused for; nil for any other answer. A framework with an error handler
-	// can be given it as the error, in the place of Status and Body. Set and Add are written all the same.
+	// Refusal says why the request is refused; nil for any other answer. An adapter for a framework with an error handler
+	// can pass it on as the error, in place of Status and Body. Set and Add are written all the same.
 	Refusal *Refusal
 }
 
-// WithoutBody is a refusal whose status and body an application's own error handler writes: the header fields that describe the
-// built-in body are left out.
+// WithoutBody returns a refusal whose status and body are left to the application's error handler: it omits the body and
+// the header fields that describe it.
 func (a Answer) WithoutBody() Answer {
 	a.Body = nil
 	a.Set = slices.DeleteFunc(slices.Clone(a.Set), func(f Field) bool {
@@ -60,16 +60,17 @@ func (a Answer) Ends() bool { return a.Status != 0 }
 // Route is one of the sign-in routes, for an adapter to register.
 type Route struct {
 	Method string
-	Path   string // below Config.RoutesPath: /login
+	Path   string // below Config.RoutesPath, such as /login
 	Serve  func(context.Context, Request) Answer
 }
 
-// Guard admits a request, with a context that UserFrom reads, or answers it. An application's
-// own guard is a function of this type too. A Client's guard behind another one of the same Client takes the user that was found for the
-// same credentials: it opens, checks and renews nothing again. It is safe for concurrent use.
+// Guard either admits a request, returning a context for [UserFrom], or answers it. An application's own guards are
+// functions of this type too. A Client's guard behind another one of the same Client reuses, within a second, the user
+// found for the same credentials: nothing is opened, checked or renewed again. The guards of a Client are safe for
+// concurrent use.
 type Guard func(context.Context, Request) (context.Context, Answer)
 
-// RequestFrom reads a net/http request. It copies nothing.
+// RequestFrom makes a Request from a net/http request. It copies nothing.
 func RequestFrom(r *http.Request) Request {
 	h := r.Header
 	return Request{
@@ -88,10 +89,10 @@ func RequestFrom(r *http.Request) Request {
 	}
 }
 
-// WithContext is r.WithContext(ctx), or r itself where ctx is its context already, as it is behind a guard that another one
-// has spared the work.
+// WithContext returns r.WithContext(ctx), or r itself if it already has that context, as behind a guard whose result was
+// reused.
 func WithContext(ctx context.Context, r *http.Request) *http.Request {
-	if reflect.TypeOf(ctx).Kind() == reflect.Pointer && ctx == r.Context() { // others may not be comparable
+	if reflect.TypeOf(ctx).Kind() == reflect.Pointer && ctx == r.Context() { // other types may not be comparable
 		return r
 	}
 	return r.WithContext(ctx)
@@ -104,7 +105,8 @@ func first(values []string) string {
 	return values[0]
 }
 
-// WriteHeader writes the header fields to h, among those of the application. A field of Add that is there already is not added again.
+// WriteHeader adds the header fields to h, which may hold fields of the application. A field of Add that is already there
+// is not added again.
 func (a Answer) WriteHeader(h http.Header) {
 	for _, f := range a.Set {
 		h.Set(f.Name, f.Value)
@@ -117,11 +119,11 @@ func (a Answer) WriteHeader(h http.Header) {
 	}
 }
 
-// WriteTo writes the header fields, and status and body when the answer ends the request.
+// WriteTo writes the header fields and, if the answer ends the request, status and body.
 func (a Answer) WriteTo(w http.ResponseWriter) {
 	a.WriteHeader(w.Header())
 	if a.Ends() {
 		w.WriteHeader(a.Status)
-		_, _ = w.Write(a.Body) // the reader may be gone; there is nobody left to tell
+		_, _ = w.Write(a.Body) // if the client is gone, there is nobody left to tell
 	}
 }

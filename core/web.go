@@ -16,20 +16,20 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// web is what the sign-in routes and the sessions know beside the protocol.
+// web holds what the sign-in routes and sessions need beyond the protocol.
 type web struct {
-	base        string   // BaseURL without a slash at its end
+	base        string   // BaseURL without a trailing slash
 	basePath    string   // its path: "" or "/app"
 	origin      string   // its origin
 	trusted     []string // other origins
-	routes      string   // where the routes lie, as browsers see it: basePath + RoutesPath
+	routes      string   // the path of the routes as browsers see it: basePath + RoutesPath
 	redirectURI string
 	secure      bool // https
 
 	ring        *seal.Ring
 	sessionName string // of the session cookie
-	loginName   string // begins the name of each login cookie
-	browserName string // of the cookie that binds them to a browser
+	loginName   string // prefix of the name of each login cookie
+	browserName string // of the cookie that binds login cookies to a browser
 	grants      *grants
 
 	warnedOfLimit atomic.Bool
@@ -58,16 +58,16 @@ func newWeb(cfg Config) (*web, error) {
 	return w, err
 }
 
-// cookieNames are apart for applications that browsers do not keep apart: cookies are shared by the ports
-// of a host, and __Host- cookies by its paths. A neighbouring host cannot plant a __Host- cookie; it can plant a __Secure-
-// one, which is why a login cookie is worth nothing without the browser's.
+// cookieNames returns different names for applications that browsers would not keep apart: cookies are shared by all
+// ports of a host, and __Host- cookies by all its paths. A neighbouring host cannot plant a __Host- cookie. It can plant
+// a __Secure- one, which is why a login cookie is worthless without the browser's cookie.
 func cookieNames(base *url.URL, routes string) (session, login, browser string) {
 	name := "idserver"
 	if port := base.Port(); port != "" && port != "443" {
 		name += "-" + port
 	}
 	p := strings.Trim(base.Path, "/")
-	if routes != defaultRoutesPath { // another client of the same program
+	if routes != defaultRoutesPath { // another client in the same program
 		p += "\x00" + routes
 	}
 	if p != "" {
@@ -80,11 +80,11 @@ func cookieNames(base *url.URL, routes string) (session, login, browser string) 
 	return "__Host-" + name, "__Secure-" + name + "-login-", "__Host-" + name + "-browser"
 }
 
-// path is where a route lies as browsers see it.
+// path returns the path of a route as browsers see it.
 func (w *web) path(route string) string { return w.routes + route }
 
-// asSeen is the path and query of a request as the browser knows them: a reverse proxy may have taken
-// BaseURL's path off.
+// asSeen returns the path and query of a request as the browser sees them: a reverse proxy may have stripped the path of
+// BaseURL.
 func (w *web) asSeen(r Request) string {
 	target := r.Path
 	if w.basePath != "" && target != w.basePath && !strings.HasPrefix(target, w.basePath+"/") {
@@ -96,7 +96,7 @@ func (w *web) asSeen(r Request) string {
 	return target
 }
 
-// page is where to go when no page was wanted: one of the configuration, or the root of BaseURL.
+// page returns where to go when no page was asked for: the configured one, or the root of BaseURL.
 func (w *web) page(configured string) string {
 	if configured != "" {
 		return configured
@@ -104,9 +104,8 @@ func (w *web) page(configured string) string {
 	return w.basePath + "/"
 }
 
-// Routes are the sign-in routes, to be registered below Config.RoutesPath: login, callback,
-// logout and userinfo, and OPTIONS of all but callback where there are Config.TrustedOrigins. There are none for a client
-// without BaseURL.
+// Routes returns the sign-in routes, to be registered below Config.RoutesPath: login, callback, logout and userinfo, and,
+// if there are Config.TrustedOrigins, OPTIONS for all of them but callback. A client without BaseURL has none.
 func (c *Client) Routes() []Route {
 	if c.web == nil {
 		return nil
@@ -120,11 +119,11 @@ func (c *Client) Routes() []Route {
 	})
 }
 
-// RoutesPath is where the routes lie, for an adapter whose router takes whole paths: Config.RoutesPath.
+// RoutesPath returns Config.RoutesPath, for an adapter whose router registers whole paths.
 func (c *Client) RoutesPath() string { return c.cfg.RoutesPath }
 
-// CheckMount tells an adapter whether the routes may be registered at path: guards, cookies and the
-// provider all know them at Config.RoutesPath.
+// CheckMount returns an error if an adapter must not register the routes at path. They have to be at Config.RoutesPath,
+// where guards, cookies and the provider expect them.
 func (c *Client) CheckMount(path string) error {
 	if c.web == nil {
 		return errors.New("idserver: the sign-in routes need Config.BaseURL (environment: BASE_URL), where browsers reach the application")
@@ -136,13 +135,13 @@ func (c *Client) CheckMount(path string) error {
 	return nil
 }
 
-// wantHeaderLimit is what the header of a request may need: a session's cookies, those of open sign-ins and what a
-// browser adds, in bytes.
+// wantHeaderLimit is the size that a request's header may need, in bytes: the session's cookies, those of pending
+// sign-ins and what a browser adds.
 const wantHeaderLimit = 16 << 10
 
-// CheckHeaderLimit warns in the log, once, when a server takes less of a request's header, in bytes, than a session's
-// cookies may need. Such a server answers 431 to some users and not to others. It is for the adapter of
-// a framework with a small default.
+// CheckHeaderLimit logs a warning, once, if limit, the size in bytes of the largest request header that a server accepts,
+// may be too small for a session's cookies. Such a server answers 431 to some users and not to others. It is meant for
+// adapters of frameworks with a small default.
 func (c *Client) CheckHeaderLimit(limit int) {
 	if c.web == nil || limit >= wantHeaderLimit || !c.web.warnedOfLimit.CompareAndSwap(false, true) {
 		return
@@ -150,8 +149,8 @@ func (c *Client) CheckHeaderLimit(limit int) {
 	c.cfg.Logger.Warn("idserver: the server refuses requests whose header is longer than its limit (431), and a session's cookies may need more", "limit", limit, "want", wantHeaderLimit)
 }
 
-// isNavigation reports whether a browser wants a page: by Fetch Metadata, or in a browser
-// without it by what it accepts.
+// isNavigation reports whether a browser is loading a page: judged by Fetch Metadata or, in a browser without it, by the
+// Accept header.
 func (r Request) isNavigation() bool {
 	if r.Method != http.MethodGet {
 		return false
@@ -164,12 +163,12 @@ func (r Request) isNavigation() bool {
 
 func (r Request) acceptsJSON() bool { return strings.Contains(r.Accept, "application/json") }
 
-// isPrefetch reports whether a browser guesses that its user may go here.
+// isPrefetch reports whether a browser is fetching the page only because its user might go there.
 func (r Request) isPrefetch() bool { return strings.Contains(r.SecPurpose, "prefetch") }
 
-// crossSite reports whether an unsafe request comes from a page of another origin, by the rules of
-// net/http's CrossOriginProtection, with BaseURL's origin in the place of the Host header: a proxy may
-// have changed that one.
+// crossSite reports whether an unsafe request comes from a page of another origin. It follows net/http's
+// CrossOriginProtection, but compares with the origin of BaseURL instead of the Host header, which a proxy may have
+// changed.
 func (w *web) crossSite(r Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -178,7 +177,7 @@ func (w *web) crossSite(r Request) bool {
 	switch {
 	case r.SecFetchSite == "same-origin" || r.SecFetchSite == "none":
 		return false
-	case r.SecFetchSite == "" && r.Origin == "": // not a browser, or not one of this decade
+	case r.SecFetchSite == "" && r.Origin == "": // not a browser, or one that is many years old
 		return false
 	case r.SecFetchSite == "" && r.Origin == w.origin:
 		return false
@@ -186,17 +185,17 @@ func (w *web) crossSite(r Request) bool {
 	return !slices.Contains(w.trusted, r.Origin)
 }
 
-// fromOwnPage reports whether a script of this application, or of a trusted origin, sends the request.
+// fromOwnPage reports whether the request was sent by a script of this application or of a trusted origin.
 func (w *web) fromOwnPage(r Request) bool {
 	return r.SecFetchSite == "same-origin" || r.Origin != "" && slices.Contains(w.trusted, r.Origin)
 }
 
-// varyOnCredentials keeps caches from giving one user's answer to another.
+// varyOnCredentials keeps caches from serving one user's response to another.
 var varyOnCredentials = Field{"Vary", "Authorization, Cookie"}
 
 var noStore = Field{"Cache-Control", "no-store"}
 
-// seeOther sends the browser on with GET, RFC 9110 section 15.4.4.
+// seeOther redirects the browser, which follows with GET (RFC 9110 section 15.4.4).
 func seeOther(target string, add ...Field) Answer {
 	return Answer{
 		Status: http.StatusSeeOther,
@@ -205,7 +204,7 @@ func seeOther(target string, add ...Field) Answer {
 	}
 }
 
-// jsonAnswer is a 200 for a script of the application's own.
+// jsonAnswer is a 200 response for a script of the application.
 func jsonAnswer(v any, add ...Field) (Answer, error) {
 	body, err := strictjson.Marshal(v)
 	if err != nil {
@@ -219,7 +218,7 @@ func jsonAnswer(v any, add ...Field) (Answer, error) {
 	}, nil
 }
 
-// goTo sends a browser to target: by a redirect, or by telling a script that navigates by itself.
+// goTo sends a browser to target: with a redirect, or, for a script that navigates by itself, with the URL as JSON.
 func (c *Client) goTo(ctx context.Context, r Request, asJSON bool, target string, add ...Field) Answer {
 	if !asJSON {
 		return seeOther(target, add...)
@@ -233,7 +232,7 @@ func (c *Client) goTo(ctx context.Context, r Request, asJSON bool, target string
 	return a
 }
 
-// onlyGet refuses HEAD, which routers take for GET: it must neither begin nor finish anything.
+// onlyGet refuses HEAD, which some routers treat as GET: it must neither begin nor complete anything.
 func (c *Client) onlyGet(ctx context.Context, r Request) (Answer, bool) {
 	if r.Method == http.MethodGet {
 		return Answer{}, true
