@@ -9,7 +9,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/memo"
 )
 
-// ValidateOption changes one call of ValidateToken.
+// ValidateOption changes one call of [Client.ValidateToken].
 type ValidateOption func(*validation)
 
 type validation struct {
@@ -24,24 +24,24 @@ func (v validation) with(options []ValidateOption) validation {
 	return v
 }
 
-// WithAudience wants another aud than Config.Audience. An empty one refuses every token.
+// WithAudience requires this aud instead of Config.Audience. An empty one refuses every token.
 func WithAudience(aud string) ValidateOption { return func(v *validation) { v.audience = aud } }
 
-// WithLeeway allows another difference of clocks than Config.Leeway, from 0 to 5 min.
+// WithLeeway allows this clock skew instead of Config.Leeway, clamped to between 0 and 5 min.
 func WithLeeway(d time.Duration) ValidateOption {
 	return func(v *validation) { v.leeway = min(max(d, 0), maxLeeway) }
 }
 
-// ValidateToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and must
-// not be changed. The signature, iss, aud, exp, nbf, iat and sub are checked, and that it is no ID token or another kind of
-// token; jti is not, nor whether it was revoked elsewhere meanwhile. The error is an InvalidTokenError, or
-// is ErrUnavailable when the keys cannot be had and nothing can be said of the token. There is
-// no network in it once the keys are known, but for a token that names another key: then they are fetched anew, at
-// most once in ten seconds.
+// ValidateToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and
+// must not be modified. It checks the signature, iss, aud, exp, nbf, iat and sub, and that the token is not an ID token
+// or of another kind. It does not check jti, nor whether the token was revoked other than by this client. The error is an
+// [InvalidTokenError]; or wraps [ErrUnavailable] if the keys are not available, so that nothing can be said about the
+// token; or is ctx's. Once the keys are known, no network is used, unless a token names an unknown key, or names none and
+// its signature does not verify: the keys are then fetched again, at most once in ten seconds.
 //
-// That a token's signature is good is remembered (Config.TokenCacheBytes), and nothing else is taken from memory: issuer, audience and
-// times are compared at each call with what the call wants, and the key must still be in the set that the provider publishes.
-// A remembered token is therefore never accepted where it would be refused anew.
+// Only the fact that a token's signature was verified is remembered (see Config.TokenCacheBytes). Issuer, audience and
+// times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
+// token is never accepted where a new verification would refuse it.
 func (c *Client) ValidateToken(ctx context.Context, accessToken string, options ...ValidateOption) (*User, error) {
 	return c.validate(ctx, accessToken, c.now(), options...)
 }
@@ -63,7 +63,7 @@ func (c *Client) validate(ctx context.Context, accessToken string, now time.Time
 	if err != nil {
 		return nil, err
 	}
-	revoked := c.revoked.made.Load() // one that comes from here on is looked for at the next use
+	revoked := c.revoked.made.Load() // a revocation from here on is noticed at the next use
 	v, facts, err := c.proveAccessToken(ctx, accessToken, issuer, want)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer strin
 	return v, facts, nil
 }
 
-// verifyAccessToken returns the claims of an access token that is good here.
+// verifyAccessToken returns the claims of an access token that is valid here.
 func (c *Client) verifyAccessToken(ctx context.Context, accessToken string) (*tokenClaims, error) {
 	issuer, err := c.issuer(ctx)
 	if err != nil {
@@ -111,19 +111,19 @@ func (c *Client) verifyAccessToken(ctx context.Context, accessToken string) (*to
 	return v.tokenClaims, err
 }
 
-// accessFacts are what is asked of an access token at each request, beside its issuer. Times are in milliseconds: there are many
-// of these.
+// accessFacts are what is checked of an access token at each request, besides its issuer. Times are in milliseconds, to
+// save memory: many of these are kept.
 type accessFacts struct {
 	audience                    []string
 	expiry, notBefore, issuedAt int64
-	plain                       bool // nothing tells that it is an access token but that no other kind is known
+	plain                       bool // nothing marks it as an access token, except that it is no other known kind
 }
 
-// accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC 9068
-// section 4, as far as the token alone decides.
+// accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC
+// 9068 section 4, as far as the token alone decides.
 func accessTokenFacts(t *tokenClaims, kind string) (facts accessFacts, err error) {
 	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
-	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers say JWT, or nothing
+	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers send JWT, or nothing
 		return facts, invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
 	}
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "events"} {
@@ -131,7 +131,7 @@ func accessTokenFacts(t *tokenClaims, kind string) (facts accessFacts, err error
 			return facts, invalidToken(ReasonType, "it has %s, which no access token has", name)
 		}
 	}
-	if t.has("cnf") { // RFC 7800: bound to a key whose proof is not asked for here
+	if t.has("cnf") { // RFC 7800: bound to a key, of which no proof is asked for here
 		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
 	}
 	return accessFacts{
@@ -140,11 +140,11 @@ func accessTokenFacts(t *tokenClaims, kind string) (facts accessFacts, err error
 	}, checkSubject(t.Subject)
 }
 
-// check applies the rest of RFC 9068 section 4: what the time and the one who asks decide.
+// check applies the rest of RFC 9068 section 4: what depends on the time and on the caller.
 func (f *accessFacts) check(iss, issuer, clientID string, want validation, now time.Time) error {
 	switch {
 	case f.plain && want.audience == clientID:
-		// What has the client for its audience is an ID token, unless it says what it is.
+		// A token whose audience is the client is an ID token, unless it says that it is an access token.
 		return invalidToken(ReasonType, "aud is the client itself, and neither typ nor scope nor client_id tells that it is an access token")
 	case iss != issuer:
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", iss, issuer)

@@ -15,40 +15,40 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// AuthorizationRequest is one attempt to sign in: the URL to send the browser to, and what
-// must be kept for it, bound to that browser, until the code comes back.
+// AuthorizationRequest is one attempt to sign in: the URL to send the browser to, and what must be kept, bound to that
+// browser, until the code comes back.
 type AuthorizationRequest struct {
 	URL          string
-	State        string // must come back; ReadCallback compares
-	Nonce        string // the ID token must have it
-	CodeVerifier string // RFC 7636
+	State        string // must come back unchanged; ReadCallback checks it
+	Nonce        string // the ID token must contain it
+	CodeVerifier string // the PKCE code verifier, RFC 7636
 	RedirectURI  string
-	MaxAge       time.Duration // 0: none was asked for
+	MaxAge       time.Duration // 0: none was requested
 }
 
-// String tells where it comes back to, without its secrets.
+// String describes the request without its secrets.
 func (r AuthorizationRequest) String() string {
 	return fmt.Sprintf("idserver.AuthorizationRequest{RedirectURI: %q}", r.RedirectURI)
 }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [AuthorizationRequest.String], so that %#v does not print the secrets either.
 func (r AuthorizationRequest) GoString() string { return r.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [AuthorizationRequest.String], for package slog.
 func (r AuthorizationRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// AuthorizeOptions are what an authorization request may add. All are optional.
+// AuthorizeOptions are the optional settings of an authorization request.
 type AuthorizeOptions struct {
 	RedirectURI string        // default: BaseURL + RoutesPath + /callback
 	Scopes      []string      // default: Config.Scopes
 	MaxAge      time.Duration // how long ago the user may have signed in at the provider, in whole seconds; ExchangeCode checks it
-	Extra       url.Values    // further parameters, such as prompt, login_hint, ui_locales; one of the protocol's own is an error
+	Extra       url.Values    // further parameters, such as prompt, login_hint or ui_locales; those that the protocol itself sets are an error
 }
 
-// AuthorizeURL begins a sign-in by hand: an authorization code request with a fresh state,
-// nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). It needs
-// the provider's metadata: the error is a DiscoveryError, or says which option is wrong. What it returns is kept, bound to the
-// browser, until ReadCallback and ExchangeCode get it. Who uses Routes does not need it.
+// AuthorizeURL begins a sign-in for a program that does not use [Client.Routes]. It makes an authorization code request
+// with a fresh state, nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). The caller keeps the
+// result, bound to the browser, for [Client.ReadCallback] and [Client.ExchangeCode]. It needs the provider's metadata:
+// the error is a [DiscoveryError], or says which option is wrong.
 func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*AuthorizationRequest, error) {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*Authori
 	return c.newAuthorizationRequest(m, o, "")
 }
 
-// newAuthorizationRequest makes the secrets of an attempt and the URL. mark ends the state.
+// newAuthorizationRequest makes the secrets of an attempt and its URL. mark is appended to the state.
 func (c *Client) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
 	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
 	if r.RedirectURI == "" {
@@ -99,13 +99,13 @@ func (c *Client) authorizationURL(m *metadata, r *AuthorizationRequest, o Author
 		Scopes:      c.scopes(m, o.Scopes),
 	}
 	address := config.AuthCodeURL(r.State, options...)
-	if len(o.Extra) > 0 { // some may stand more than once, such as resource (RFC 8707)
+	if len(o.Extra) > 0 { // some may occur more than once, such as resource (RFC 8707)
 		address = withQuery(address, o.Extra)
 	}
 	return address, nil
 }
 
-// scopes are what is asked for, openid always among them: without it there is no ID token.
+// scopes returns the scopes to ask for. openid is always among them: without it there is no ID token.
 func (c *Client) scopes(m *metadata, asked []string) []string {
 	scopes := asked
 	if len(scopes) == 0 {
@@ -123,13 +123,13 @@ func (c *Client) scopes(m *metadata, asked []string) []string {
 	return scopes
 }
 
-// NewCodeVerifier returns a fresh code verifier of 43 characters, RFC 7636 section 4.1.
+// NewCodeVerifier returns a fresh PKCE code verifier of 43 characters, RFC 7636 section 4.1.
 func NewCodeVerifier() string { return oauth2.GenerateVerifier() }
 
 // CodeChallenge returns the S256 code challenge of a verifier, RFC 7636 section 4.2.
 func CodeChallenge(verifier string) string { return oauth2.S256ChallengeFromVerifier(verifier) }
 
-// randomText returns 256 random bits as 43 characters of base64url: a state, a nonce or a verifier.
+// randomText returns 256 random bits as 43 characters of base64url, for a state, a nonce or a verifier.
 func randomText(random io.Reader) (string, error) {
 	var b [32]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {

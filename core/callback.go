@@ -10,22 +10,22 @@ import (
 	"strings"
 )
 
-// The bounds of what comes back from the provider, in bytes.
+// Limits on what comes back from the provider, in bytes.
 const (
 	maxCallback = 16 << 10
 	maxState    = 256
 	maxCode     = 8 << 10
 )
 
-// callbackParameters are what an authorization response says, RFC 6749 section 4.1.2 and RFC 9207.
+// callbackParameters are the parameters of an authorization response, RFC 6749 section 4.1.2 and RFC 9207.
 type callbackParameters struct {
 	code, state, issuer string
 	err, description    string
 	sentIssuer          bool
 }
 
-// parseCallback reads the query. A parameter that stands twice is refused (RFC 6749 section 3.1): which one
-// another reader would take cannot be known.
+// parseCallback reads the query. A repeated parameter is refused (RFC 6749 section 3.1), because there is no telling
+// which of its values another reader would take.
 func parseCallback(rawQuery string) (p callbackParameters, err error) {
 	if len(rawQuery) > maxCallback {
 		return p, fmt.Errorf("the query is longer than %d bytes", maxCallback)
@@ -57,10 +57,11 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 	return p, nil
 }
 
-// ReadCallback reads the query of a provider's answer to r, and returns its code. It is for who signs in by hand: the state must
-// be r's (RFC 6749 section 10.12), the issuer the provider's (RFC 9207), and no parameter may stand twice. The error is an
-// *AuthorizationError when the provider answered with one, a *DiscoveryError when its metadata cannot be had, and else says what is wrong
-// with the query. Whether code was used before is for the caller to know.
+// ReadCallback checks the query with which the provider answered r and returns the code in it, for a program that does
+// not use [Client.Routes]. The state must be that of r (RFC 6749 section 10.12), the issuer the provider's (RFC 9207),
+// and no parameter may be repeated. The error is an [AuthorizationError] if the provider answered with an error, and a
+// [DiscoveryError] if its metadata is not available; any other says what is wrong with the query. ReadCallback does not
+// know whether the code was used before.
 func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
 	p, err := parseCallback(rawQuery)
 	if err != nil {
@@ -82,12 +83,12 @@ func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *Authoriza
 	return p.code, nil
 }
 
-// refused is the provider's own word.
+// refused returns the error that the provider reported.
 func (p callbackParameters) refused() *AuthorizationError {
 	return &AuthorizationError{Code: printable(p.err, 64), Description: printable(p.description, 256)}
 }
 
-// callback answers /callback: it finishes a sign-in.
+// callback answers /callback: it completes a sign-in.
 func (c *Client) callback(ctx context.Context, r Request) Answer {
 	if refused, ok := c.onlyGet(ctx, r); !ok {
 		return refused
@@ -100,7 +101,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	switch {
 	case !ok:
 		return c.lostCallback(ctx, r, CodeSignInLost, fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", printable(r.Host, 128), c.web.base), p.state)
-	case login.Spent != 0: // reloaded, or gone back to
+	case login.Spent != 0: // the page was reloaded, or the user went back to it
 		return c.spentCallback(ctx, r, login)
 	}
 	forget := c.web.setCookie(c.web.loginCookie(login.State), "", c.web.routes, -1)
@@ -117,9 +118,9 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	}
 	tokens, err := c.exchangeOnce(ctx, p.code, login)
 	switch {
-	case errors.Is(err, errCodeSpent): // a reload begins anew
+	case errors.Is(err, errCodeSpent): // a reload begins a new sign-in
 		return c.refuse(ctx, r, CodeProviderUnavailable, err, forget)
-	case errors.Is(err, ErrUnavailable): // the cookie stays: reloading the page tries again
+	case errors.Is(err, ErrUnavailable): // the cookie stays, so that reloading the page tries again
 		return c.refuse(ctx, r, CodeProviderUnavailable, err)
 	case err != nil:
 		return c.refuse(ctx, r, codeOf(err), err, forget)
@@ -128,7 +129,7 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	if err != nil {
 		c.revoke(ctx, tokens.RefreshToken)
 		code := CodeSignInRefused
-		if errors.Is(err, ErrUnavailable) { // the application cannot tell now
+		if errors.Is(err, ErrUnavailable) { // the application cannot decide now
 			code = CodeProviderUnavailable
 		}
 		return c.refuse(ctx, r, code, err, forget)
@@ -136,8 +137,8 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	return c.signedIn(ctx, r, s, login, forget)
 }
 
-// checkResponseIssuer applies RFC 9207 section 2.4: the answer of one provider must not be taken
-// for another's (a mix-up attack).
+// checkResponseIssuer applies RFC 9207 section 2.4: the response of one provider must not be taken for another's (a
+// mix-up attack).
 func checkResponseIssuer(p callbackParameters, m *metadata) error {
 	switch {
 	case p.sentIssuer && p.issuer != m.Issuer:
@@ -148,7 +149,7 @@ func checkResponseIssuer(p callbackParameters, m *metadata) error {
 	return nil
 }
 
-// codeOfResponse finds the code for an error of RFC 6749 section 4.1.2.1.
+// codeOfResponse maps an error of RFC 6749 section 4.1.2.1 to a refusal code.
 func codeOfResponse(name string) Code {
 	switch name {
 	case "access_denied":
@@ -161,8 +162,8 @@ func codeOfResponse(name string) Code {
 	return CodeProviderError
 }
 
-// exchangeOnce trades the code in, once for all requests of the same attempt: a reload while the first
-// is under way must not send the code a second time, which providers take for theft.
+// exchangeOnce exchanges the code, once for all requests of the same attempt: a reload while the first is in flight must
+// not send the code again, which providers take for theft.
 func (c *Client) exchangeOnce(ctx context.Context, code string, login pendingLogin) (*Tokens, error) {
 	key := sha256.Sum256([]byte("code\x00" + login.State))
 	return c.web.grants.once(ctx, key, 0, func(ctx context.Context) (*Tokens, error) {
@@ -180,11 +181,11 @@ func (c *Client) exchangeOnce(ctx context.Context, code string, login pendingLog
 	})
 }
 
-// errCodeSpent marks a fault after the token endpoint's answer: the code cannot be sent again.
+// errCodeSpent marks a failure after the token endpoint has answered: the code cannot be sent again.
 var errCodeSpent = errors.New("the code is used up, and who the user is could not be learnt")
 
-// signedIn starts the session and goes to the page that was wanted. The login cookie stays as a
-// mark that this attempt is spent; forget deletes it where no session can be kept.
+// signedIn starts the session and redirects to the page that was asked for. The login cookie stays, marked as spent;
+// forget deletes it if no session can be kept.
 func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pendingLogin, forget Field) Answer {
 	notKept := func(err error) Answer {
 		c.revoke(ctx, s.tokens.RefreshToken)
@@ -205,8 +206,8 @@ func (c *Client) signedIn(ctx context.Context, r Request, s *session, login pend
 	return seeOther(target, append(cookies, spent...)...)
 }
 
-// spentCallback deals with an answer to a sign-in that is finished: who is still signed in goes to its page, and who signed
-// out since then, and chose a name on the old page of the provider, signs in once more.
+// spentCallback handles a response to a sign-in that has been completed. A user who is still signed in goes on to their
+// page. One who has signed out since, went back to the provider's page and picked an account there, is signed in again.
 func (c *Client) spentCallback(ctx context.Context, r Request, login pendingLogin) Answer {
 	if s, _ := c.loadSession(r, c.now()); s == nil && c.mayRestart(r, login.State) {
 		return c.begin(ctx, r, false, pendingLogin{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
@@ -214,14 +215,14 @@ func (c *Client) spentCallback(ctx context.Context, r Request, login pendingLogi
 	return seeOther(c.web.page(login.ReturnTo))
 }
 
-// mayRestart reports whether a sign-in is begun again by itself: for a person's navigation, and once.
+// mayRestart reports whether to begin a new sign-in automatically: only for a user's navigation, and only once.
 func (c *Client) mayRestart(r Request, state string) bool {
 	_, mayBegin := c.web.mayBegin(r)
 	return mayBegin && r.isNavigation() && !strings.HasSuffix(state, restartMark)
 }
 
-// lostCallback deals with an answer that no open sign-in of this browser waits for: who is signed in goes
-// on, who is not begins once more by itself, and then is told.
+// lostCallback handles a response for which this browser has no pending sign-in. A user who is signed in goes on. For
+// anyone else one new sign-in is begun automatically, and after that the request is refused.
 func (c *Client) lostCallback(ctx context.Context, r Request, code Code, err error, state string) Answer {
 	if s, _ := c.loadSession(r, c.now()); s != nil {
 		return seeOther(c.web.page(c.cfg.AfterSignIn))

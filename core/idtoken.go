@@ -11,24 +11,24 @@ import (
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
-// IDTokenCheck is what an ID token is held against, beside the configuration.
+// IDTokenCheck is what an ID token must match, besides the configuration.
 type IDTokenCheck struct {
-	// Nonce is the one of the authorization request. It is empty only for an ID token that came with a refresh, whose Subject is
-	// then set: the nonce is not compared again (OpenID Connect Core section 12.2).
+	// Nonce is that of the authorization request. It may be empty only for an ID token that came with a refresh, and
+	// Subject is then required: the nonce is not compared again (OpenID Connect Core section 12.2).
 	Nonce string
-	// AccessToken is the one that came along; at_hash is compared with it when present.
+	// AccessToken is the one issued together with the ID token. It is compared with at_hash, if the ID token has that.
 	AccessToken string
-	// Subject, when set, must be the token's sub: the one signed in before, at a refresh.
+	// Subject, if set, must be the token's sub: at a refresh, the user who signed in.
 	Subject string
-	// MaxAge is the max_age of the authorization request; 0: none was sent.
+	// MaxAge is the max_age of the authorization request; 0 means that none was sent.
 	MaxAge time.Duration
 }
 
-// maxIDTokenAge bounds how long ago an ID token may have been issued when it is first seen.
+// maxIDTokenAge limits how long ago an ID token may have been issued when it is first seen.
 const maxIDTokenAge = 10 * time.Minute
 
-// ValidateIDToken verifies an ID token and returns its user. It applies OpenID Connect Core section
-// 3.1.3.7; the error is an InvalidTokenError, or is ErrUnavailable when the keys cannot be had.
+// ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. The error
+// is an [InvalidTokenError], or wraps [ErrUnavailable] if the keys are not available, or is ctx's.
 func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
 	claims, err := c.verifyIDToken(ctx, idToken, check)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *Client) verifyIDToken(ctx context.Context, idToken string, check IDToke
 	})
 }
 
-// idTokenRules are the facts that checkIDToken compares with.
+// idTokenRules are what checkIDToken compares with.
 type idTokenRules struct {
 	IDTokenCheck
 	issuer, clientID string
@@ -61,9 +61,9 @@ type idTokenRules struct {
 	algorithm, kind  string // the header's alg and typ
 }
 
-// checkIDToken applies OpenID Connect Core section 3.1.3.7, in its order, to claims whose
-// signature is verified (steps 1 and 6 to 8 are verify's: no encryption was asked for, the
-// algorithm is the key's, and it is never a MAC; step 12: no acr is asked for as essential).
+// checkIDToken applies OpenID Connect Core section 3.1.3.7, in its order, to claims whose signature is verified. Steps 1
+// and 6 to 8 are done in verify: no encryption was asked for, the algorithm is the key's, and it is never a MAC. Step 12
+// does not apply: no acr is requested as essential.
 func checkIDToken(t *tokenClaims, want idTokenRules) error {
 	switch {
 	case !slices.Contains([]string{"", "jwt"}, strings.ToLower(want.kind)): // RFC 8725 section 3.11
@@ -103,8 +103,8 @@ func checkIDToken(t *tokenClaims, want idTokenRules) error {
 	return checkSubject(t.Subject)
 }
 
-// sameNonce compares in constant time. Where none was sent (a refresh), none may come; the one of the sign-in
-// may be repeated (section 12.2), and is not kept to compare with.
+// sameNonce compares in constant time. If none was sent (a refresh), the ID token need not have one; it may repeat that
+// of the sign-in (section 12.2), which is not kept, so that it cannot be compared.
 func sameNonce(got *string, want string) bool {
 	if want == "" {
 		return true

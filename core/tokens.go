@@ -19,28 +19,28 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// Tokens are what the token endpoint gave, its ID token verified.
+// Tokens are the tokens that the token endpoint issued. The ID token has been verified.
 type Tokens struct {
 	AccessToken  string
-	RefreshToken string    // empty when the provider gave none
-	IDToken      string    // empty after a refresh without one
-	Expiry       time.Time // of the access token; zero when neither the provider nor the token said
-	User         *User     // the ID token's user, with what ExchangeCode's comment tells
+	RefreshToken string    // empty if the provider issued none
+	IDToken      string    // empty if neither the sign-in nor a refresh brought one
+	Expiry       time.Time // when the access token expires; zero if neither the provider nor the token says
+	User         *User     // made from the ID token and other sources: see ExchangeCode
 	refreshAt    time.Time // when a session refreshes it; zero: never
 }
 
-// String tells what there is, without the tokens.
+// String reports which tokens there are, without printing them.
 func (t Tokens) String() string {
 	return fmt.Sprintf("idserver.Tokens{access token: %t, refresh token: %t, ID token: %t, expiry: %v}", t.AccessToken != "", t.RefreshToken != "", t.IDToken != "", t.Expiry)
 }
 
-// GoString is String: %#v does not print the tokens either.
+// GoString returns [Tokens.String], so that %#v does not print the tokens either.
 func (t Tokens) GoString() string { return t.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [Tokens.String], for package slog.
 func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// OAuth2 returns the tokens as golang.org/x/oauth2 has them, for its clients.
+// OAuth2 returns the tokens as a token of golang.org/x/oauth2, for use with its clients.
 func (t *Tokens) OAuth2() *oauth2.Token {
 	return &oauth2.Token{AccessToken: t.AccessToken, TokenType: "Bearer", RefreshToken: t.RefreshToken, Expiry: t.Expiry}
 }
@@ -51,12 +51,13 @@ const (
 	clientSecretBasic = "client_secret_basic"
 )
 
-// ExchangeCode trades the code of a callback for tokens, RFC 6749 section 4.1.3 and RFC 7636 section
-// 4.5, and verifies the ID token. r is what AuthorizeURL returned for the state that came
-// back, and code what ReadCallback found. The user is made of the ID
-// token; what that lacks of name, e-mail, tenant and roles is taken from the access token when it is
-// a JWT that validates and has the same subject, and else from userinfo, asked once. The errors are
-// TokenEndpointError, InvalidTokenError, UserInfoError and DiscoveryError.
+// ExchangeCode exchanges an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the
+// ID token. code is what [Client.ReadCallback] returned, and r what [Client.AuthorizeURL] returned for the same sign-in.
+// The user is made from the ID token. A name, e-mail address, tenant or roles that it lacks are taken from the access
+// token, if that is a JWT that is valid here for the same subject, and otherwise from the userinfo endpoint, which is
+// asked once. The error is a [TokenEndpointError], [InvalidTokenError], [UserInfoError] or [DiscoveryError]. If the ID
+// token was verified and what it lacks could not be fetched, the tokens are returned along with the error, without a
+// User.
 func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
 	if code == "" || r == nil {
 		return nil, errors.New("idserver: ExchangeCode: there is no code, or no request that it answers")
@@ -78,12 +79,12 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 	return tokens, c.complete(ctx, tokens, claims, false)
 }
 
-// RefreshToken asks for new tokens, RFC 6749 section 6. Of old, RefreshToken, IDToken and User are
-// used: the new ID token, if one comes, must be of the same subject (OpenID Connect Core section 12.2),
-// and a refresh token or ID token that does not come stays the old one. The user is made
-// anew, as ExchangeCode does. With an error that came after the provider's answer, the new tokens are
-// returned as well, without a User: the old refresh token may be used up. Providers that rotate refresh tokens accept each once: do not call it twice
-// with the same one.
+// RefreshToken requests new tokens, RFC 6749 section 6. Of old, it uses RefreshToken, IDToken and User: a new ID token,
+// if one is issued, must have the same subject (OpenID Connect Core section 12.2), and a refresh token or ID token that
+// is not issued anew keeps its old value. The user is made anew as in [Client.ExchangeCode]. If an error occurs after the
+// provider has issued the new tokens, they are returned along with it, without a User, because the old refresh token may
+// be used up. Providers that rotate refresh tokens accept each only once: do not call RefreshToken twice with the same
+// one.
 func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
 	if old.RefreshToken == "" || old.User == nil {
 		return nil, errors.New("idserver: RefreshToken: there is no refresh token, or no user to compare with")
@@ -108,15 +109,15 @@ func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error)
 	return tokens, c.complete(ctx, tokens, claims, !renewed)
 }
 
-// claimsBefore are the claims of an ID token that was verified when it came, or what is known
-// without one.
+// claimsBefore returns the claims of an ID token that was verified when it was issued or, without one, what is known of
+// the user.
 func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, error) {
 	if old.IDToken == "" {
 		issuer, err := c.issuer(ctx)
 		if err != nil {
 			return nil, err
 		}
-		claims := map[string]strictjson.Raw{} // a User of the caller's own making has none
+		claims := map[string]strictjson.Raw{} // a User that the caller made itself has none
 		claims["iss"], _ = strictjson.Marshal(issuer)
 		claims["sub"], _ = strictjson.Marshal(old.User.Subject)
 		c.add(claims, old.User.all())
@@ -137,9 +138,9 @@ func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, e
 	return claims, err
 }
 
-// RevokeToken has the provider forget a token, RFC 7009: a refresh token, with all access tokens made from it,
-// or an access token, which this client then refuses for the rest of its life. A token that the provider does not know is no error. Without a
-// revocation endpoint the error is a DiscoveryError.
+// RevokeToken asks the provider to revoke a token, RFC 7009: a refresh token together with the access tokens made from
+// it, or an access token, which this client then refuses until it expires. A token that the provider does not know is not
+// an error. If the provider has no revocation endpoint, the error is a [DiscoveryError].
 func (c *Client) RevokeToken(ctx context.Context, token string) error {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -154,7 +155,7 @@ func (c *Client) RevokeToken(ctx context.Context, token string) error {
 	return err
 }
 
-// grant sends one token request and reads its answer, RFC 6749 section 5.1.
+// grant sends one token request and reads the response, RFC 6749 section 5.1.
 func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -181,7 +182,7 @@ func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
 	switch {
 	case reply.AccessToken == "":
 		return nil, &TokenEndpointError{Status: a.status, Err: ErrNoAccessToken}
-	case reply.TokenType != "" && !strings.EqualFold(reply.TokenType, "Bearer"): // sgID's contract does not have it
+	case reply.TokenType != "" && !strings.EqualFold(reply.TokenType, "Bearer"): // sgID does not send it
 		return nil, &TokenEndpointError{Status: a.status, Err: errors.New("the access token is not of type Bearer")}
 	}
 	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
@@ -191,13 +192,13 @@ func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
 	return tokens, nil
 }
 
-// until notes when the access token ends.
+// until records when the access token expires.
 func (t *Tokens) until(issued, expiry time.Time) {
 	t.Expiry, t.refreshAt = expiry, refreshAt(issued, expiry)
 }
 
-// lifetime reads expires_in: seconds, which some providers write as a string. What is longer than
-// a year is no lifetime (nanoseconds have been seen) and counts as not said.
+// lifetime parses expires_in, in seconds, which some providers write as a string. More than a year cannot be right
+// (nanoseconds have been seen) and counts as absent.
 func lifetime(raw strictjson.Raw) time.Duration {
 	seconds, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
 	if err != nil || !(seconds > 0 && seconds <= 366*24*60*60) {
@@ -211,7 +212,7 @@ func (c *Client) post(ctx context.Context, m *metadata, endpoint string, form ur
 	header := http.Header{}
 	secrets := []string{c.cfg.ClientSecret, form.Get("code"), form.Get("code_verifier"), form.Get("refresh_token"), form.Get("token")}
 	switch {
-	case c.cfg.ClientSecret == "": // a public client names itself
+	case c.cfg.ClientSecret == "": // a public client only identifies itself
 		form.Set("client_id", c.cfg.ClientID)
 	case c.clientAuth(m) == clientSecretBasic:
 		credentials := url.QueryEscape(c.cfg.ClientID) + ":" + url.QueryEscape(c.cfg.ClientSecret)
@@ -242,8 +243,8 @@ func (c *Client) clientAuth(m *metadata) string {
 	return clientSecretPost
 }
 
-// refusedBy reads an error answer: OAuth's (RFC 6749 section 5.2) or a problem document (RFC 9457), and
-// anything else by its status alone. secrets are what was sent and must not come back in an error.
+// refusedBy reads an error response: an OAuth error (RFC 6749 section 5.2) or a problem document (RFC 9457); of anything
+// else only the status counts. secrets are values that were sent and must not show up in an error.
 func (c *Client) refusedBy(a *answer, secrets ...string) *TokenEndpointError {
 	var body struct {
 		Error       string `json:"error"`
@@ -263,8 +264,8 @@ func (c *Client) refusedBy(a *answer, secrets ...string) *TokenEndpointError {
 	return e
 }
 
-// printable keeps the characters that RFC 6749 section 5.2 allows, and not too many of them: what a
-// stranger wrote must not forge lines of a log.
+// printable keeps the characters that RFC 6749 section 5.2 allows, and at most that many: text from a stranger must not
+// be able to forge log lines.
 func printable(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {

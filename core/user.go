@@ -12,55 +12,53 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// User is who a request comes from: a signed-in person, or the subject of a bearer access
-// token. It is made of verified claims only. The identity is Issuer and Subject together;
-// an e-mail address is not one. A User that a guard admitted is shared by concurrent requests and must not be
-// changed; OnSignIn is where it may be.
+// User is who sent a request: a signed-in person, or the subject of a bearer access token. It is made from verified
+// claims only. Issuer and Subject together identify a user; an e-mail address does not. A User that a guard admitted is
+// shared by concurrent requests and must not be modified; Config.OnSignIn is the place to do that.
 type User struct {
 	Issuer  string // iss
 	Subject string // sub: opaque, unique at the issuer
 
 	Email         string
-	EmailVerified bool   // only true when the claim is the JSON value true
-	Name          string // name, or given and family name where it is absent
+	EmailVerified bool   // true only if the claim is the JSON value true
+	Name          string // the name claim, or given and family name without one
 	GivenName     string
 	FamilyName    string
 	TenantID      string
 	Roles         []string // the provider's built-in roles
-	CustomRoles   []string // roles that a tenant's administrator made, of any name
+	CustomRoles   []string // roles that a tenant's administrator created, with any name
 
-	claims map[string]strictjson.Raw // of a user who was made of several sources
-	text   string                    // else all claims, as one JSON object
+	claims map[string]strictjson.Raw // if the user was made from several sources
+	text   string                    // otherwise, all claims as one JSON object
 	token  []byte                    // or the verified token whose payload they are
-	shared bool                      // by requests: must not be changed
+	shared bool                      // by requests: must not be modified
 }
 
-// String tells who it is, by the exported fields. The token that they are from is not among them.
+// String describes the user by the exported fields. The token that they come from is not among them.
 func (u User) String() string {
 	return fmt.Sprintf("idserver.User{Issuer: %q, Subject: %q, Email: %q, EmailVerified: %t, Name: %q, GivenName: %q, FamilyName: %q, TenantID: %q, Roles: %q, CustomRoles: %q}",
 		u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.GivenName, u.FamilyName, u.TenantID, u.Roles, u.CustomRoles)
 }
 
-// GoString is String: %#v does not print the token either.
+// GoString returns [User.String], so that %#v does not print the token either.
 func (u User) GoString() string { return u.String() }
 
-// HasRole reports whether the user has role, built-in or custom. Roles are compared without
-// regard to case. A tenant can make a custom role of any name, "owner" too: where that
-// matters use HasBuiltInRole.
+// HasRole reports whether the user has role, built-in or custom, ignoring case. A tenant can create a custom role with
+// any name, even "owner": where that matters, use [User.HasBuiltInRole].
 func (u *User) HasRole(role string) bool { return u.HasBuiltInRole(role) || u.HasCustomRole(role) }
 
-// HasBuiltInRole is HasRole without the tenant's custom roles.
+// HasBuiltInRole is like [User.HasRole] but ignores the tenant's custom roles.
 func (u *User) HasBuiltInRole(role string) bool { return containsFold(u.Roles, role) }
 
-// HasCustomRole is HasRole among the tenant's custom roles only.
+// HasCustomRole is like [User.HasRole] but considers only the tenant's custom roles.
 func (u *User) HasCustomRole(role string) bool { return containsFold(u.CustomRoles, role) }
 
-// HasAnyRole reports whether HasRole is true of one of the roles.
+// HasAnyRole reports whether [User.HasRole] is true for at least one of the roles.
 func (u *User) HasAnyRole(role string, more ...string) bool {
 	return u.HasRole(role) || slices.ContainsFunc(more, u.HasRole)
 }
 
-// HasAllRoles reports whether HasRole is true of each of the roles.
+// HasAllRoles reports whether [User.HasRole] is true for all of the roles.
 func (u *User) HasAllRoles(role string, more ...string) bool {
 	return u.HasRole(role) && !slices.ContainsFunc(more, func(r string) bool { return !u.HasRole(r) })
 }
@@ -69,8 +67,8 @@ func containsFold(roles []string, role string) bool {
 	return slices.ContainsFunc(roles, func(r string) bool { return strings.EqualFold(r, role) })
 }
 
-// Claims reads the user's claims into v, which points to a struct or a map of the caller's.
-// Member names are matched exactly, unlike in encoding/json.
+// Claims decodes the user's claims into v, a pointer to a struct or a map. Unlike in encoding/json, member names are
+// matched exactly.
 func (u *User) Claims(v any) error {
 	text, err := u.claimsText()
 	if err != nil {
@@ -82,7 +80,7 @@ func (u *User) Claims(v any) error {
 	return nil
 }
 
-// claimsText is all claims as one JSON object.
+// claimsText returns all claims as one JSON object.
 func (u *User) claimsText() ([]byte, error) {
 	switch {
 	case u.text != "":
@@ -97,11 +95,11 @@ func (u *User) claimsText() ([]byte, error) {
 	return strictjson.Marshal(u.claims)
 }
 
-// all are the claims by their names, and the caller's own.
+// all returns the claims by name, in a map of the caller's own.
 func (u *User) all() map[string]strictjson.Raw {
 	claims := maps.Clone(u.claims)
 	if text, err := u.claimsText(); claims == nil && err == nil {
-		_ = strictjson.Unmarshal(text, &claims) // it was read before
+		_ = strictjson.Unmarshal(text, &claims) // it was parsed before
 	}
 	if claims == nil {
 		claims = map[string]strictjson.Raw{}
@@ -109,9 +107,9 @@ func (u *User) all() map[string]strictjson.Raw {
 	return claims
 }
 
-// Set adds a claim of the application's own, or replaces one, in OnSignIn. It is kept with
-// the session and read back by Claims; the fields of User do not follow it, and iss and sub cannot be replaced. A user that a
-// guard or ValidateToken returned is shared by requests, and refuses it.
+// Set adds or replaces a claim for the application's own use, in Config.OnSignIn. It is kept with the session and
+// returned by [User.Claims]; the fields of User do not change with it, and iss and sub cannot be replaced. Set fails on a
+// user that a guard or [Client.ValidateToken] returned, who is shared by requests.
 func (u *User) Set(claim string, value any) error {
 	if u.shared {
 		return errors.New("idserver: Set: the user is shared by requests: set claims in OnSignIn")
@@ -129,8 +127,8 @@ func (u *User) Set(claim string, value any) error {
 	return nil
 }
 
-// MarshalJSON writes what a front end may see: id (the Subject), email, name, tenant_id, roles and custom_roles. All six
-// are always there; the roles are never null.
+// MarshalJSON encodes what a front end may see: id (the Subject), email, name, tenant_id, roles and custom_roles. All six
+// members are always present, and the roles are never null.
 func (u *User) MarshalJSON() ([]byte, error) {
 	return strictjson.Marshal(struct {
 		ID          string   `json:"id"`
@@ -142,7 +140,7 @@ func (u *User) MarshalJSON() ([]byte, error) {
 	}{u.Subject, u.Email, u.Name, u.TenantID, u.Roles, u.CustomRoles})
 }
 
-// newUser makes a user of a verified token's claims, all of it cut from their text.
+// newUser makes a user from a verified token's claims; its strings are parts of their text.
 func newUser(claims strictjson.Object, rolesClaim []string) *User {
 	u := new(User)
 	u.fill(claims, rolesClaim)
@@ -179,7 +177,7 @@ func (u *User) fill(claims strictjson.Object, rolesClaim []string) {
 	}
 }
 
-// userOf makes a user of claims from several sources.
+// userOf makes a user from claims of several sources.
 func userOf(claims map[string]strictjson.Raw, rolesClaim []string) (*User, error) {
 	all, err := strictjson.Marshal(claims)
 	if err != nil {
@@ -192,14 +190,13 @@ func userOf(claims map[string]strictjson.Raw, rolesClaim []string) (*User, error
 	return newUser(object, rolesClaim), nil
 }
 
-// text reads a string; a value of another type is as good as none.
+// text returns a string; a value of another type counts as absent.
 func text[T ~string | ~[]byte](value T) string {
 	s, _ := strictjson.String(string(value))
 	return s
 }
 
-// texts reads roles: an array of strings, or one string. There is no splitting: "admin,user" is
-// one role of an odd name.
+// texts reads roles: an array of strings, or one string. Nothing is split: "admin,user" is one role with an odd name.
 func texts(value string) []string {
 	if one := text(value); one != "" {
 		return []string{one}
@@ -211,7 +208,7 @@ func texts(value string) []string {
 	return slices.Clip(all)
 }
 
-// within walks down a value, one name per level; "" where there is nothing.
+// within descends into a value, one name per level; "" if there is nothing.
 func within(value string, names []string) string {
 	for _, name := range names {
 		object, err := strictjson.ParseObject([]byte(value))
@@ -223,13 +220,13 @@ func within(value string, names []string) string {
 	return value
 }
 
-// at walks down the claims, one name per level.
+// at descends into the claims, one name per level.
 func at(claims map[string]strictjson.Raw, names []string) string {
 	return within(string(claims[names[0]]), names[1:])
 }
 
-// ParseUUID reads a subject or tenant ID as Signward writes them, in the form of RFC 9562
-// section 4. Other providers' subjects are not UUIDs: User keeps them as opaque strings.
+// ParseUUID parses a subject or tenant ID as Signward writes them, in the form of RFC 9562 section 4. The subjects of
+// other providers need not be UUIDs: User keeps them as opaque strings.
 func ParseUUID(s string) (uuid [16]byte, err error) {
 	errNotUUID := errors.New("idserver: not a UUID")
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {

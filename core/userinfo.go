@@ -11,9 +11,9 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// UserInfo asks the userinfo endpoint, OpenID Connect Core section 5.3. The answer's sub must be
-// subject, the one of the ID token: without that comparison an answer proves nothing (section 5.3.2). The error is a
-// UserInfoError or a DiscoveryError.
+// UserInfo fetches the user from the userinfo endpoint, OpenID Connect Core section 5.3. The sub of the response must
+// equal subject, which is that of the ID token: without this comparison the response proves nothing (section 5.3.2). The
+// error is a [UserInfoError] or a [DiscoveryError].
 func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*User, error) {
 	claims, err := c.userInfo(ctx, accessToken, subject)
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 	}
 	if a.status != http.StatusOK {
 		e := c.refusedBy(a, accessToken)
-		// RFC 6750 section 3 has the error there; sgID writes it without the scheme before it.
+		// RFC 6750 section 3 puts the error into this header; sgID sends it without the scheme in front.
 		set(&e.Description, printable(redact(a.header.Get("WWW-Authenticate"), []string{accessToken}), 256))
 		return nil, &UserInfoError{Status: e.Status, Description: e.Description, RetryAfter: e.RetryAfter}
 	}
@@ -55,16 +55,16 @@ func (c *Client) userInfo(ctx context.Context, accessToken, subject string) (map
 	return claims, nil
 }
 
-// errNoSubject says that an answer proves nothing: it is dropped.
+// errNoSubject marks a response that proves nothing and is dropped.
 var errNoSubject = errors.New("there is no sub in it")
 
-// complete makes the signed-in user of a verified ID token and of what that lacks: from the access
-// token when it is a JWT that validates for the same subject, and else from userinfo, if that lets it. When the
-// access token is the newer of both (a refresh without an ID token), it is the other way round.
+// complete makes the user from a verified ID token. What that lacks is taken from the access token, if it is a JWT that
+// is valid here for the same subject, and then from userinfo, if the provider allows that. If the access token is newer
+// than the ID token (after a refresh that brought no ID token), its claims come first.
 func (c *Client) complete(ctx context.Context, tokens *Tokens, idToken *tokenClaims, accessTokenIsNewer bool) error {
 	claims := idToken.all()
-	fresh := !accessTokenIsNewer // whether what is known of the roles is as new as the access token
-	if accessTokenIsNewer {      // a role that the old ID token names may have been taken away since
+	fresh := !accessTokenIsNewer // whether the roles are known to be as new as the access token
+	if accessTokenIsNewer {      // a role in the old ID token may have been taken away since
 		delete(claims, c.cfg.RolesClaim[0])
 		delete(claims, "custom_roles")
 	}
@@ -92,14 +92,14 @@ func (c *Client) complete(ctx context.Context, tokens *Tokens, idToken *tokenCla
 				c.add(claims, info)
 				fresh = true
 			case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden || errors.Is(err, errNoSubject)):
-				// Some providers let an access token for an API not ask here: the user is signed in, with less.
+				// Some providers do not accept an access token for an API here: the user is signed in with fewer claims.
 				c.cfg.Logger.WarnContext(ctx, "idserver: userinfo refuses the access token; the user is signed in without some claims", "missing", missing, "error", err)
 			default:
 				return fmt.Errorf("%v are neither in the ID token nor in the access token: %w", missing, err)
 			}
 		}
 	}
-	if !fresh { // nobody newer was asked, or answered
+	if !fresh { // there was no newer source, or it did not answer
 		c.add(claims, idToken.all())
 	}
 	for _, name := range ofTheTokenItself {
@@ -113,11 +113,11 @@ func (c *Client) complete(ctx context.Context, tokens *Tokens, idToken *tokenCla
 	return nil
 }
 
-// ofTheTokenItself are claims that say nothing of the user.
+// ofTheTokenItself are claims about the token rather than the user.
 var ofTheTokenItself = []string{"aud", "azp", "exp", "nbf", "iat", "jti", "nonce", "at_hash", "c_hash", "client_id", "scope", "scp", "typ"}
 
-// lacking names what a user is made of and claims do not have. TenantID and custom roles are
-// not asked for by themselves: a user without them is not a user without answers.
+// lacking returns what a user should have and claims does not. A missing TenantID or missing custom roles alone are no
+// reason to ask: many users have none.
 func (c *Client) lacking(claims map[string]strictjson.Raw) []string {
 	var missing []string
 	if at(claims, c.cfg.RolesClaim) == "" {
@@ -131,8 +131,8 @@ func (c *Client) lacking(claims map[string]strictjson.Raw) []string {
 	return missing
 }
 
-// add takes over the claims that are not there yet. email_verified is said of one address and is never joined
-// to another; roles that lie deep are taken although something else lies beside them.
+// add copies the claims that are missing. email_verified belongs to one address and is never combined with another;
+// nested roles are taken even if there are other claims next to them.
 func (c *Client) add(claims, more map[string]strictjson.Raw) {
 	_, hasEmail := claims["email"]
 	if _, ok := more["email"]; ok && !hasEmail {
