@@ -15,7 +15,7 @@ import (
 // Code is why a request was refused. Codes are stable: programs and people may rely on them.
 type Code string
 
-// The codes, each with its status and what to do about it in the table of the module's README.md.
+// The codes. The table in the module's README.md has the status of each and what to do about it.
 const (
 	CodeNotSignedIn           Code = "not_signed_in"
 	CodeInvalidToken          Code = "invalid_token"
@@ -45,7 +45,7 @@ type refusalKind struct {
 	detail string
 }
 
-// refusalKinds is the one table of statuses and of what people are told.
+// refusalKinds is the one table of statuses and of the texts that people see.
 var refusalKinds = map[Code]refusalKind{
 	CodeNotSignedIn:           {http.StatusUnauthorized, "Not signed in", "Sign in, or send an access token, and try again."},
 	CodeInvalidToken:          {http.StatusUnauthorized, "The access token is not valid", "Get a new access token and try again."},
@@ -69,33 +69,33 @@ var refusalKinds = map[Code]refusalKind{
 	CodeInternal:              {http.StatusInternalServerError, "Something went wrong", "Please try again."},
 }
 
-// Refusal is a request that was refused, for Config.RenderRefusal, for an error handler of the application's own
-// (errors.As finds a *Refusal) and for the log.
+// Refusal is a refused request, for Config.RenderRefusal, for the application's error handler (errors.As finds a
+// *Refusal) and for the log.
 type Refusal struct {
 	Code       Code
 	Status     int
 	Title      string        // a few words for people
 	Detail     string        // what they can do
 	RetryAfter time.Duration // of a 503
-	Navigation bool          // a browser wants a page; else problem+json is expected
-	SignInURL  string        // where to sign in (again); empty where that is of no use
+	Navigation bool          // a browser is loading a page; otherwise problem+json is expected
+	SignInURL  string        // where to sign in (again); empty if that would not help
 	Err        error         // the cause, for the log; never for the browser
 }
 
-// Error is the title and the code. It is fit for the browser: an error handler may show it.
+// Error returns the title and the code. They are safe to show in the browser.
 func (r *Refusal) Error() string { return r.Title + " (" + string(r.Code) + ")" }
 
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// Rendered is a refusal in the application's own words.
+// Rendered is a refusal as the application renders it.
 type Rendered struct {
-	Status      int    // 400 to 599; any other is the refusal's
+	Status      int    // 400 to 599; with any other value the refusal's own is sent
 	ContentType string // of Body; default: text/html; charset=utf-8
-	Body        []byte // nil: the built-in page or problem+json. One's own has no Content-Security-Policy unless you set it
+	Body        []byte // nil: the built-in page or problem+json; your own page has a Content-Security-Policy only if you set one
 }
 
-// refuse answers a request with a refusal. more are header fields that belong to it.
+// refuse answers a request with a refusal. more are header fields to send along.
 func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, more ...Field) Answer {
 	kind := refusalKinds[code]
 	refusal := Refusal{Code: code, Status: kind.status, Title: kind.title, Detail: kind.detail, Navigation: r.isNavigation(), Err: err}
@@ -120,8 +120,8 @@ func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, mo
 	return a
 }
 
-// signInAgain is where the user may sign in for the request that was refused, and come back to its page; empty where
-// that is of no use. Who is signed in and not admitted is asked by the provider who else they are.
+// signInAgain returns where the user can sign in after a refusal and come back to its page, or "" if that would not help.
+// With prompt=login, the provider lets a user who is signed in but not admitted choose another account.
 func (c *Client) signInAgain(r Request, code Code) string {
 	switch {
 	case c.web == nil, code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured:
@@ -144,11 +144,11 @@ func notAdmitted(code Code) bool {
 	return code == CodeInsufficientRole || code == CodeNotAdmitted || code == CodeSignInRefused
 }
 
-// AsSomeoneElse reports whether SignInURL leads to a sign-in as another user: this one is known and not admitted.
+// AsSomeoneElse reports whether SignInURL leads to a sign-in as another user, because this one is known and not admitted.
 func (r *Refusal) AsSomeoneElse() bool { return notAdmitted(r.Code) }
 
-// challenge is the WWW-Authenticate of RFC 6750 section 3; a request without credentials gets no error
-// code (section 3.1).
+// challenge is the WWW-Authenticate field of RFC 6750 section 3; for a request without credentials it has no error code
+// (section 3.1).
 func challenge(code Code) Field {
 	if code == CodeNotSignedIn {
 		return Field{"WWW-Authenticate", "Bearer"}
@@ -179,7 +179,7 @@ func (c *Client) render(ctx context.Context, refusal Refusal, a *Answer) {
 	a.Body = problem(refusal, a.Status)
 }
 
-// problem is the problem document of RFC 9457. Its members hold nothing of the request.
+// problem returns the problem document of RFC 9457. It contains nothing of the request.
 func problem(refusal Refusal, status int) []byte {
 	body, err := strictjson.Marshal(struct {
 		Type      string `json:"type"`
@@ -195,8 +195,8 @@ func problem(refusal Refusal, status int) []byte {
 	return append(body, '\n')
 }
 
-// logRefusal tells the operator what is theirs to mend as a warning, and the rest as information;
-// a request that merely lacks credentials is everyday.
+// logRefusal logs what the operator has to fix as a warning and the rest as information; a request that merely lacks
+// credentials is routine.
 func (c *Client) logRefusal(ctx context.Context, r Request, refusal Refusal) {
 	level := slog.LevelInfo
 	switch {
@@ -212,7 +212,7 @@ func (c *Client) logRefusal(ctx context.Context, r Request, refusal Refusal) {
 	c.cfg.Logger.LogAttrs(ctx, level, "idserver: request refused", attributes...)
 }
 
-// codeOf finds the code for a fault of the protocol.
+// codeOf maps an error of the protocol to a refusal code.
 func codeOf(err error) Code {
 	var token *TokenEndpointError
 	switch {
