@@ -1,4 +1,4 @@
-// Package idecho carries the sign-in routes and guards of package idserver into echo.
+// Package idecho provides the sign-in routes and guards of package idserver for echo.
 package idecho
 
 import (
@@ -9,23 +9,22 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// Auth makes echo handlers and middleware of a client's routes and guards. It is safe for concurrent use once its
-// field is set.
+// Auth turns a client's routes and guards into echo handlers and middleware. It is safe for concurrent use once its field
+// is set.
 type Auth struct {
-	// RefusalsAsErrors returns refusals to echo's HTTPErrorHandler, as an *echo.HTTPError in which errors.As finds
-	// the *idserver.Refusal, for an application that writes status and body itself. Default: the core's pages and
-	// problem+json. Header fields and cookies are written either way.
+	// RefusalsAsErrors makes Auth return refusals to echo's HTTPErrorHandler, each as an *echo.HTTPError in which
+	// errors.As finds the *idserver.Refusal, for an application that writes status and body itself. By default, Auth
+	// writes the core's pages and problem+json. Header fields and cookies are written either way.
 	RefusalsAsErrors bool
 
 	client *idserver.Client
 }
 
-// New returns the echo form of client.
+// New returns an Auth for client.
 func New(client *idserver.Client) *Auth { return &Auth{client: client} }
 
-// Mount registers login, callback, logout and userinfo on g, which must lie at the client's
-// Config.RoutesPath: auth.Mount(e.Group("/auth")). Anywhere else, and for a client without
-// Config.BaseURL, it panics with what to change.
+// Mount registers login, callback, logout and userinfo on g, which must be at the client's Config.RoutesPath:
+// auth.Mount(e.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount panics and says what to change.
 func (a *Auth) Mount(g *echo.Group) {
 	if err := a.client.CheckMount(a.client.RoutesPath()); err != nil {
 		panic(err)
@@ -40,24 +39,24 @@ func (a *Auth) Mount(g *echo.Group) {
 	}
 }
 
-// LoadUser admits everybody; User returns the user where one is signed in. See idserver.Client.LoadUser.
+// LoadUser lets every request through; [User] returns the user if one is signed in. See [idserver.Client.LoadUser].
 func (a *Auth) LoadUser() echo.MiddlewareFunc { return a.Guard(a.client.LoadUser()) }
 
-// RequireUser admits a signed-in user. See idserver.Client.RequireUser.
+// RequireUser admits a signed-in user. See [idserver.Client.RequireUser].
 func (a *Auth) RequireUser() echo.MiddlewareFunc { return a.Guard(a.client.RequireUser()) }
 
-// RequireRole admits a user who has any of the roles. See idserver.Client.RequireRole.
+// RequireRole admits a user who has at least one of the roles. See [idserver.Client.RequireRole].
 func (a *Auth) RequireRole(role string, more ...string) echo.MiddlewareFunc {
 	return a.Guard(a.client.RequireRole(role, more...))
 }
 
-// RequireAllRoles admits a user who has all of the roles. See idserver.Client.RequireAllRoles.
+// RequireAllRoles admits a user who has all of the roles. See [idserver.Client.RequireAllRoles].
 func (a *Auth) RequireAllRoles(role string, more ...string) echo.MiddlewareFunc {
 	return a.Guard(a.client.RequireAllRoles(role, more...))
 }
 
-// Guard makes echo middleware of any guard: auth.Guard(client.Require(...)). A request that is refused is
-// answered and goes no further; the context of one that is admitted holds the user.
+// Guard turns any guard into echo middleware: auth.Guard(client.Require(...)). A request that the guard refuses is
+// answered and goes no further; one that it admits goes on with the user in its context.
 func (a *Auth) Guard(guard idserver.Guard) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -82,5 +81,5 @@ func (a *Auth) end(c echo.Context, answer idserver.Answer) error {
 	return echo.NewHTTPError(answer.Status, answer.Refusal.Title).SetInternal(answer.Refusal)
 }
 
-// User returns the user that a guard found, or nil when nobody is signed in.
+// User returns the user that a guard found, or nil if nobody is signed in.
 func User(c echo.Context) *idserver.User { return idserver.UserFrom(c.Request().Context()) }

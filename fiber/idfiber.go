@@ -1,4 +1,4 @@
-// Package idfiber carries the sign-in routes and guards of package idserver into fiber, without net/http.
+// Package idfiber provides the sign-in routes and guards of package idserver for fiber, without net/http.
 package idfiber
 
 import (
@@ -13,22 +13,22 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// Auth makes fiber handlers of a client's routes and guards. It is safe for concurrent use once its field is set.
+// Auth turns a client's routes and guards into fiber handlers. It is safe for concurrent use once its field is set.
 type Auth struct {
-	// RefusalsAsErrors returns refusals to fiber's ErrorHandler, as an error in which errors.As finds the *fiber.Error
-	// and the *idserver.Refusal, for an application that writes status and body itself. Default: the core's pages and
-	// problem+json. Header fields and cookies are written either way.
+	// RefusalsAsErrors makes Auth return refusals to fiber's ErrorHandler, each as an error in which errors.As finds the
+	// *fiber.Error and the *idserver.Refusal, for an application that writes status and body itself. By default, Auth
+	// writes the core's pages and problem+json. Header fields and cookies are written either way.
 	RefusalsAsErrors bool
 
 	client *idserver.Client
 }
 
-// New returns the fiber form of client.
+// New returns an Auth for client.
 func New(client *idserver.Client) *Auth { return &Auth{client: client} }
 
-// Mount registers login, callback, logout and userinfo on r, which must lie at the client's
-// Config.RoutesPath: auth.Mount(app.Group("/auth")). Anywhere else, and for a client without
-// Config.BaseURL, it panics with what to change.
+// Mount registers login, callback, logout and userinfo on r, which must be at the client's Config.RoutesPath:
+// auth.Mount(app.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount panics and says what to
+// change.
 func (a *Auth) Mount(r fiber.Router) {
 	path := ""
 	if group, ok := r.(*fiber.Group); ok {
@@ -44,24 +44,24 @@ func (a *Auth) Mount(r fiber.Router) {
 	}
 }
 
-// LoadUser admits everybody; User returns the user where one is signed in. See idserver.Client.LoadUser.
+// LoadUser lets every request through; [User] returns the user if one is signed in. See [idserver.Client.LoadUser].
 func (a *Auth) LoadUser() fiber.Handler { return a.Guard(a.client.LoadUser()) }
 
-// RequireUser admits a signed-in user. See idserver.Client.RequireUser.
+// RequireUser admits a signed-in user. See [idserver.Client.RequireUser].
 func (a *Auth) RequireUser() fiber.Handler { return a.Guard(a.client.RequireUser()) }
 
-// RequireRole admits a user who has any of the roles. See idserver.Client.RequireRole.
+// RequireRole admits a user who has at least one of the roles. See [idserver.Client.RequireRole].
 func (a *Auth) RequireRole(role string, more ...string) fiber.Handler {
 	return a.Guard(a.client.RequireRole(role, more...))
 }
 
-// RequireAllRoles admits a user who has all of the roles. See idserver.Client.RequireAllRoles.
+// RequireAllRoles admits a user who has all of the roles. See [idserver.Client.RequireAllRoles].
 func (a *Auth) RequireAllRoles(role string, more ...string) fiber.Handler {
 	return a.Guard(a.client.RequireAllRoles(role, more...))
 }
 
-// Guard makes a fiber handler of any guard: auth.Guard(client.Require(...)). A request that is refused is
-// answered and goes no further; the user context of one that is admitted holds the user.
+// Guard turns any guard into a fiber handler: auth.Guard(client.Require(...)). A request that the guard refuses is
+// answered and goes no further; one that it admits goes on with the user in its user context.
 func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		a.client.CheckHeaderLimit(c.App().Server().ReadBufferSize)
@@ -164,5 +164,5 @@ func (r *reader) holds(c *fiber.Ctx) bool {
 		same(r.request.Origin, header.Peek(fiber.HeaderOrigin)) && same(r.request.SecFetchSite, header.Peek("Sec-Fetch-Site"))
 }
 
-// User returns the user that a guard found, or nil when nobody is signed in.
+// User returns the user that a guard found, or nil if nobody is signed in.
 func User(c *fiber.Ctx) *idserver.User { return idserver.UserFrom(c.UserContext()) }

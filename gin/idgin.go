@@ -1,4 +1,4 @@
-// Package idgin carries the sign-in routes and guards of package idserver into gin.
+// Package idgin provides the sign-in routes and guards of package idserver for gin.
 package idgin
 
 import (
@@ -7,22 +7,22 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// Auth makes gin handlers of a client's routes and guards. It is safe for concurrent use once its field is set.
+// Auth turns a client's routes and guards into gin handlers. It is safe for concurrent use once its field is set.
 type Auth struct {
-	// RefusalsAsErrors adds refusals to gin's Context.Errors, each an *idserver.Refusal, for a middleware of
-	// the application's own that writes status and body; where none does, the body is empty. Default: the core's pages and
-	// problem+json. Header fields and cookies are written either way.
+	// RefusalsAsErrors makes Auth add refusals, each an *idserver.Refusal, to gin's Context.Errors, for a middleware of
+	// the application that writes status and body; if none does, the body is empty. By default, Auth writes the core's
+	// pages and problem+json. Header fields and cookies are written either way.
 	RefusalsAsErrors bool
 
 	client *idserver.Client
 }
 
-// New returns the gin form of client.
+// New returns an Auth for client.
 func New(client *idserver.Client) *Auth { return &Auth{client: client} }
 
-// Mount registers login, callback, logout and userinfo on g, which must lie at the client's
-// Config.RoutesPath: auth.Mount(r.Group("/auth")). Anywhere else, and for a client without
-// Config.BaseURL, it panics with what to change, as gin does for routes that cannot be.
+// Mount registers login, callback, logout and userinfo on g, which must be at the client's Config.RoutesPath:
+// auth.Mount(r.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount panics and says what to change,
+// as gin does for a route that cannot be registered.
 func (a *Auth) Mount(g *gin.RouterGroup) {
 	if err := a.client.CheckMount(g.BasePath()); err != nil {
 		panic(err)
@@ -34,24 +34,24 @@ func (a *Auth) Mount(g *gin.RouterGroup) {
 	}
 }
 
-// LoadUser admits everybody; User returns the user where one is signed in. See idserver.Client.LoadUser.
+// LoadUser lets every request through; [User] returns the user if one is signed in. See [idserver.Client.LoadUser].
 func (a *Auth) LoadUser() gin.HandlerFunc { return a.Guard(a.client.LoadUser()) }
 
-// RequireUser admits a signed-in user. See idserver.Client.RequireUser.
+// RequireUser admits a signed-in user. See [idserver.Client.RequireUser].
 func (a *Auth) RequireUser() gin.HandlerFunc { return a.Guard(a.client.RequireUser()) }
 
-// RequireRole admits a user who has any of the roles. See idserver.Client.RequireRole.
+// RequireRole admits a user who has at least one of the roles. See [idserver.Client.RequireRole].
 func (a *Auth) RequireRole(role string, more ...string) gin.HandlerFunc {
 	return a.Guard(a.client.RequireRole(role, more...))
 }
 
-// RequireAllRoles admits a user who has all of the roles. See idserver.Client.RequireAllRoles.
+// RequireAllRoles admits a user who has all of the roles. See [idserver.Client.RequireAllRoles].
 func (a *Auth) RequireAllRoles(role string, more ...string) gin.HandlerFunc {
 	return a.Guard(a.client.RequireAllRoles(role, more...))
 }
 
-// Guard makes a gin handler of any guard: auth.Guard(client.Require(...)). A request that is refused is
-// answered and goes no further; the context of one that is admitted holds the user.
+// Guard turns any guard into a gin handler: auth.Guard(client.Require(...)). A request that the guard refuses is answered
+// and goes no further; one that it admits goes on with the user in its context.
 func (a *Auth) Guard(guard idserver.Guard) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, answer := guard(c.Request.Context(), idserver.RequestFrom(c.Request))
@@ -77,5 +77,5 @@ func (a *Auth) end(c *gin.Context, answer idserver.Answer) {
 	_ = c.Error(answer.Refusal)
 }
 
-// User returns the user that a guard found, or nil when nobody is signed in.
+// User returns the user that a guard found, or nil if nobody is signed in.
 func User(c *gin.Context) *idserver.User { return idserver.UserFrom(c.Request.Context()) }
