@@ -14,62 +14,62 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// Client signs users in with sgID. Make it with New; it is safe for concurrent use.
+// Client signs users in with sgID. Create it with [New]. It is safe for concurrent use.
 type Client struct {
 	cfg    Config
 	key    *rsa.PrivateKey
 	issuer string
 
 	client *idserver.Client
-	asking *idserver.Client // of the userinfo endpoint, which client does not know
+	asking *idserver.Client // for the userinfo endpoint, which client does not know
 }
 
 // Client returns the client whose routes and guards an adapter mounts: idgin.New(c.Client()).
 func (c *Client) Client() *idserver.Client { return c.client }
 
-// Close ends what the client does in the background, and waits for it.
+// Close stops the client's background work and waits for it to end.
 func (c *Client) Close() {
 	c.client.Close()
 	c.asking.Close()
 }
 
-// String tells whose client it is, without its secrets.
+// String describes the client without its secrets.
 func (c *Client) String() string { return c.cfg.String() }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [Client.String], so that %#v does not print the secrets either.
 func (c *Client) GoString() string { return c.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [Client.String], for package slog.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// AuthorizationURLOptions are what an authorization request is made of.
+// AuthorizationURLOptions are the settings of an authorization request.
 type AuthorizationURLOptions struct {
-	CodeChallenge string   // of GeneratePKCEPair. Required
+	CodeChallenge string   // from GeneratePKCEPair. Required
 	State         string   // compare it with the one that comes back. Default: a fresh one
-	Nonce         string   // the ID token must have it. Default: a fresh one
+	Nonce         string   // the ID token must contain it. Default: a fresh one
 	Scopes        []string // default: Config.Scopes; openid is always among them
 	RedirectURL   string   // default: Config.RedirectURL
 }
 
-// Authorization is where to send the browser, and what must be kept for it, bound to that browser, until the code comes
-// back, beside the code verifier.
+// Authorization is the URL to send the browser to, and what must be kept together with the code verifier, bound to that
+// browser, until the code comes back.
 type Authorization struct {
 	URL   string
 	State string
 	Nonce string
 }
 
-// String tells that it is one, without its secrets.
+// String returns the name of the type, without the secrets.
 func (a Authorization) String() string { return "sgid.Authorization{}" }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [Authorization.String], so that %#v does not print the secrets either.
 func (a Authorization) GoString() string { return a.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [Authorization.String], for package slog.
 func (a Authorization) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
-// AuthorizationURL begins a sign-in by hand (RFC 6749 section 4.1.1, RFC 7636 section 4.3). Who uses the routes does not need it. The
-// errors are ErrMissingRedirectURL and ErrCodeChallenge.
+// AuthorizationURL begins a sign-in for a program that does not use the routes (RFC 6749 section 4.1.1, RFC 7636 section
+// 4.3). The error is [ErrMissingRedirectURL] or [ErrCodeChallenge].
 func (c *Client) AuthorizationURL(o AuthorizationURLOptions) (*Authorization, error) {
 	redirectURL, err := c.redirectURL(o.RedirectURL)
 	if err != nil {
@@ -92,7 +92,7 @@ func (c *Client) AuthorizationURL(o AuthorizationURLOptions) (*Authorization, er
 	return a, nil
 }
 
-// scopes are those asked for, those of the configuration, or the default.
+// scopes returns the scopes of the call, or else those of the configuration, or else the default.
 func (c *Client) scopes(asked []string) []string {
 	switch {
 	case len(asked) > 0:
@@ -117,28 +117,28 @@ func (c *Client) redirectURL(ofCall string) (string, error) {
 	return "", fmt.Errorf("sgid: %w", ErrMissingRedirectURL)
 }
 
-// CallbackParams are what a sign-in is finished with.
+// CallbackParams are what completes a sign-in.
 type CallbackParams struct {
-	Code         string // came with the redirect
-	CodeVerifier string // of GeneratePKCEPair
-	Nonce        string // that AuthorizationURL returned
-	RedirectURL  string // that of AuthorizationURL. Default: Config.RedirectURL
+	Code         string // from the redirect
+	CodeVerifier string // from GeneratePKCEPair
+	Nonce        string // the one that AuthorizationURL returned
+	RedirectURL  string // the one given to AuthorizationURL. Default: Config.RedirectURL
 }
 
-// String tells where the browser came back to, without the secrets.
+// String describes the parameters without the secrets.
 func (p CallbackParams) String() string {
 	return fmt.Sprintf("sgid.CallbackParams{RedirectURL: %q}", p.RedirectURL)
 }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [CallbackParams.String], so that %#v does not print the secrets either.
 func (p CallbackParams) GoString() string { return p.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [CallbackParams.String], for package slog.
 func (p CallbackParams) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // SignIn is what Callback returns.
 type SignIn struct {
-	Sub         string // opaque; another one for the same person at another client
+	Sub         string // opaque, and different for the same person at another client
 	IDToken     string // verified
 	AccessToken string // for UserInfo
 }
@@ -146,15 +146,15 @@ type SignIn struct {
 // String tells who signed in, without the tokens.
 func (s SignIn) String() string { return fmt.Sprintf("sgid.SignIn{Sub: %q}", s.Sub) }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [SignIn.String], so that %#v does not print the secrets either.
 func (s SignIn) GoString() string { return s.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [SignIn.String], for package slog.
 func (s SignIn) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// Callback trades the code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the ID token (OpenID Connect Core
-// section 3.1.3.7). Comparing the state that came back is the caller's business. The errors are ErrMissingCode, ErrMissingNonce,
-// ErrMissingRedirectURL, ErrCodeVerifierLength and those of idserver.Client.ExchangeCode.
+// Callback exchanges the code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the ID token (OpenID
+// Connect Core section 3.1.3.7). It does not compare the state: that is up to the caller. The error is [ErrMissingCode],
+// [ErrMissingNonce], [ErrMissingRedirectURL], [ErrCodeVerifierLength] or one of [idserver.Client.ExchangeCode].
 func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error) {
 	redirectURL, err := c.redirectURL(p.RedirectURL)
 	switch {
@@ -176,5 +176,5 @@ func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error
 	return &SignIn{tokens.User.Subject, tokens.IDToken, tokens.AccessToken}, nil
 }
 
-// errNobody is UserInfoFrom's, in a context that no guard made.
+// errNobody is the error of UserInfoFrom in a context that does not come from a guard.
 var errNobody = errors.New("sgid: UserInfoFrom: nobody is signed in: a guard must come before")

@@ -14,34 +14,35 @@ import (
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
-// Config describes one application at sgID. The first fields are what sgID's developer portal shows; Web turns the sign-in
-// routes on.
+// Config describes one application at sgID. The first fields are what sgID's developer portal shows; Web turns the
+// sign-in routes on.
 type Config struct {
-	// ClientID and ClientSecret are those of the portal. Required: sgID has no public clients.
+	// ClientID and ClientSecret are those shown in the portal. Required: sgID has no public clients.
 	ClientID, ClientSecret string
-	// PrivateKey is the RSA key of the portal in PEM, PKCS#1 or PKCS#8, at least 2048 bits; line breaks may be written as \n or be
-	// missing, as environment variables have it. Required.
+	// PrivateKey is the RSA private key from the portal in PEM, PKCS#1 or PKCS#8, of 2048 to 16384 bits. Line breaks may
+	// be written as \n or be missing, as is common in environment variables. Required.
 	PrivateKey string
-	// RedirectURL is where sgID sends the browser back to, for AuthorizationURL and Callback. Default: that of the routes,
-	// Web.BaseURL + Web.RoutesPath + /callback; another one goes only without routes.
+	// RedirectURL is where sgID sends the browser back to, for AuthorizationURL and Callback. Default: that of the
+	// routes, Web.BaseURL + Web.RoutesPath + /callback; with Web.BaseURL set, no other is allowed.
 	RedirectURL string
 	// Hostname is the origin of sgID. Default: https://api.id.gov.sg. http is allowed on loopback only.
 	Hostname string
-	// Scopes are asked for at sign-in. Default: openid myinfo.name. openid is always among them.
+	// Scopes are the scopes requested at sign-in. Default: openid myinfo.name. openid is always added.
 	Scopes []string
 
-	// Web has the settings of the sign-in routes (BaseURL, SessionSecret, RoutesPath, TrustedOrigins, AfterSignIn, OnSignIn, ...) and of
-	// the engine (HTTPClient, Timeout, Leeway, Logger, Now, ...), each with idserver's default. What sgID settles must be left out:
-	// Authority, Issuer, ClientID, ClientSecret, ClientAuth, Scopes, Audience, Algorithms and Endpoints. The default of UserInfoRoute is here
-	// UserInfo's answer: what idserver.User.MarshalJSON writes, with sub and data beside it.
+	// Web configures the sign-in routes (BaseURL, SessionSecret, RoutesPath, TrustedOrigins, AfterSignIn, OnSignIn, ...)
+	// and the underlying client (HTTPClient, Timeout, Leeway, Logger, Now, ...), with the defaults of [idserver.Config].
+	// Leave out what sgID determines: Authority, Issuer, ClientID, ClientSecret, ClientAuth, Scopes, Audience, Algorithms
+	// and Endpoints. The default of UserInfoRoute differs: it answers what [idserver.User.MarshalJSON] encodes, with the
+	// sub and data of [Client.UserInfo] added.
 	Web idserver.Config
 }
 
 const defaultHostname = "https://api.id.gov.sg"
 
-// ConfigFromEnv reads a Config from the environment: SGID_CLIENT_ID, SGID_CLIENT_SECRET, SGID_PRIVATE_KEY, SGID_REDIRECT_URI,
-// SGID_HOSTNAME, SGID_SCOPES (separated by spaces), and BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD as
-// idserver.ConfigFromEnv does. What is not set stays empty; New judges the whole.
+// ConfigFromEnv returns a Config with the fields that are set in the environment: SGID_CLIENT_ID, SGID_CLIENT_SECRET,
+// SGID_PRIVATE_KEY, SGID_REDIRECT_URI, SGID_HOSTNAME, SGID_SCOPES (separated by spaces), and BASE_URL, SESSION_SECRET and
+// SESSION_SECRET_OLD as in [idserver.ConfigFromEnv]. It does not validate them: [New] does.
 func ConfigFromEnv() Config {
 	web := idserver.ConfigFromEnv()
 	return Config{
@@ -57,19 +58,19 @@ func ConfigFromEnv() Config {
 	}
 }
 
-// String tells the configuration without its secrets.
+// String describes the configuration without its secrets.
 func (c Config) String() string {
 	return fmt.Sprintf("sgid.Config{ClientID: %q, RedirectURL: %q, Hostname: %q, Web: %v}", c.ClientID, c.RedirectURL, c.Hostname, c.Web)
 }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [Config.String], so that %#v does not print the secrets either.
 func (c Config) GoString() string { return c.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [Config.String], for package slog.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// New checks cfg and makes a client. There is no network in it. The error joins all faults of the configuration; a private key that cannot
-// be used is ErrPrivateKey.
+// New validates cfg and returns a client. It does not use the network. The error joins everything that is wrong with the
+// configuration; a private key that cannot be used is [ErrPrivateKey].
 func New(cfg Config) (*Client, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -122,12 +123,12 @@ func New(cfg Config) (*Client, error) {
 	return nil, fmt.Errorf("sgid: configuration: %w", errors.Join(faults...))
 }
 
-// engine is the configuration of idserver that speaks to sgID: version 2, whose metadata neither of sgID's SDKs reads. Without
-// a userinfo endpoint, signing in does not ask for what it could not read.
+// engine returns the configuration of the idserver client that speaks to sgID: version 2, whose metadata neither of
+// sgID's SDKs reads. It has no userinfo endpoint, so that signing in does not ask for an envelope that it could not read.
 func (c *Client) engine() idserver.Config {
 	engine := c.cfg.Web
 	engine.Authority, engine.Issuer = c.issuer, c.issuer
-	engine.ClientID = cmp.Or(c.cfg.ClientID, "-") // that it is missing is said already
+	engine.ClientID = cmp.Or(c.cfg.ClientID, "-") // its absence is already reported
 	engine.ClientSecret, engine.ClientAuth = c.cfg.ClientSecret, "client_secret_post"
 	engine.Scopes = c.scopes(nil)
 	engine.Algorithms = []string{"RS256"}
@@ -142,7 +143,7 @@ func (c *Client) engine() idserver.Config {
 	return engine
 }
 
-// settledBySgID names the fields of Web that must be left out, and are not.
+// settledBySgID returns the fields of Web that are set and must not be.
 func (c Config) settledBySgID() []string {
 	var names []string
 	for _, f := range []struct {
@@ -160,7 +161,8 @@ func (c Config) settledBySgID() []string {
 	return names
 }
 
-// originOf reads Hostname. A path is refused, for the version is not to be chosen: but for /v2, which some write.
+// originOf parses Hostname. A path is refused because the version is not for the caller to choose, except for /v2, which
+// some people write.
 func originOf(hostname string) (string, error) {
 	u, err := url.Parse(hostname)
 	switch {

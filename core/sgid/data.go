@@ -8,8 +8,8 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// The scopes of sgID's data catalogue, and others that were seen at work. The catalogue grows: any string is a scope. Which of
-// them an application gets is settled at its registration; ScopeName is for all.
+// The scopes of sgID's data catalogue, and others that were seen in use. The catalogue grows, and any string can be a
+// scope. Which ones an application may request is decided when it is registered; ScopeName is open to all.
 const (
 	ScopeOpenID                    = "openid"
 	ScopeName                      = "myinfo.name"
@@ -44,13 +44,15 @@ const (
 	ScopeNumberOfEmployments       = "pocdex.number_of_employments"
 )
 
-// notAvailable stands for a value that there is none of. A person of that name cannot be told from one without.
+// notAvailable stands for a missing value. A person whose name is NA cannot be told from one without a name.
 const notAvailable = "NA"
 
-// Data are a person's values by their scopes, as sgID has them: strings all. The methods read those of the catalogue; Text reads any.
+// Data maps scopes to a person's values, which are all strings in sgID. The methods return those of the catalogue;
+// [Data.Text] returns any.
 type Data map[string]string
 
-// UnmarshalJSON reads an object of strings and nothing else: data that an application kept. The error is ErrInvalidData.
+// UnmarshalJSON decodes an object of strings and nothing else, such as data that an application stored. The error is
+// [ErrInvalidData].
 func (d *Data) UnmarshalJSON(document []byte) error {
 	var values map[string]*string
 	if err := strictjson.Unmarshal(document, &values); err != nil {
@@ -66,7 +68,7 @@ func (d *Data) UnmarshalJSON(document []byte) error {
 	return nil
 }
 
-// Text returns the value of a scope; ok is false where it was not shared, or is NA.
+// Text returns the value of a scope. ok is false if it was not shared, or is NA.
 func (d Data) Text(scope string) (text string, ok bool) {
 	text, ok = d[scope]
 	if !ok || text == notAvailable {
@@ -80,7 +82,7 @@ func (d Data) text(scope string) string {
 	return text
 }
 
-// The values that are text. Each is empty where it was not shared, or is NA.
+// The values that are text. Each is empty if it was not shared, or is NA.
 
 func (d Data) Name() string              { return d.text(ScopeName) }
 func (d Data) NRICNumber() string        { return d.text(ScopeNRICNumber) }
@@ -101,16 +103,16 @@ func (d Data) WorkpassStatus() string    { return d.text(ScopeWorkpassStatus) }
 func (d Data) MaritalStatus() string     { return d.text(ScopeMaritalStatus) }
 func (d Data) CountryOfMarriage() string { return d.text(ScopeCountryOfMarriage) }
 
-// MobileNumberWithCountryCode is such as +65 97399245.
+// MobileNumberWithCountryCode returns a number such as +65 97399245.
 func (d Data) MobileNumberWithCountryCode() string { return d.text(ScopeMobileNumberWithCountry) }
 
-// MarriageCertificateNumber is text.
+// MarriageCertificateNumber returns the number as text.
 func (d Data) MarriageCertificateNumber() string { return d.text(ScopeMarriageCertificateNumber) }
 
-// NumberOfEmployments is a number, as text.
+// NumberOfEmployments returns the number as text.
 func (d Data) NumberOfEmployments() string { return d.text(ScopeNumberOfEmployments) }
 
-// RegisteredAddress are the lines of the address that are not empty.
+// RegisteredAddress returns the lines of the address that are not empty.
 func (d Data) RegisteredAddress() []string {
 	var lines []string
 	for line := range strings.Lines(d.text(ScopeRegisteredAddress)) {
@@ -121,7 +123,8 @@ func (d Data) RegisteredAddress() []string {
 	return lines
 }
 
-// The values that are dates. ok is false where it was not shared, is NA or is no date; Text then has what there is.
+// The values that are dates. ok is false if the value was not shared, is NA or is not a date; Text then returns what
+// there is.
 
 func (d Data) DateOfBirth() (date Date, ok bool)        { return d.date(ScopeDateOfBirth) } // may be partial
 func (d Data) PassportExpiryDate() (date Date, ok bool) { return d.date(ScopePassportExpiryDate) }
@@ -139,7 +142,7 @@ type Vehicle struct {
 	Number string `json:"vehicle_number"`
 }
 
-// SponsoredChild is an element of myinfo.sponsored_child_records. Members may be empty or NA.
+// SponsoredChild is an element of myinfo.sponsored_child_records. Fields may be empty or NA.
 type SponsoredChild struct {
 	NRIC              string `json:"nric"`
 	Name              string `json:"name"`
@@ -151,7 +154,8 @@ type SponsoredChild struct {
 	ResidentialStatus string `json:"residential_status"`
 }
 
-// Employment is an element of pocdex.public_officer_details: a public officer may have several. Members may be empty or NA.
+// Employment is an element of pocdex.public_officer_details: a public officer may have several. Fields may be empty or
+// NA.
 type Employment struct {
 	WorkEmail       string `json:"work_email"`
 	AgencyName      string `json:"agency_name"`
@@ -160,15 +164,15 @@ type Employment struct {
 	EmploymentTitle string `json:"employment_title"`
 }
 
-// Vehicles returns none where they were not shared, or are NA. The error is ErrInvalidData, of the three.
+// Vehicles returns nil if the vehicles were not shared, or are NA. The error is [ErrInvalidData].
 func (d Data) Vehicles() ([]Vehicle, error) { return list[Vehicle](d, ScopeVehicles) }
 
-// SponsoredChildRecords is as Vehicles.
+// SponsoredChildRecords is like [Data.Vehicles], for the records of sponsored children.
 func (d Data) SponsoredChildRecords() ([]SponsoredChild, error) {
 	return list[SponsoredChild](d, ScopeSponsoredChildRecords)
 }
 
-// PublicOfficerDetails is as Vehicles.
+// PublicOfficerDetails is like [Data.Vehicles], for the employments of a public officer.
 func (d Data) PublicOfficerDetails() ([]Employment, error) {
 	return list[Employment](d, ScopePublicOfficerDetails)
 }
@@ -185,9 +189,9 @@ func list[T any](d Data, scope string) ([]T, error) {
 	return all, nil
 }
 
-// ParseData reads the values as what they mean: JSON texts of lists and objects as []any and map[string]any, NA as nil, the dates of the catalogue
-// as Date. All else, and what looks like one of these and cannot be read, stays the string that it is, as in sgID's own SDKs. The
-// error is ErrInvalidData: a value that is not UTF-8.
+// ParseData converts the values to what they mean: JSON lists and objects to []any and map[string]any, NA to nil, and the
+// dates of the catalogue to [Date]. Everything else remains a string, and so does a value that looks like one of these
+// but cannot be parsed, as in sgID's own SDKs. The error is [ErrInvalidData], for a value that is not UTF-8.
 func ParseData(data Data) (map[string]any, error) {
 	parsed := make(map[string]any, len(data))
 	for scope, text := range data {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Date is a date of which the day, or month and day, may not be known: they are then 0. It happens with dates of birth.
+// Date is a date whose day, or month and day, may be unknown and are then 0. Dates of birth can be like that.
 type Date struct {
 	Year  int
 	Month time.Month
 	Day   int
 }
 
-// ParseDate reads YYYY-MM-DD, YYYY-MM or YYYY. The error is ErrInvalidData.
+// ParseDate parses YYYY-MM-DD, YYYY-MM or YYYY. The error is [ErrInvalidData].
 func ParseDate(text string) (Date, error) {
 	for layout, known := range map[string]func(time.Time) Date{
 		time.DateOnly: func(t time.Time) Date { return Date{t.Year(), t.Month(), t.Day()} },
@@ -26,12 +26,12 @@ func ParseDate(text string) (Date, error) {
 	return Date{}, fmt.Errorf("sgid: %w: no date of the form YYYY-MM-DD, YYYY-MM or YYYY", ErrInvalidData)
 }
 
-// Time returns the first moment of the date in loc, and whether all of it is known.
+// Time returns the beginning of the date in loc, and whether all of the date is known.
 func (d Date) Time(loc *time.Location) (t time.Time, exact bool) {
 	return time.Date(d.Year, max(d.Month, 1), max(d.Day, 1), 0, 0, 0, 0, loc), d.Month != 0 && d.Day != 0
 }
 
-// String is what ParseDate reads.
+// String formats the date as ParseDate parses it.
 func (d Date) String() string {
 	switch {
 	case d.Month == 0:
@@ -42,10 +42,10 @@ func (d Date) String() string {
 	return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day)
 }
 
-// MarshalText writes String: a Date is a string in JSON.
+// MarshalText returns [Date.String]: in JSON, a Date is a string.
 func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText is ParseDate.
+// UnmarshalText parses text with [ParseDate].
 func (d *Date) UnmarshalText(text []byte) (err error) {
 	*d, err = ParseDate(string(text))
 	return err

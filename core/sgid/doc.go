@@ -1,13 +1,15 @@
-// Package sgid signs users in with sgID, Singapore's government login, on the engine of package idserver.
+// Package sgid signs users in with sgID, Singapore's government login. It is built on package idserver.
 //
-// New makes a [Client] from a [Config], without touching the network. There are two ways to use it:
+// [New] makes a [Client] from a [Config] without using the network. There are two ways to use it:
 //
-//   - The routes and guards: set Config.Web.BaseURL and give [Client.Client] to an adapter (idgin, idecho, idfiber, idchi). A guard's
-//     user has the subject, and [Client.UserInfoFrom] fetches and decrypts what the person agreed to share.
-//   - By hand, with the steps of sgID's own SDKs: [GeneratePKCEPair], [Client.AuthorizationURL], [Client.Callback],
+//   - With routes and guards: set Config.Web.BaseURL and pass [Client.Client] to an adapter (idgin, idecho, idfiber, idchi).
+//     The user that a guard finds has the subject, and [Client.UserInfoFrom] fetches and decrypts what the person agreed to
+//     share.
+//   - With the same steps as sgID's own SDKs: [GeneratePKCEPair], [Client.AuthorizationURL], [Client.Callback],
 //     [Client.UserInfo], [ParseData].
 //
-// sgID is OpenID Connect up to the ID token. Its userinfo is an envelope: key is a compact JWE (RFC 7516) addressed to the application's RSA key,
-// and holds the block key; each value of data is a compact JWE under that block key. It has no refresh tokens and no sign-out of
-// its own, and its access tokens are opaque: they are for userinfo, and no bearer tokens for an API of yours.
+// Up to the ID token, sgID is OpenID Connect. Its userinfo is an envelope: key is a compact JWE (RFC 7516) that holds the
+// block key, encrypted for the application's RSA key, and each value of data is a compact JWE encrypted with the block
+// key. sgID has no refresh tokens and no sign-out. Its access tokens are opaque: they are for userinfo, and cannot serve
+// as bearer tokens for your own API.
 package sgid

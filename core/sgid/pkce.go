@@ -8,30 +8,31 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// The bounds of a code verifier in characters, RFC 7636 section 4.1. A nonce has the same.
+// The length of a code verifier in characters, RFC 7636 section 4.1. The same applies to a nonce.
 const (
 	minLength = 43
 	maxLength = 128
 )
 
-// PKCEPair is a code verifier, to be kept for the callback, and its S256 code challenge, RFC 7636 section 4.
+// PKCEPair is a code verifier, which is kept for the callback, and its S256 code challenge, RFC 7636 section 4.
 type PKCEPair struct {
 	CodeVerifier  string
 	CodeChallenge string
 }
 
-// String tells the challenge, without the verifier.
+// String returns the challenge, without the verifier.
 func (p PKCEPair) String() string {
 	return fmt.Sprintf("sgid.PKCEPair{CodeChallenge: %q}", p.CodeChallenge)
 }
 
-// GoString is String: %#v does not print the secrets either.
+// GoString returns [PKCEPair.String], so that %#v does not print the secrets either.
 func (p PKCEPair) GoString() string { return p.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [PKCEPair.String], for package slog.
 func (p PKCEPair) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
-// GeneratePKCEPair returns a fresh pair whose verifier has length characters, 43 to 128. The error is ErrPKCEPairLength.
+// GeneratePKCEPair returns a fresh pair whose verifier has length characters, 43 to 128. The error is
+// [ErrPKCEPairLength].
 func GeneratePKCEPair(length int) (PKCEPair, error) {
 	if !within(length) {
 		return PKCEPair{}, fmt.Errorf("sgid: %w, not %d", ErrPKCEPairLength, length)
@@ -40,7 +41,8 @@ func GeneratePKCEPair(length int) (PKCEPair, error) {
 	return PKCEPair{verifier, idserver.CodeChallenge(verifier)}, nil
 }
 
-// GenerateCodeVerifier returns a fresh code verifier of length characters, 43 to 128. The error is ErrCodeVerifierLength.
+// GenerateCodeVerifier returns a fresh code verifier of length characters, 43 to 128. The error is
+// [ErrCodeVerifierLength].
 func GenerateCodeVerifier(length int) (string, error) {
 	if !within(length) {
 		return "", fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, length)
@@ -48,8 +50,8 @@ func GenerateCodeVerifier(length int) (string, error) {
 	return randomText(length), nil
 }
 
-// GenerateCodeChallenge returns the S256 code challenge of a verifier of 43 to 128 characters, RFC 7636 section 4.2. The error is
-// ErrCodeVerifierLength.
+// GenerateCodeChallenge returns the S256 code challenge of a verifier of 43 to 128 characters, RFC 7636 section 4.2. The
+// error is [ErrCodeVerifierLength].
 func GenerateCodeChallenge(verifier string) (string, error) {
 	if !within(len(verifier)) {
 		return "", fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(verifier))
@@ -57,7 +59,7 @@ func GenerateCodeChallenge(verifier string) (string, error) {
 	return idserver.CodeChallenge(verifier), nil
 }
 
-// GenerateNonce returns a fresh nonce of length characters, 43 to 128. The error is ErrNonceLength.
+// GenerateNonce returns a fresh nonce of length characters, 43 to 128. The error is [ErrNonceLength].
 func GenerateNonce(length int) (string, error) {
 	if !within(length) {
 		return "", fmt.Errorf("sgid: %w, not %d", ErrNonceLength, length)
@@ -67,8 +69,8 @@ func GenerateNonce(length int) (string, error) {
 
 func within(length int) bool { return length >= minLength && length <= maxLength }
 
-// alphabet is base64url's: its 64 characters are unreserved (RFC 7636 section 4.1), and each takes six random bits, so that none
-// comes more often than another.
+// alphabet is that of base64url. Its 64 characters are unreserved (RFC 7636 section 4.1), and each encodes six random
+// bits, so that all are equally likely.
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 func randomText(length int) string {

@@ -18,24 +18,24 @@ import (
 // UserInfo is who signed in, and what they agreed to share.
 type UserInfo struct {
 	Sub  string `json:"sub"`
-	Data Data   `json:"data"` // empty where openid was the only scope
+	Data Data   `json:"data"` // empty if openid was the only scope
 }
 
-// String tells whose data these are and how many, without the data: they are a person's, and none of a log's.
+// String tells whose data these are and how many, without the data itself: personal data does not belong in a log.
 func (i UserInfo) String() string {
 	return fmt.Sprintf("sgid.UserInfo{Sub: %q, Data: %d values}", i.Sub, len(i.Data))
 }
 
-// GoString is String: %#v does not print the data either.
+// GoString returns [UserInfo.String], so that %#v does not print the data either.
 func (i UserInfo) GoString() string { return i.String() }
 
-// LogValue is String, for slog.
+// LogValue returns [UserInfo.String], for package slog.
 func (i UserInfo) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
-// UserInfo fetches and decrypts what the person agreed to share. sub is that of the ID token, and the answer's must equal it. It
-// asks sgID each time; there is either every field or an error. The errors are ErrMissingAccessToken, ErrSubMismatch, ErrEnvelope,
-// a DecryptError that names the field, and an idserver.UserInfoError for what the endpoint answered: status 401 when the access token is
-// over.
+// UserInfo fetches and decrypts what the person agreed to share. sub is that of the ID token, and the response's must
+// equal it. Every call asks sgID, and returns either every field or an error: [ErrMissingAccessToken], [ErrSubMismatch],
+// [ErrEnvelope], a [DecryptError] that names the field, or an [idserver.UserInfoError] for what the endpoint answered,
+// with status 401 if the access token has expired.
 func (c *Client) UserInfo(ctx context.Context, sub, accessToken string) (*UserInfo, error) {
 	if accessToken == "" {
 		return nil, fmt.Errorf("sgid: %w", ErrMissingAccessToken)
@@ -43,7 +43,7 @@ func (c *Client) UserInfo(ctx context.Context, sub, accessToken string) (*UserIn
 	user, err := c.asking.UserInfo(ctx, accessToken, sub)
 	var answered *idserver.UserInfoError
 	switch {
-	case errors.As(err, &answered) && answered.Status == http.StatusOK && !errors.Is(err, idserver.ErrUnavailable): // it could be read, and sub is another or missing
+	case errors.As(err, &answered) && answered.Status == http.StatusOK && !errors.Is(err, idserver.ErrUnavailable): // the response was readable, and its sub is missing or different
 		return nil, fmt.Errorf("sgid: %w: %w", ErrSubMismatch, err)
 	case err != nil:
 		return nil, err
@@ -78,8 +78,8 @@ func (c *Client) UserInfo(ctx context.Context, sub, accessToken string) (*UserIn
 	return info, nil
 }
 
-// blockKey decrypts the key under which the data are. It is a JSON Web Key of type oct; what algorithm it names is not read: sgID's own
-// test data have one there that does not fit.
+// blockKey decrypts the key that the data are encrypted with. It is a JSON Web Key of type oct. The algorithm that it
+// names is ignored: in sgID's own test data, it does not fit.
 func (c *Client) blockKey(sealed string) ([]byte, error) {
 	document, err := jose.DecryptRSA(sealed, c.key)
 	if err != nil {
@@ -92,8 +92,8 @@ func (c *Client) blockKey(sealed string) ([]byte, error) {
 	return key, nil
 }
 
-// UserInfoFrom is UserInfo for the user and the access token that a guard put into ctx; in idserver.Config.OnSignIn for the one
-// who signs in.
+// UserInfoFrom is like [Client.UserInfo], for the user and the access token that a guard put into ctx, or, in
+// Config.Web.OnSignIn, for the user who is signing in.
 func (c *Client) UserInfoFrom(ctx context.Context) (*UserInfo, error) {
 	user := idserver.UserFrom(ctx)
 	if user == nil {
@@ -102,7 +102,7 @@ func (c *Client) UserInfoFrom(ctx context.Context) (*UserInfo, error) {
 	return c.UserInfo(ctx, user.Subject, idserver.AccessTokenFrom(ctx))
 }
 
-// userInfoRoute is what GET /auth/userinfo answers: the user, as elsewhere, with sub and data beside it.
+// userInfoRoute returns what GET /auth/userinfo answers: the user, as elsewhere, with sub and data added.
 func (c *Client) userInfoRoute(ctx context.Context, user *idserver.User) (any, error) {
 	info, err := c.UserInfoFrom(ctx)
 	if err != nil {
