@@ -11,17 +11,15 @@ import (
 	"strings"
 )
 
-// SetAuthorizationResponse lets edit change the parameters of every authorization response, successful
-// (code, state, iss) or not (error, error_description, state, iss); nil ends that. It is called
-// concurrently.
+// SetAuthorizationResponse sets a function that may change the parameters of every authorization response, successful
+// (code, state, iss) or not (error, error_description, state, iss); nil removes it. It is called concurrently.
 func (p *Provider) SetAuthorizationResponse(edit func(response url.Values)) {
 	p.hooks.authorizationResponse.Store(&edit)
 }
 
-// Authorize plays the person at the browser: it opens the URL of an authorization request, signs in as
-// login and returns where the provider then sends the browser, without going there. With an empty login
-// the person cancels. A request that the provider does not send back to the client is an error. Both steps
-// count as requests.
+// Authorize acts as the person at the browser: it opens the URL of an authorization request, signs in as login, and
+// returns the URL that the provider then redirects to, without following it. With an empty login the person cancels. It
+// is an error if the provider does not redirect to the client. Both steps count as requests.
 func (p *Provider) Authorize(ctx context.Context, authorizationURL, login string) (callback *url.URL, err error) {
 	browser := *p.client
 	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -56,7 +54,7 @@ func (p *Provider) Authorize(ctx context.Context, authorizationURL, login string
 	return visit(http.MethodPost, url.Values{"user": {login}})
 }
 
-// authorizationRequest is RFC 6749 section 4.1.1 with RFC 7636 section 4.3 and OpenID Connect Core
+// authorizationRequest is the request of RFC 6749 section 4.1.1, with RFC 7636 section 4.3 and OpenID Connect Core
 // section 3.1.2.1.
 type authorizationRequest struct {
 	client             Client
@@ -66,8 +64,8 @@ type authorizationRequest struct {
 	hint               string
 }
 
-// authorize shows the sign-in page, and takes the choice made there: the page posts to its own URL, so
-// the request is the query of both.
+// authorize shows the sign-in page and receives the choice made there. The page posts to its own URL, so that the request
+// is in the query both times.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	request, params, refusal := p.addressee(r.URL.RawQuery)
 	if refusal != "" {
@@ -117,8 +115,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	})}})
 }
 
-// addressee reads whom the answer goes to. As long as that is in doubt, there is no redirect: the person is
-// told, not the client.
+// addressee determines where the response goes. As long as that is in doubt there is no redirect: the person is told, not
+// the client.
 func (p *Provider) addressee(query string) (request authorizationRequest, params url.Values, refusal string) {
 	params, err := url.ParseQuery(query)
 	if err != nil {
@@ -181,7 +179,7 @@ func isS256(challenge string) bool {
 	return err == nil && len(sum) == 32
 }
 
-// respond sends the browser back to the client, RFC 6749 section 4.1.2 with RFC 9207.
+// respond redirects the browser to the client, RFC 6749 section 4.1.2 with RFC 9207.
 func (p *Provider) respond(w http.ResponseWriter, request authorizationRequest, response url.Values) {
 	if request.state != "" {
 		response.Set("state", request.state)
@@ -193,7 +191,7 @@ func (p *Provider) respond(w http.ResponseWriter, request authorizationRequest, 
 	redirect(w, withQuery(request.redirectURI, response))
 }
 
-// withQuery adds to the query that a registered URI may have of its own.
+// withQuery adds parameters to a registered URI, which may have a query of its own.
 func withQuery(uri string, more url.Values) string {
 	if len(more) == 0 {
 		return uri
@@ -209,6 +207,6 @@ func redirect(w http.ResponseWriter, target string) {
 	h := w.Header()
 	h.Set("Location", target)
 	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer") // the request's URL is none of the next page's business
+	h.Set("Referrer-Policy", "no-referrer") // the next page must not learn the URL of the request
 	w.WriteHeader(http.StatusSeeOther)
 }

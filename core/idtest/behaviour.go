@@ -21,8 +21,9 @@ type T interface {
 	Errorf(format string, args ...any)
 }
 
-// Application serves an application of the client's on listener, until that is closed: the sign-in routes, mounted with
-// an adapter, and these, whose handlers answer with the text of [Seen]. A suite serves several at once.
+// Application serves an application of the client on listener until that is closed. It has the sign-in routes, mounted
+// with an adapter, and the routes below, whose handlers answer with the text of [Seen]. A suite serves several
+// applications at once.
 //
 //	GET /suite/open       LoadUser
 //	GET, POST /suite/user RequireUser
@@ -35,17 +36,17 @@ type T interface {
 //	GET /suite/clash      RequireUser, after a middleware that sets the header fields of [Clash]
 type Application func(client *idserver.Client, listener net.Listener) error
 
-// Clash are header fields that the application of a behaviour suite has set before a guard sets its own: Vary and Set-Cookie
-// must stay beside the guard's.
+// Clash holds header fields that the application of a behaviour suite sets before a guard sets its own: its Vary and
+// Set-Cookie must be kept next to the guard's.
 var Clash = map[string]string{"Vary": "X-App", "Set-Cookie": "app=1", "Cache-Control": "max-age=60"}
 
-// IsAlice is a predicate for idserver's Client.Require.
+// IsAlice is a predicate for [idserver.Client.Require].
 func IsAlice(u *idserver.User) bool {
 	return u.HasRole("admin") && strings.HasPrefix(u.Email, "alice@")
 }
 
-// Seen is what a handler of the suite answers: the user that the framework's own getter gave it, which must be the one that a
-// service finds in the request's context, with the claims and the access token there.
+// Seen returns what a handler of the suite answers with. user is what the framework's own getter returned; it must be the
+// user in the request's context, whose claims and access token the text shows too.
 func Seen(ctx context.Context, user *idserver.User) string {
 	if inContext := idserver.UserFrom(ctx); user != inContext {
 		return fmt.Sprintf("the framework's user is %p, and the context's is %p", user, inContext)
@@ -63,10 +64,11 @@ func Seen(ctx context.Context, user *idserver.User) string {
 	return fmt.Sprintf("%s <%s> %s %v %v, claims of %s, token %x", user.Name, user.Email, user.Subject, user.Roles, user.CustomRoles, claims.Subject, sum[:8])
 }
 
-// Run drives an application over HTTP through sign-in, guards, sessions, sign-out and attacks on them, and compares every
-// answer (status, header fields, cookies, body; sealed values masked) with one transcript, the same for all
-// frameworks. It is how an adapter proves that it carries what the core decides, and it finds what a middleware of your own
-// takes away. Where a router itself answers, [RouterAnswers] says what it may. It uses no clock and no network but loopback's.
+// Run tests an application over HTTP: sign-in, guards, sessions, sign-out and attacks on them. It compares every response
+// (status, header fields, cookies and body, with sealed values masked) with one transcript, the same for all frameworks.
+// It is how an adapter shows that it passes on what the core decides, and it finds what your own middleware removes.
+// Where the router itself answers, [RouterAnswers] lists what is allowed. Run uses no real time and no network but
+// loopback.
 func Run(t T, application Application) {
 	t.Helper()
 	want := parseTranscript(golden)
@@ -92,7 +94,7 @@ type step struct{ name, why, text string }
 
 const heading = "== "
 
-// transcript writes the steps as behaviour.golden has them.
+// transcript formats the steps as in behaviour.golden.
 func transcript(steps []step) string {
 	var b strings.Builder
 	for _, s := range steps {
@@ -133,7 +135,7 @@ func difference(want, got string) string {
 	return b.String()
 }
 
-// record runs all scenarios, each with a provider and an application of its own.
+// record runs all scenarios, each with its own provider and application.
 func record(t T, application Application) (steps []step) {
 	t.Helper()
 	for _, scenario := range scenarios {
@@ -153,17 +155,17 @@ func record(t T, application Application) (steps []step) {
 	return steps
 }
 
-// suite is one scenario under way.
+// suite is a running scenario.
 type suite struct {
 	t           T
 	application Application
 	provider    *Provider
 	clock       *suiteClock
 	steps       []step
-	states      map[string]int // the login cookies by the order in which they came
+	states      map[string]int // the login cookies, in the order in which they were set
 }
 
-// The application is behind a proxy that ends TLS: its cookies are those of https.
+// The application is behind a proxy that terminates TLS: its cookies are those of https.
 const suiteOrigin, suiteHost = "https://app.example.test", "app.example.test"
 
 const (
@@ -200,7 +202,7 @@ func (s *suite) serve(edit ...func(*idserver.Config)) string {
 	go func() { ended <- s.application(client, listener) }()
 	s.t.Cleanup(func() {
 		listener.Close()
-		<-ended // that it ended because of the listener is no fault
+		<-ended // it ends because the listener was closed, which is not a failure
 		client.Close()
 	})
 	return listener.Addr().String()

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// suiteClock is moved by the scenarios.
+// suiteClock is a clock that the scenarios move.
 type suiteClock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -44,7 +44,7 @@ type visitor struct {
 	jar       *cookiejar.Jar
 }
 
-// visitor of an application at addr.
+// visitor returns a new visitor of the application at addr.
 func (s *suite) visitor(addr string) *visitor {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -67,7 +67,7 @@ var (
 	aProgram = map[string][]string{"Accept": {"application/json"}}
 )
 
-// with is a header with one more field, or with one replaced. Without values it is taken out.
+// with returns header with one field added or replaced or, without values, removed.
 func with(header map[string][]string, name string, values ...string) map[string][]string {
 	own := map[string][]string{}
 	for n, v := range header {
@@ -80,13 +80,13 @@ func with(header map[string][]string, name string, values ...string) map[string]
 	return own
 }
 
-// exchange is an answer with its body read.
+// exchange is a response whose body has been read.
 type exchange struct {
 	*http.Response
 	body string
 }
 
-// do sends a request that must be answered. See try.
+// do is like try for a request that must be answered.
 func (v *visitor) do(method, target string, header map[string][]string) exchange {
 	v.s.t.Helper()
 	e, err := v.try(method, target, header)
@@ -96,7 +96,7 @@ func (v *visitor) do(method, target string, header map[string][]string) exchange
 	return e
 }
 
-// try sends a request and keeps the cookies of the answer. A Cookie field in header takes the place of the kept ones.
+// try sends a request and keeps the cookies of the response. A Cookie field in header replaces the kept ones.
 func (v *visitor) try(method, target string, header map[string][]string) (e exchange, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -121,7 +121,7 @@ func (v *visitor) try(method, target string, header map[string][]string) (e exch
 	return exchange{response, string(body)}, err
 }
 
-// step sends a request and writes request and answer into the transcript.
+// step sends a request and writes request and response to the transcript.
 func (v *visitor) step(name, why, method, target string, header map[string][]string) exchange {
 	v.s.t.Helper()
 	e := v.do(method, target, header)
@@ -140,8 +140,8 @@ func (s *suite) write(name, why, method, target string, header map[string][]stri
 	s.steps = append(s.steps, step{name, why, b.String() + answer})
 }
 
-// compared are the header fields of the transcript. Those that a server or a proxy adds of itself (Date, Content-Length) are
-// not.
+// compared are the header fields in the transcript. Those that a server or a proxy adds itself (Date, Content-Length) are
+// left out.
 var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "WWW-Authenticate", "Retry-After", "Allow", "Clear-Site-Data",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"}
 
@@ -177,8 +177,8 @@ func (s *suite) answerText(e exchange) string {
 
 var heading1 = regexp.MustCompile(`<h1>.*?</h1>`)
 
-// splitVary gives one line for each of the fields that ours and the suite's own depend on, once: how they are spread over
-// lines is all the same.
+// splitVary returns one line for each field that the core's answers or the suite's own vary on: how they are spread over
+// lines does not matter.
 func splitVary(values []string) (fields []string) {
 	for field := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		if field = strings.TrimSpace(field); slices.Contains([]string{"Authorization", "Cookie", "Origin", "X-App"}, field) && !slices.Contains(fields, field) {
@@ -197,7 +197,7 @@ var (
 	bearerToken   = regexp.MustCompile(`[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
 )
 
-// masked takes out what is another at each run: sealed values, secrets and addresses.
+// masked replaces what differs between runs: sealed values, secrets and addresses.
 func (s *suite) masked(text string) string {
 	text = strings.ReplaceAll(text, s.provider.URL(), "PROVIDER")
 	text = strings.ReplaceAll(text, url.QueryEscape(s.provider.URL()), "PROVIDER")
@@ -213,7 +213,7 @@ func (s *suite) masked(text string) string {
 	return bearerToken.ReplaceAllString(text, "<token>")
 }
 
-// cookies are the visitor's, as a Cookie line.
+// cookies returns the visitor's cookies as a Cookie line.
 func (v *visitor) cookies(path string) string {
 	var all []string
 	for _, c := range v.jar.Cookies(&url.URL{Scheme: "https", Host: suiteHost, Path: path}) {
@@ -222,7 +222,7 @@ func (v *visitor) cookies(path string) string {
 	return strings.Join(all, "; ")
 }
 
-// begin goes to the login route and returns where the provider is to be asked.
+// begin opens the login route and returns the URL of the authorization request.
 func (v *visitor) begin(query string) string {
 	v.s.t.Helper()
 	e := v.do("GET", "/auth/login"+query, aPage)
@@ -232,7 +232,7 @@ func (v *visitor) begin(query string) string {
 	return e.Header.Get("Location")
 }
 
-// comeBack is the person at the provider; it returns the target of the callback.
+// comeBack acts as the person at the provider and returns the URL of the callback.
 func (v *visitor) comeBack(authorize, login string) string {
 	v.s.t.Helper()
 	callback, err := v.s.provider.Authorize(context.Background(), authorize, login)
@@ -242,7 +242,7 @@ func (v *visitor) comeBack(authorize, login string) string {
 	return callback.RequestURI()
 }
 
-// signIn signs a person in without writing it down.
+// signIn signs a person in without writing to the transcript.
 func (v *visitor) signIn(login string) *visitor {
 	v.s.t.Helper()
 	e := v.do("GET", v.comeBack(v.begin(""), login), aPage)
@@ -252,8 +252,8 @@ func (v *visitor) signIn(login string) *visitor {
 	return v
 }
 
-// RouterAnswers are the requests that a router may answer by itself, differently in each framework, with the statuses that it
-// may and the reason. Whatever it is, it must not begin or end a sign-in.
+// RouterAnswers are the requests that a router may answer itself, in its framework's own way, with the statuses that are
+// allowed and the reason. Whatever the answer, it must not begin or end a sign-in.
 var RouterAnswers = []RouterAnswer{
 	{"HEAD", "/auth/login", []int{404, 405}, "fiber registers HEAD with GET and the core refuses it; gin answers 404, echo and chi 405"},
 	{"HEAD", "/auth/callback?code=x&state=y", []int{404, 405}, "the same"},
@@ -275,7 +275,7 @@ type RouterAnswer struct {
 	Reason         string
 }
 
-// router sends a request that a router may answer by itself.
+// router sends a request that a router may answer itself.
 func (v *visitor) router(r RouterAnswer) {
 	v.s.t.Helper()
 	header := with(aPage, "Sec-Fetch-Site", "cross-site")

@@ -132,7 +132,7 @@ func callbacks(s *suite) {
 	v.step("callback that OnSignIn refuses", "a page, and no session", "GET", v.comeBack(v.begin(""), "bob"), aPage)
 }
 
-// inOrder goes through a map by its names: the transcript numbers what comes.
+// inOrder iterates over a map in the order of its keys, because the transcript numbers what it meets.
 func inOrder[V any](m map[string]V) iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -325,8 +325,8 @@ func signOut(s *suite) {
 	signedInAt.step("logout where the provider has none", "home", "POST", "/auth/logout", aPage)
 }
 
-// otherOrigins are pages of a trusted origin and of a strange one: the first may read the answers, and what it is told before
-// a request that is more than a form can send.
+// otherOrigins tests pages of a trusted origin and of an unknown one: the first may read the responses, and is answered
+// before it sends a request that a form cannot send (a preflight).
 func otherOrigins(s *suite) {
 	v := s.visitor(s.serve())
 	from := func(origin string) http.Header {

@@ -10,38 +10,38 @@ import (
 
 // The clients of [Clients].
 const (
-	// ExampleClient is the id of a confidential client, [ExampleSecret] its secret.
+	// ExampleClient is the ID of a confidential client whose secret is [ExampleSecret].
 	ExampleClient = "example"
-	// ExampleSecret is no secret: it is here for everyone to read.
+	// ExampleSecret is not a secret: everyone can read it here.
 	ExampleSecret = "example-secret-of-at-least-32-bytes"
-	// ExamplePublicClient is the id of a public client.
+	// ExamplePublicClient is the ID of a public client.
 	ExamplePublicClient = "example-cli"
 )
 
-// Client is a relying party that is registered at the provider.
+// Client is a relying party registered at the provider.
 type Client struct {
 	// ID is the client_id.
 	ID string
 
-	// Secret authenticates the client at the token and revocation endpoints, by client_secret_basic or
-	// client_secret_post. A client without one is public (RFC 6749 section 2.1) and sends only its id.
+	// Secret authenticates the client at the token and revocation endpoints, with client_secret_basic or
+	// client_secret_post. A client without a secret is public (RFC 6749 section 2.1) and sends only its ID.
 	Secret string
 
-	// RedirectURIs are the allowed values of redirect_uri, compared character by character.
+	// RedirectURIs are the allowed values of redirect_uri, which must match exactly.
 	RedirectURIs []string
 
-	// PostLogoutRedirectURIs are the same for post_logout_redirect_uri.
+	// PostLogoutRedirectURIs are the allowed values of post_logout_redirect_uri, which must match exactly.
 	PostLogoutRedirectURIs []string
 
-	// EncryptionKey is what userinfo is encrypted for by a provider that speaks sgID's contract.
+	// EncryptionKey is the key that userinfo is encrypted for by a provider that behaves like sgID.
 	EncryptionKey *rsa.PublicKey
 
-	// AnyLoopbackRedirect allows every http URL with a loopback host as well, for both.
+	// AnyLoopbackRedirect also allows every http URL with a loopback host, for both kinds of redirect.
 	AnyLoopbackRedirect bool
 }
 
-// Clients returns the clients of the example apps: [ExampleClient], confidential, and
-// [ExamplePublicClient], both with any loopback redirect_uri. The slice is the caller's own.
+// Clients returns the clients of the example apps: [ExampleClient], which is confidential, and [ExamplePublicClient],
+// both with any loopback redirect_uri. The caller may modify the slice.
 func Clients() []Client {
 	return []Client{
 		{ID: ExampleClient, Secret: ExampleSecret, AnyLoopbackRedirect: true},
@@ -65,7 +65,7 @@ func isLoopbackURL(uri string) bool {
 	return err == nil && u.Scheme == "http" && isLoopback(u.Hostname()) && u.User == nil && u.Fragment == ""
 }
 
-// oauthError is an error answer: RFC 6749 section 4.1.2.1 in a redirect, section 5.2 in a body.
+// oauthError is an error response: RFC 6749 section 4.1.2.1 in a redirect, section 5.2 in a body.
 type oauthError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"`
@@ -80,8 +80,8 @@ func (e *oauthError) write(w http.ResponseWriter) {
 	writeJSON(w, status, e)
 }
 
-// readForm returns the form of a POST. Parameters of the URL do not count, and none may come twice
-// (RFC 6749 section 3.2).
+// readForm returns the form of a POST. Parameters in the URL do not count, and none may be repeated (RFC 6749 section
+// 3.2).
 func readForm(r *http.Request) (url.Values, *oauthError) {
 	if err := r.ParseForm(); err != nil {
 		return nil, &oauthError{Code: "invalid_request", Description: "the form cannot be read"}
@@ -101,7 +101,7 @@ func repeated(values url.Values) string {
 	return ""
 }
 
-// authenticate reads a client's request and finds out whose it is, RFC 6749 section 2.3.
+// authenticate reads a client's request and identifies the client, RFC 6749 section 2.3.
 func (p *Provider) authenticate(w http.ResponseWriter, r *http.Request) (Client, url.Values, *oauthError) {
 	form, fault := readForm(r)
 	if fault != nil {

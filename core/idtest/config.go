@@ -12,9 +12,9 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// Config returns the configuration of an application at baseURL (for an API: "") that signs its users in
-// at this provider, as the client [ExampleClient], with a session secret of this process. Its clock is the system's: a test
-// that moves the provider's with [Provider.Advance] sets Config.Now as well.
+// Config returns the configuration of an application at baseURL ("" for an API) that signs its users in at this provider,
+// as the client [ExampleClient], with a fresh session secret. It uses the system clock: a test that moves the provider's
+// clock with [Provider.Advance] should set Config.Now as well.
 func (p *Provider) Config(baseURL string) idserver.Config {
 	cfg := idserver.Config{
 		Authority:    p.URL(),
@@ -30,12 +30,11 @@ func (p *Provider) Config(baseURL string) idserver.Config {
 	return cfg
 }
 
-// ConfigFromEnv is how the example programs start with nothing set up: it is
-// idserver.ConfigFromEnv, and when no variable is set of IDSERVER_... and SESSION_SECRET..., it starts a
-// provider, which runs as long as the program, and returns that one's configuration. That is done
-// for a program that listens, and has its BASE_URL, on loopback only, and not when some variables are set and some
-// forgotten: what is deployed never signs in anyone who asks. BaseURL is BASE_URL, or else http:// and
-// the address listened on. IDTEST_ACCESS_TTL sets the lifetime of that provider's access tokens, such as 15m.
+// ConfigFromEnv lets the example programs start without any setup. It returns [idserver.ConfigFromEnv] if any variable
+// that begins with IDSERVER_ or SESSION_SECRET is set. If none is, it starts a provider, which runs as long as the
+// program, and returns the configuration for that; it does so only if both the address listened on and BASE_URL are on
+// loopback, so that a deployed program never signs in just anyone. BaseURL is BASE_URL, or else http:// and the address
+// listened on. IDTEST_ACCESS_TTL sets the lifetime of that provider's access tokens, such as 15m.
 func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	cfg := idserver.ConfigFromEnv()
 	address, ok := listen.(*net.TCPAddr)
@@ -43,7 +42,7 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 		return cfg, nil, fmt.Errorf("idtest: ConfigFromEnv: want a TCP address, got %q", listen)
 	}
 	fill(&cfg.BaseURL, baseURLOf(*address))
-	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/") // the programs print it with a path behind
+	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/") // the programs append a path to it
 	if anySet("IDSERVER_", "SESSION_SECRET") {
 		return cfg, nil, nil
 	}
@@ -68,13 +67,14 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	return provider.Config(cfg.BaseURL), provider, nil
 }
 
-// onLoopback reports whether only this machine reaches a URL: what anyone may sign in at must not be seen elsewhere.
+// onLoopback reports whether a URL can be reached from this machine only: where anyone may sign in must not be seen from
+// elsewhere.
 func onLoopback(baseURL string) bool {
 	u, err := url.Parse(baseURL)
 	return err == nil && isLoopback(u.Hostname())
 }
 
-// baseURLOf is where a browser on this machine reaches an address.
+// baseURLOf returns the URL at which a browser on this machine reaches an address.
 func baseURLOf(address net.TCPAddr) string {
 	if address.IP.IsUnspecified() {
 		address.IP = net.IPv4(127, 0, 0, 1)

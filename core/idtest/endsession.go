@@ -6,8 +6,8 @@ import (
 	"net/url"
 )
 
-// endSession is OpenID Connect RP-Initiated Logout 1.0. There is no sign-in of the provider's own to end,
-// so what is left is to check the request and to lead back.
+// endSession implements OpenID Connect RP-Initiated Logout 1.0. The provider keeps no session to end: it only checks the
+// request and redirects back.
 func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	params, err := url.ParseQuery(r.URL.RawQuery)
 	if r.Method == http.MethodPost && err == nil {
@@ -34,11 +34,11 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	redirect(w, target)
 }
 
-// afterLogout is the page to go to, "" if none was asked for, or what to tell the person.
+// afterLogout returns the page to go to, "" if none was asked for, or what to tell the person.
 func (p *Provider) afterLogout(params url.Values) (target, refusal string) {
 	clientID := params.Get("client_id")
 	if hint := params.Get("id_token_hint"); hint != "" {
-		claims, err := p.keys.verify(hint) // it may have expired: people stay longer than their ID token
+		claims, err := p.keys.verify(hint) // it may have expired: people stay longer than their ID token is valid
 		if err != nil || claims["iss"] != p.URL() {
 			return "", "id_token_hint is not an ID token of this provider."
 		}

@@ -11,45 +11,45 @@ import (
 	"time"
 )
 
-// Fault is how an endpoint fails. The first of Drop, Hang, Redirect, Endless, GzipBomb, OAuthError, HTML
-// that is set decides; without any of them Status and Body do, and the zero Fault is a 500.
+// Fault is how an endpoint fails. The first of Drop, Hang, Redirect, Endless, GzipBomb, OAuthError and HTML that is set
+// decides; if none is, Status and Body do, and the zero Fault is a 500.
 type Fault struct {
-	// Status is the HTTP status. Default 307 with Redirect, 400 with OAuthError, otherwise 200 when there
-	// is something to answer with. A status of 400 or more without anything else has an
-	// application/problem+json body; 429 then has a Retry-After of 30 seconds, unless Header has another.
+	// Status is the HTTP status. Default: 307 with Redirect, 400 with OAuthError, otherwise 200 if there is something to
+	// answer with. A status of 400 or more with nothing else set has an application/problem+json body, and 429 then has a
+	// Retry-After of 30 seconds unless Header has another.
 	Status int
-	// Body is the body, and ContentType its type, default "application/json".
+	// Body is the body, and ContentType its type. Default: "application/json".
 	Body        string
 	ContentType string
-	// Header is added to the answer.
+	// Header is added to the response.
 	Header http.Header
 
-	// HTML answers with a web page where JSON is expected, as a proxy in between may.
+	// HTML answers with a web page where JSON is expected, as a proxy in between might.
 	HTML bool
-	// Redirect is where to send the client.
+	// Redirect is the URL to redirect the client to.
 	Redirect string
 	// Endless answers with JSON that never ends.
 	Endless bool
-	// Hang does not answer before the client goes away or the provider closes.
+	// Hang does not answer until the client goes away or the provider is closed.
 	Hang bool
-	// Drop closes the connection without an answer.
+	// Drop closes the connection without a response.
 	Drop bool
-	// GzipBomb answers with about 270 kB that unpack to 256 MiB of JSON whitespace.
+	// GzipBomb answers with about 270 kB that decompress to 256 MiB of JSON whitespace.
 	GzipBomb bool
 
-	// OAuthError is an error code, such as "invalid_grant", to answer with as RFC 6749 section 5.2 has it,
-	// and OAuthDescription its error_description.
+	// OAuthError is an error code to answer with, such as "invalid_grant", in the form of RFC 6749 section 5.2;
+	// OAuthDescription is its error_description.
 	OAuthError       string
 	OAuthDescription string
 
-	// Slow is how long to wait, in real time, before the answer. If nothing else is set, the answer is
-	// then the healthy one.
+	// Slow is how long to wait, in real time, before the response. If nothing else is set, the response is the healthy
+	// one.
 	Slow time.Duration
-	// Once heals the endpoint with the first request that meets the fault.
+	// Once limits the fault to the first request that meets it.
 	Once bool
 }
 
-// Fail makes an endpoint fail until [Provider.Heal], or once. It replaces the fault that was there.
+// Fail makes an endpoint fail until [Provider.Heal] or, with Once, for one request. It replaces an earlier fault.
 func (p *Provider) Fail(endpoint Endpoint, fault Fault) {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
@@ -59,22 +59,22 @@ func (p *Provider) Fail(endpoint Endpoint, fault Fault) {
 	p.faults.faults[endpoint] = fault
 }
 
-// Heal ends the fault of an endpoint.
+// Heal removes the fault of an endpoint.
 func (p *Provider) Heal(endpoint Endpoint) {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	delete(p.faults.faults, endpoint)
 }
 
-// Requests returns how many requests an endpoint has had since the start or the last ResetRequests, those
-// included that met a fault or are not answered yet.
+// Requests returns how many requests an endpoint has received since the start or the last ResetRequests, including those
+// that met a fault or have not been answered yet.
 func (p *Provider) Requests(endpoint Endpoint) int {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	return p.faults.requests[endpoint]
 }
 
-// ResetRequests begins to count anew, for all endpoints.
+// ResetRequests sets the counts of all endpoints to zero.
 func (p *Provider) ResetRequests() {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
@@ -110,7 +110,7 @@ func (t *faultTable) count(endpoint Endpoint) (Fault, bool) {
 	return fault, ok
 }
 
-// serve answers with the fault, or reports false when the healthy answer is to follow.
+// serve answers with the fault, or returns false if the healthy response is to follow.
 func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{}) bool {
 	if f.Slow > 0 || f.Hang {
 		f.wait(r, done)
@@ -164,8 +164,7 @@ func (f Fault) problem(w http.ResponseWriter) {
 	problem(w, f.Status, "")
 }
 
-// wait holds a request. It reads the body first, because net/http does not notice before that the client
-// has gone.
+// wait holds a request. It reads the body first, because until then net/http does not notice that the client has gone.
 func (f Fault) wait(r *http.Request, done <-chan struct{}) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -200,7 +199,7 @@ func writeEndlessly(w io.Writer, done <-chan struct{}) {
 	}
 }
 
-// gzipBomb is one small member many times over, RFC 1952 section 2.2: packing all of it takes seconds.
+// gzipBomb is one small member repeated many times, RFC 1952 section 2.2: compressing all of it would take seconds.
 var gzipBomb = sync.OnceValue(func() []byte {
 	var member bytes.Buffer
 	z := gzip.NewWriter(&member)

@@ -27,12 +27,12 @@ type code struct {
 type issuedToken struct {
 	grant   *grant
 	expires time.Time // of a refresh token
-	used    bool      // a refresh token is good for one use
+	used    bool      // a refresh token can be used once
 	revoked bool
 }
 
-// ledger knows every code and token that was issued. It forgets none: a test is short, and a developer
-// signs in a few times a day.
+// ledger records every code and token that was issued. It forgets none: a test is short, and a developer signs in a few
+// times a day.
 type ledger struct {
 	mu      sync.Mutex
 	codes   map[string]*code
@@ -55,7 +55,7 @@ func (l *ledger) addCode(c code) string {
 	return value
 }
 
-// redeem spends a code: whatever comes of the first attempt of its client, there is no second one.
+// redeem uses a code up: after its client's first attempt, successful or not, it cannot be used again.
 func (l *ledger) redeem(value string, client, redirectURI, verifier string, now time.Time) (code, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *ledger) redeem(value string, client, redirectURI, verifier string, now 
 	return *c, nil
 }
 
-// answersChallenge is RFC 7636 section 4.6 with S256.
+// answersChallenge implements RFC 7636 section 4.6 with S256.
 func answersChallenge(verifier, challenge string) bool {
 	if len(verifier) < 43 || len(verifier) > 128 {
 		return false
@@ -103,8 +103,8 @@ func (l *ledger) issue(g *grant, jti string, refreshExpires time.Time) string {
 	return token
 }
 
-// spend uses a refresh token up. A second use revokes all that came of the sign-in, RFC 9700 section
-// 4.14.2: of two holders one has stolen it.
+// spend uses a refresh token up. A second use revokes everything that came from the sign-in, RFC 9700 section 4.14.2: one
+// of the two holders has stolen it.
 func (l *ledger) spend(token, client, scope string, now time.Time) (*grant, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,8 +131,8 @@ func (l *ledger) spend(token, client, scope string, now time.Time) (*grant, *oau
 	return t.grant, nil
 }
 
-// revoke ends a refresh token with all that came of its sign-in, or the access token with this jti alone.
-// What is unknown is no error, RFC 7009 section 2.2.
+// revoke revokes a refresh token with everything that came from its sign-in, or only the access token with this jti. An
+// unknown token is not an error, RFC 7009 section 2.2.
 func (l *ledger) revoke(token, jti, client string) *oauthError {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,10 +16,10 @@ const (
 	isolationRequests    = 10_000
 )
 
-// RunIsolation sends ten thousand requests of two users over 64 connections at once, half with a session and half with a bearer
-// token, and wants each answered with its own user, claims and token. A framework that uses the memory of a request again for
-// the next one mixes them up where an adapter does not copy. Of an [Application]'s routes it asks /suite/user, /suite/open and /suite/admin.
-// Let it run under -race.
+// RunIsolation sends ten thousand requests of two users over 64 connections at once, half with a session and half with a
+// bearer token, and checks that each is answered with its own user, claims and token. A framework that reuses the memory
+// of a request for the next one mixes them up if the adapter does not copy. Of an [Application]'s routes it uses
+// /suite/user, /suite/open and /suite/admin. Run it with -race.
 func RunIsolation(t T, application Application) {
 	t.Helper()
 	s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
@@ -71,7 +71,7 @@ func RunIsolation(t T, application Application) {
 	}
 }
 
-// keptLog keeps the strings of its lines as they come, as a logger that writes later does.
+// keptLog keeps the strings of its lines without copying them, as a logger that writes later does.
 type keptLog struct {
 	mu   sync.Mutex
 	kept []string

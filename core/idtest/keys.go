@@ -18,8 +18,7 @@ import (
 
 var base64url = base64.RawURLEncoding.Strict()
 
-// firstKey is what every provider of the process begins with: making a key takes long enough to be felt
-// in tests.
+// firstKey is the key that every provider of the process begins with: generating one takes noticeable time in tests.
 var firstKey = sync.OnceValue(newKey)
 
 func newKey() *rsa.PrivateKey {
@@ -39,7 +38,7 @@ type signingKey struct {
 type keyring struct {
 	mu        sync.RWMutex
 	keys      []signingKey
-	withdrawn int    // how many of them are published no more
+	withdrawn int    // how many of them are no longer published
 	document  []byte // published in place of the set, unless nil
 }
 
@@ -65,7 +64,7 @@ func (k *keyring) key(id string) (signingKey, bool) {
 	return k.keys[i], true
 }
 
-// set is the published JWK set, RFC 7517 section 5.
+// set returns the published JWK set, RFC 7517 section 5.
 func (k *keyring) set() []byte {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -88,8 +87,8 @@ func (k *keyring) set() []byte {
 	return document
 }
 
-// verify returns the claims of a token that one of the keys has signed, also one that is published no
-// more. It looks at no claim.
+// verify returns the claims of a token signed with any of the keys, even one that is no longer published. It does not
+// check the claims.
 func (k *keyring) verify(token string) (map[string]any, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -120,10 +119,10 @@ func decodePart(part string, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// RotateKey makes a new key, which signs from now on and is published beside the older ones.
+// RotateKey generates a new key, which signs from now on and is published next to the older ones.
 func (p *Provider) RotateKey() { p.keys.add(newKey()) }
 
-// WithdrawKey takes all keys but the signing one out of the published set.
+// WithdrawKey removes all keys but the signing key from the published set.
 func (p *Provider) WithdrawKey() {
 	p.keys.mu.Lock()
 	defer p.keys.mu.Unlock()
@@ -133,11 +132,11 @@ func (p *Provider) WithdrawKey() {
 // KeyID returns the kid of the signing key. It is random: two providers never share one.
 func (p *Provider) KeyID() string { return p.keys.current().id }
 
-// PrivateKey returns the signing key, RSA with 2048 bits. All providers of a process begin with the same
-// key, each under its own kid; after [Provider.RotateKey] the key is this provider's alone.
+// PrivateKey returns the signing key, RSA with 2048 bits. All providers of a process begin with the same key, each under
+// its own kid; after [Provider.RotateKey] the key is this provider's alone.
 func (p *Provider) PrivateKey() *rsa.PrivateKey { return p.keys.current().private }
 
-// SetJWKS publishes the document, byte for byte, in place of the key set; nil restores the set.
+// SetJWKS publishes document, unchanged, in place of the key set; nil restores the set.
 func (p *Provider) SetJWKS(document []byte) {
 	p.keys.mu.Lock()
 	defer p.keys.mu.Unlock()

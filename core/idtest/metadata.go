@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Endpoint names one of the provider's endpoints, to count its requests or to make it fail.
+// Endpoint names one of the provider's endpoints, to count its requests or make it fail.
 type Endpoint string
 
 // The endpoints, with their paths below [Provider.URL].
@@ -32,7 +32,7 @@ var paths = map[Endpoint]string{
 	EndSession:    "/connect/endsession",
 }
 
-// path is where an endpoint lies below [Provider.URL]; "" is nowhere.
+// path returns the path of an endpoint below [Provider.URL], or "" if there is none.
 func (p *Provider) path(e Endpoint) string {
 	if p.options.SGID != nil {
 		return sgidPaths[e]
@@ -40,8 +40,8 @@ func (p *Provider) path(e Endpoint) string {
 	return paths[e]
 }
 
-// SetMetadata lets edit change the provider's metadata (OpenID Connect Discovery section 3, RFC 8414)
-// each time it is asked for; nil restores it. It is called concurrently.
+// SetMetadata sets a function that may change the provider's metadata (OpenID Connect Discovery section 3, RFC 8414) each
+// time it is requested; nil removes it. It is called concurrently.
 func (p *Provider) SetMetadata(edit func(metadata map[string]any)) { p.hooks.metadata.Store(&edit) }
 
 func (p *Provider) metadata() map[string]any {
@@ -93,7 +93,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) {
 	serveDocument(w, r, document)
 }
 
-// serveDocument answers with JSON that may be cached, and with 304 to who has it already.
+// serveDocument answers with JSON that may be cached, and with 304 if the client already has it.
 func serveDocument(w http.ResponseWriter, r *http.Request, document []byte) {
 	sum := sha256.Sum256(document)
 	h := w.Header()

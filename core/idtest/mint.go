@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// defaultScope is that of tokens that no client has asked for.
+// defaultScope is the scope of tokens that no client has asked for.
 const defaultScope = "openid profile email roles"
 
-// hooks are a test's own edits of what the provider answers.
+// hooks are the functions with which a test edits the provider's responses.
 type hooks struct {
 	metadata, tokenResponse, idToken, accessToken, userInfo hook[map[string]any]
 	authorizationResponse                                   hook[url.Values]
@@ -32,37 +32,35 @@ func (h *hook[T]) apply(value T) {
 	}
 }
 
-// SetAccessTokenClaims lets edit change the claims of every access token before it is signed; nil ends
-// that. It is called concurrently.
+// SetAccessTokenClaims sets a function that may change the claims of every access token before it is signed; nil removes
+// it. It is called concurrently.
 func (p *Provider) SetAccessTokenClaims(edit func(claims map[string]any)) {
 	p.hooks.accessToken.Store(&edit)
 }
 
-// SetIDTokenClaims lets edit change the claims of every ID token before it is signed; nil ends that. It
+// SetIDTokenClaims sets a function that may change the claims of every ID token before it is signed; nil removes it. It
 // is called concurrently.
 func (p *Provider) SetIDTokenClaims(edit func(claims map[string]any)) { p.hooks.idToken.Store(&edit) }
 
-// MintAccessToken returns an access token for a person as a sign-in with the scope "openid profile email
-// roles" at the first client would have. The functions change its claims before it is signed. It panics
-// when there is no such person.
+// MintAccessToken returns an access token for a person, as a sign-in at the first client with the scope "openid profile
+// email roles" would. The functions may change its claims before it is signed. It panics if there is no such person.
 func (p *Provider) MintAccessToken(login string, edit ...func(claims map[string]any)) string {
 	return p.accessToken(p.mustPerson(login), p.registry.firstClient(), defaultScope, rand.Text(), edit...)
 }
 
-// MintIDToken returns an ID token for a person and a client, without nonce and at_hash. The functions
-// change its claims before it is signed. It panics when there is no such person; the client may be anyone.
+// MintIDToken returns an ID token for a person and a client, without nonce and at_hash. The functions may change its
+// claims before it is signed. It panics if there is no such person; the client need not exist.
 func (p *Provider) MintIDToken(login, clientID string, edit ...func(claims map[string]any)) string {
 	about := map[string]any{"auth_time": p.now().Unix(), "sid": rand.Text()}
 	return p.idToken(p.mustPerson(login), clientID, defaultScope, about, edit...)
 }
 
-// Sign returns a JWT with exactly these claims, signed with the current key; its header has alg RS256,
-// kid and typ "JWT".
+// Sign returns a JWT with exactly these claims, signed with the current key; its header has alg RS256, kid and typ "JWT".
 func (p *Provider) Sign(claims map[string]any) string { return p.sign("JWT", claims) }
 
-// SignRaw returns a JWS in compact form (RFC 7515 section 7.1) of any header and payload: a []byte, a
-// json.RawMessage or a string is taken as it is, anything else is encoded as JSON. The signature is RS256
-// with the current key, whatever the header says. It panics on what JSON cannot hold.
+// SignRaw returns a JWS in compact form (RFC 7515 section 7.1) with any header and payload: a []byte, json.RawMessage or
+// string is used as it is, anything else is encoded as JSON. It is signed with RS256 and the current key, whatever the
+// header says. It panics if a value cannot be encoded as JSON.
 func (p *Provider) SignRaw(header, claims any) string {
 	return signRaw(p.PrivateKey(), header, claims)
 }
@@ -92,7 +90,7 @@ func (p *Provider) accessToken(person Person, clientID, scope, jti string, edit 
 	return p.sign("at+jwt", claims) // RFC 9068 section 2.1
 }
 
-// idToken has no tenant and no roles in it: with Signward they are in the access token.
+// idToken contains no tenant and no roles: with Signward, those are in the access token.
 func (p *Provider) idToken(person Person, clientID, scope string, about map[string]any, edit ...func(map[string]any)) string {
 	now := p.now()
 	claims := person.standardClaims(scope)
@@ -138,14 +136,14 @@ func raw(value any) []byte {
 	return text
 }
 
-// atHash is the at_hash claim, OpenID Connect Core section 3.1.3.6.
+// atHash returns the at_hash claim, OpenID Connect Core section 3.1.3.6.
 func atHash(accessToken string) string {
 	sum := sha256.Sum256([]byte(accessToken))
 	return base64url.EncodeToString(sum[:len(sum)/2])
 }
 
-// devToken hands out an access token for the asking: to a person at a terminal, not to a page that a
-// browser on this machine happens to show.
+// devToken issues an access token to anyone who asks at a terminal, but not to a page that a browser on this machine
+// happens to show.
 func (p *Provider) devToken(w http.ResponseWriter, r *http.Request) {
 	if err := sameOrigin(r); err != nil {
 		problem(w, http.StatusForbidden, "this is not for pages of another origin")

@@ -11,39 +11,38 @@ import (
 	"time"
 )
 
-// Options configure a [Provider]. The zero value is a provider with the example's clients and people on a
-// free port.
+// Options configure a [Provider]. The zero value is a provider with the example clients and people on a free port.
 type Options struct {
-	// Addr is the address to listen on, a loopback host and a port; port 0 is any free one. "localhost"
-	// is taken for 127.0.0.1. When the port is free on the other of 127.0.0.1 and [::1], that is listened
-	// on too. Default "127.0.0.1:0".
+	// Addr is the address to listen on, a loopback host and a port; port 0 means any free port. "localhost" means
+	// 127.0.0.1. If the port is also free on the other of 127.0.0.1 and [::1], the provider listens there too. Default:
+	// "127.0.0.1:0".
 	Addr string
 
-	// BaseURL is the issuer and the base of every endpoint: http or https, the host localhost, one in
-	// 127.0.0.0/8 or [::1], and perhaps a path. Without a port it gets the one that is listened on.
-	// Default "http://localhost", so that an app at 127.0.0.1 shares no cookies with it.
+	// BaseURL is the issuer and the base of every endpoint: http or https, with the host localhost, one in 127.0.0.0/8 or
+	// [::1], and optionally a path. If it has no port, it gets the one that is listened on. Default: "http://localhost",
+	// so that an app at 127.0.0.1 does not share cookies with it.
 	BaseURL string
 
-	// Clients may sign people in. Default [Clients].
+	// Clients are the registered clients. Default: [Clients].
 	Clients []Client
 
-	// People may be signed in. Default [People].
+	// People are those who can be signed in. Default: [People].
 	People []Person
 
-	// SGID, when set, makes the provider speak sgID's contract; the defaults of BaseURL, Clients and People are then
-	// "http://localhost/v2", [SGIDClients] and [SGIDPeople]. Default: Signward's contract.
+	// SGID, if set, makes the provider behave like sgID; the defaults of BaseURL, Clients and People are then
+	// "http://localhost/v2", [SGIDClients] and [SGIDPeople]. Default: the provider behaves like Signward Identity Server.
 	SGID *SGID
 
-	// Audience is the aud claim of access tokens. Default "idserver-api".
+	// Audience is the aud claim of access tokens. Default: "idserver-api".
 	Audience string
 
-	// AccessTTL is how long access tokens live, at least a second. Default 15 minutes.
+	// AccessTTL is the lifetime of access tokens, at least a second. Default: 15 minutes.
 	AccessTTL time.Duration
 
-	// RefreshTTL is how long a refresh token lives unless it is used, at least a second. Default 24 hours.
+	// RefreshTTL is the lifetime of an unused refresh token, at least a second. Default: 24 hours.
 	RefreshTTL time.Duration
 
-	// Now is the clock, called concurrently. Default time.Now.
+	// Now is the clock. It is called concurrently. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -52,7 +51,7 @@ const (
 	idTokenTTL = 15 * time.Minute
 )
 
-// complete checks the options and fills in the defaults.
+// complete validates the options and fills in the defaults.
 func (o Options) complete() (Options, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("Options."+format, args...)) }
@@ -140,7 +139,7 @@ func checkBaseURL(text string) error {
 	return nil
 }
 
-// baseURL is BaseURL with a port and no slash at its end; complete has checked it.
+// baseURL returns BaseURL with a port and without a trailing slash; complete has checked it.
 func (o Options) baseURL(port int) *url.URL {
 	u, err := url.Parse(o.BaseURL)
 	if err != nil {
@@ -153,8 +152,8 @@ func (o Options) baseURL(port int) *url.URL {
 	return u
 }
 
-// isLoopback reports whether a host without a port is this machine's and no one else's. Names under
-// .localhost are not looked up alike everywhere, so they are not.
+// isLoopback reports whether a host, without a port, can only be this machine. Names under .localhost do not count,
+// because not every system resolves them alike.
 func isLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

@@ -36,8 +36,8 @@ pre{margin:1rem 0 0;padding:.75rem;border:1px solid var(--line);border-radius:10
 a{color:var(--accent)}
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.8125rem}`
 
-// contentPolicy loads nothing and lets no one frame the page. There is deliberately no form-action:
-// Chromium applies it to the redirect that follows the form, and that leads to the client.
+// contentPolicy allows nothing to be loaded and nobody to frame the page. There is deliberately no form-action: Chromium
+// applies it to the redirect that follows the form, which leads to the client.
 var contentPolicy = func() string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'"
@@ -117,13 +117,13 @@ func (p *Provider) signInPage(w http.ResponseWriter, request authorizationReques
 	}{request.client.ID, destination, people})
 }
 
-// home says what listens here.
+// home says what is listening here.
 func (p *Provider) home(w http.ResponseWriter, r *http.Request) {
 	login := "alice"
 	if people := p.registry.everyone(); len(people) > 0 {
 		login = people[0].Login
 	}
-	if p.options.SGID != nil { // whose access tokens are for userinfo alone
+	if p.options.SGID != nil { // whose access tokens are for userinfo only
 		login = ""
 	}
 	writePage(w, http.StatusOK, "home", struct{ Issuer, Discovery, Login string }{
@@ -142,7 +142,7 @@ func messagePage(w http.ResponseWriter, status int, title, text string) {
 func writePage(w http.ResponseWriter, status int, name string, data any) {
 	var page bytes.Buffer
 	if err := pages.ExecuteTemplate(&page, name, data); err != nil {
-		panic(err) // the templates and what they are given are both of this package
+		panic(err) // the templates and their data are both from this package
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -155,7 +155,7 @@ func writePage(w http.ResponseWriter, status int, name string, data any) {
 
 var paragraph = regexp.MustCompile(`(?s)<h1>(.*?)</h1>\s*<p>(.*?)</p>`)
 
-// mainText is what a message page says.
+// mainText returns the text of a message page.
 func mainText(page []byte) string {
 	if match := paragraph.FindSubmatch(page); match != nil {
 		return html.UnescapeString(string(match[1]) + ": " + string(match[2]))

@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// Person is someone whom the provider signs in. Empty fields are left out of tokens, except the roles,
-// which are then empty lists.
+// Person is someone whom the provider signs in. Empty fields are left out of tokens, except for the roles, which are then
+// empty lists.
 type Person struct {
 	Login         string   // the value of the sign-in button; not a claim
-	Subject       string   // sub; default Login
+	Subject       string   // sub; default: Login
 	Email         string   // email
 	EmailVerified bool     // email_verified
 	Name          string   // name
@@ -25,8 +25,8 @@ type Person struct {
 	Myinfo map[string]string
 }
 
-// People returns the people of the example apps: alice (admin, user; custom role billing), bob (editor) and
-// carol (user), all of one tenant. The slice is the caller's own.
+// People returns the people of the example apps, all of one tenant: alice (admin, user; custom role billing), bob
+// (editor) and carol (user). The caller may modify the slice.
 func People() []Person {
 	const tenant = "7b1d5c52-0000-4000-8000-00000000acee"
 	return []Person{
@@ -51,11 +51,11 @@ func People() []Person {
 	}
 }
 
-// SetPerson adds a person, or replaces the one with the same Login: tokens that are issued or refreshed
-// from now on have the new claims.
+// SetPerson adds a person, or replaces the one with the same Login: tokens that are issued or refreshed from now on have
+// the new claims.
 func (p *Provider) SetPerson(person Person) { p.registry.setPerson(person) }
 
-// standardClaims are the claims about a person that the scope asks for, OpenID Connect Core section 5.4.
+// standardClaims returns the claims about a person that the scope asks for, OpenID Connect Core section 5.4.
 func (person Person) standardClaims(scope string) map[string]any {
 	claims := map[string]any{"sub": person.Subject}
 	if hasScope(scope, "profile") {
@@ -69,8 +69,7 @@ func (person Person) standardClaims(scope string) map[string]any {
 	return claims
 }
 
-// addTenantClaims adds Signward's own claims. They do not depend on the scope: nothing documented says
-// that they do.
+// addTenantClaims adds Signward's own claims. They do not depend on the scope: no documentation says that they do.
 func (person Person) addTenantClaims(claims map[string]any) {
 	put(claims, "tenant_id", person.TenantID)
 	claims["roles"] = append([]string{}, person.Roles...)
@@ -85,7 +84,7 @@ func put(claims map[string]any, name, value string) {
 
 func hasScope(scope, name string) bool { return slices.Contains(strings.Fields(scope), name) }
 
-// registry holds who may be signed in, and who may ask for it.
+// registry holds the people who can be signed in and the clients that can ask for it.
 type registry struct {
 	mu      sync.RWMutex
 	clients []Client

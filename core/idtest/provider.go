@@ -1,11 +1,11 @@
-// Package idtest is an OpenID provider in the process, for tests and for development. It signs in
-// made-up people without a password, so it listens on loopback only and answers to loopback names only.
+// Package idtest runs an OpenID provider inside a Go program, for tests and for development. It signs in made-up people
+// without a password, and therefore listens on loopback only and answers only to loopback names.
 //
-// It speaks the contract of Signward Identity Server: the paths under /connect/, the authorization code
-// flow with PKCE S256 (RFC 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse
-// detection, RS256 access tokens (RFC 9068), revocation (RFC 7009), issuer identification (RFC 9207) and
-// RP-initiated sign-out. With Options.SGID ([NewSGIDProvider]) it speaks sgID's instead. On top of that a test can count requests, rotate keys, move the clock, edit
-// every answer and make every endpoint fail.
+// It behaves like Signward Identity Server: the paths under /connect/, the authorization code flow with PKCE S256 (RFC
+// 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse detection, RS256 access tokens (RFC 9068),
+// revocation (RFC 7009), issuer identification (RFC 9207) and RP-initiated sign-out. With Options.SGID
+// ([NewSGIDProvider]) it behaves like sgID instead. In addition, a test can count requests, rotate keys, move the clock,
+// edit every response and make every endpoint fail.
 //
 //	func TestSignIn(t *testing.T) {
 //		provider := idtest.NewProvider(t)
@@ -29,16 +29,16 @@ import (
 
 const maxBody = 64 << 10
 
-// TB is what [NewProvider] needs of a *testing.T, *testing.B or *testing.F, so that programs that import
-// this package do not get package testing and its flags.
+// TB is what [NewProvider] needs of a *testing.T, *testing.B or *testing.F. It keeps package testing and its flags out of
+// programs that import this package.
 type TB interface {
 	Helper()
 	Fatalf(format string, args ...any)
 	Cleanup(func())
 }
 
-// Provider is a running OpenID provider. All its methods are safe for concurrent use; what is set takes
-// effect with the next request.
+// Provider is a running OpenID provider. All its methods are safe for concurrent use; a setting takes effect with the
+// next request.
 type Provider struct {
 	options Options
 	base    *url.URL
@@ -59,8 +59,8 @@ type Provider struct {
 	closing   sync.Once
 }
 
-// NewProvider starts a provider on a free port of 127.0.0.1 and closes it when the test ends. The
-// functions edit its options first. A fault in them ends the test.
+// NewProvider starts a provider on a free port of 127.0.0.1 and closes it when the test ends. The functions may edit its
+// options before it starts. If the options are not valid, the test fails.
 func NewProvider(t TB, configure ...func(*Options)) *Provider {
 	t.Helper()
 	var options Options
@@ -76,8 +76,8 @@ func NewProvider(t TB, configure ...func(*Options)) *Provider {
 	return p
 }
 
-// Start starts a provider that runs until [Provider.Close]. The error says which option is wrong, or that
-// the address cannot be listened on.
+// Start starts a provider that runs until [Provider.Close]. The error says which option is wrong, or that the address
+// cannot be listened on.
 func Start(options Options) (*Provider, error) {
 	o, err := options.complete()
 	if err != nil {
@@ -103,7 +103,7 @@ func Start(options Options) (*Provider, error) {
 		IdleTimeout:       time.Minute,
 	}
 	p.serve(listener)
-	// A browser may take "localhost" for ::1. A machine without IPv6 has no need of the second listener.
+	// A browser may resolve "localhost" to ::1. A machine without IPv6 does not need the second listener.
 	if other, err := net.Listen("tcp", otherLoopback(address)); err == nil {
 		p.serve(other)
 	}
@@ -136,16 +136,16 @@ func (p *Provider) transport(address *net.TCPAddr) *http.Transport {
 	}
 }
 
-// URL returns the issuer, which is also the base URL of every endpoint, without a slash at its end:
-// "http://localhost:PORT" by default.
+// URL returns the issuer, which is also the base URL of every endpoint, without a trailing slash: "http://localhost:PORT"
+// by default.
 func (p *Provider) URL() string { return p.base.String() }
 
-// HTTPClient returns a client that reaches the provider even where "localhost" is not 127.0.0.1. It uses
-// no proxy and has no timeout. Its idle connections are closed with the provider.
+// HTTPClient returns a client that reaches the provider even where "localhost" is not 127.0.0.1. It uses no proxy and has
+// no timeout. Its idle connections are closed with the provider.
 func (p *Provider) HTTPClient() *http.Client { return p.client }
 
-// Close stops the provider, cuts its connections and ends the requests that a [Fault] holds. It may be
-// called more than once.
+// Close stops the provider, closes its connections and ends the requests that a [Fault] holds. It may be called more than
+// once.
 func (p *Provider) Close() {
 	p.closing.Do(func() {
 		close(p.done)
@@ -155,21 +155,21 @@ func (p *Provider) Close() {
 	p.listeners.Wait()
 }
 
-// SetNow sets the provider's clock, which goes on from there. It decides iat and exp of what is issued
-// and what has expired.
+// SetNow sets the provider's clock, which runs on from there. It determines the iat and exp of what is issued, and what
+// has expired.
 func (p *Provider) SetNow(now time.Time) {
 	p.offset.Store(int64(now.Sub(p.options.Now())))
 }
 
-// Advance moves the provider's clock on by d, or back when d is negative.
+// Advance moves the provider's clock forward by d, or back if d is negative.
 func (p *Provider) Advance(d time.Duration) { p.offset.Add(int64(d)) }
 
 func (p *Provider) now() time.Time {
 	return p.options.Now().Add(time.Duration(p.offset.Load()))
 }
 
-// guard is what every request passes: only loopback names (a page elsewhere could point its own name at
-// this machine, DNS rebinding), and only small bodies.
+// guard applies to every request. It accepts only loopback names, because a page elsewhere could point its own name at
+// this machine (DNS rebinding), and only small bodies.
 func (p *Provider) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -245,7 +245,7 @@ func problem(w http.ResponseWriter, status int, detail string) {
 
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
-	if err != nil { // only what a test's own function put into an answer
+	if err != nil { // only what a test's own function put into a response
 		http.Error(w, "idtest: "+err.Error(), http.StatusInternalServerError)
 		return
 	}

@@ -2,14 +2,14 @@ package idtest
 
 import "net/http"
 
-// Revoked reports whether an access token or refresh token was revoked: by itself, with its refresh token,
-// or because a code or a refresh token was used twice. A refresh token that was exchanged for the next one
-// is used up, not revoked; of a token that no sign-in issued nothing is known.
+// Revoked reports whether an access token or refresh token was revoked: directly, together with its refresh token, or
+// because a code or a refresh token was used twice. A refresh token that was exchanged for the next one is used up, not
+// revoked. For a token that no sign-in issued, Revoked returns false.
 func (p *Provider) Revoked(token string) bool {
 	return p.grants.isRevoked(token, p.tokenID(token))
 }
 
-// revoke is RFC 7009 section 2.
+// revoke implements RFC 7009 section 2.
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	client, form, fault := p.authenticate(w, r)
 	if fault == nil && form.Get("token") == "" {
@@ -27,7 +27,7 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// tokenID is the jti of one of the provider's JWTs, "" for anything else.
+// tokenID returns the jti of one of the provider's JWTs, or "" for anything else.
 func (p *Provider) tokenID(token string) string {
 	claims, err := p.keys.verify(token)
 	if err != nil {

@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// SGID makes a provider speak the contract of sgID, version 2, in the place of Signward's: other paths, no iss in the
-// authorization response, opaque access tokens, no refresh tokens, no sign-out, ID tokens that hold a subject and nothing else
-// of the person, and userinfo as an encrypted envelope.
+// SGID makes a provider behave like sgID, version 2, instead of Signward: other paths, no iss in the authorization
+// response, opaque access tokens, no refresh tokens, no sign-out, ID tokens that say nothing of the person but the
+// subject, and userinfo as an encrypted envelope.
 type SGID struct {
-	// Algorithms are those of the envelope. Default [SGIDFixtures].
+	// Algorithms are those of the envelope. Default: [SGIDFixtures].
 	Algorithms SGIDAlgorithms
 }
 
-// SGIDAlgorithms is one of the two sets of algorithms that were seen in sgID's envelopes. What production has is not
+// SGIDAlgorithms is one of the two sets of algorithms that were seen in sgID's envelopes. What production uses is not
 // documented.
 type SGIDAlgorithms int
 
 const (
-	// SGIDFixtures are those of the test data of sgID's own SDKs: the block key under RSA-OAEP-256 and A256GCM, the data under
-	// A128GCMKW and A128GCM, and an alg in the block key that is neither.
+	// SGIDFixtures are those in the test data of sgID's own SDKs: the block key under RSA-OAEP-256 and A256GCM, the data
+	// under A128GCMKW and A128GCM, and an alg in the block key that is neither.
 	SGIDFixtures SGIDAlgorithms = iota
 	// SGIDMockPass are those of MockPass: the block key under RSA-OAEP and A128CBC-HS256, the data under dir and A256GCM.
 	SGIDMockPass
@@ -39,7 +39,7 @@ var sgidPaths = map[Endpoint]string{
 	UserInfo:      "/oauth/userinfo",
 }
 
-// NewSGIDProvider is [NewProvider] for a provider that speaks sgID's contract, with [SGIDClients] and [SGIDPeople].
+// NewSGIDProvider is like [NewProvider], for a provider that behaves like sgID, with [SGIDClients] and [SGIDPeople].
 func NewSGIDProvider(t TB, configure ...func(*Options)) *Provider {
 	t.Helper()
 	isSGID := func(o *Options) { o.SGID = &SGID{} }
@@ -49,24 +49,24 @@ func NewSGIDProvider(t TB, configure ...func(*Options)) *Provider {
 // sgidKey is the RSA key of [ExampleClient] at sgID.
 var sgidKey = sync.OnceValue(newKey)
 
-// SGIDPrivateKey returns the private key of [ExampleClient] at a provider that speaks sgID's contract, in PEM (PKCS#8). It is one of this
-// process.
+// SGIDPrivateKey returns the private key of [ExampleClient] at a provider that behaves like sgID, in PEM (PKCS#8). It is
+// generated once in each process.
 func SGIDPrivateKey() string {
 	der, err := x509.MarshalPKCS8PrivateKey(sgidKey())
 	if err != nil {
-		panic(err) // an RSA key can be written
+		panic(err) // an RSA key can always be encoded
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-// SGIDClients returns the client of the sgID example: [ExampleClient], with any loopback redirect_uri. The slice is the caller's
-// own.
+// SGIDClients returns the client of the sgID example: [ExampleClient], with any loopback redirect_uri. The caller may
+// modify the slice.
 func SGIDClients() []Client {
 	return []Client{{ID: ExampleClient, Secret: ExampleSecret, AnyLoopbackRedirect: true, EncryptionKey: &sgidKey().PublicKey}}
 }
 
-// SGIDPeople returns the people of the sgID example: meiling, who has something of everything, an officer with two employments, and
-// someone of whom little is known. The slice is the caller's own.
+// SGIDPeople returns the people of the sgID example: meiling, who has a value of every kind, an officer with two
+// employments, and someone of whom little is known. The caller may modify the slice.
 func SGIDPeople() []Person {
 	return []Person{
 		{
@@ -100,10 +100,10 @@ func SGIDPeople() []Person {
 	}
 }
 
-// unavailable is what sgID answers for a scope of which there is no value.
+// unavailable is what sgID answers for a scope that has no value.
 const unavailable = "NA"
 
-// issueSGID is what issue is for sgID.
+// issueSGID is issue for sgID.
 func (p *Provider) issueSGID(g *grant, person Person, nonce string) map[string]any {
 	about := map[string]any{}
 	put(about, "nonce", nonce)
@@ -113,7 +113,7 @@ func (p *Provider) issueSGID(g *grant, person Person, nonce string) map[string]a
 	}
 }
 
-// issueOpaque records a new access token that says nothing by itself.
+// issueOpaque records a new opaque access token.
 func (l *ledger) issueOpaque(g *grant, expires time.Time) string {
 	token := rand.Text() + "+/" + rand.Text()
 	l.issue(g, token, expires)
@@ -139,7 +139,7 @@ func (l *ledger) opaque(token string, now time.Time) (*grant, error) {
 	return t.grant, nil
 }
 
-// sgidUserInfo answers with the envelope: sub, and unless openid was the only scope key and data.
+// sgidUserInfo answers with the envelope: sub and, unless openid was the only scope, key and data.
 func (p *Provider) sgidUserInfo(w http.ResponseWriter, r *http.Request) {
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	g, err := p.grants.opaque(token, p.now())

@@ -12,8 +12,8 @@ import (
 	"github.com/signward/idserver-go/core/sgid"
 )
 
-// SGIDConfig returns the configuration of an application at baseURL (by hand: "") that signs its users in at this provider, which
-// speaks sgID's contract, as the client [ExampleClient], with a session secret of this process.
+// SGIDConfig returns the configuration of an application at baseURL ("" for one without the routes) that signs its users
+// in at this provider, which must behave like sgID, as the client [ExampleClient], with a fresh session secret.
 func (p *Provider) SGIDConfig(baseURL string) sgid.Config {
 	cfg := sgid.Config{ClientID: ExampleClient, ClientSecret: ExampleSecret, PrivateKey: SGIDPrivateKey(), Hostname: p.URL()}
 	cfg.Web.HTTPClient = p.HTTPClient()
@@ -23,11 +23,12 @@ func (p *Provider) SGIDConfig(baseURL string) sgid.Config {
 	return cfg
 }
 
-// SGIDConfigFromEnv is how the sgID example starts with nothing set up: it is sgid.ConfigFromEnv when SGID_CLIENT_ID, SGID_CLIENT_SECRET,
-// SGID_PRIVATE_KEY, SGID_HOSTNAME and SESSION_SECRET are set, and an error when some of them are. When none is, it starts a provider that
-// speaks sgID's contract, which runs as long as the program, and returns that one's configuration: for a program that listens, and has
-// its BASE_URL, on loopback only. BaseURL is BASE_URL, or else http:// and the address listened on. IDTEST_SGID_ALGORITHMS, mockpass or fixtures, sets
-// that provider's algorithms.
+// SGIDConfigFromEnv lets the sgID example start without any setup. It returns [sgid.ConfigFromEnv] if SGID_CLIENT_ID,
+// SGID_CLIENT_SECRET, SGID_PRIVATE_KEY, SGID_HOSTNAME and SESSION_SECRET are all set, and an error if only some variables
+// that begin with SGID_ or SESSION_SECRET are. If none is, it starts a provider that behaves like sgID, which runs as
+// long as the program, and returns the configuration for that; both the address listened on and BASE_URL must then be on
+// loopback. BaseURL is BASE_URL, or else http:// and the address listened on. IDTEST_SGID_ALGORITHMS, mockpass or
+// fixtures, sets that provider's algorithms.
 func SGIDConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	cfg := sgid.ConfigFromEnv()
 	address, ok := listen.(*net.TCPAddr)

@@ -12,8 +12,8 @@ import (
 	"encoding/json"
 )
 
-// sealEnvelope encrypts a person's values under a fresh block key, and that for the client. The core decrypts with code of its
-// own: what both agree on is the RFCs.
+// sealEnvelope encrypts a person's values with a fresh block key, and that key for the client. The core has decryption
+// code of its own: the two agree only on the RFCs.
 func sealEnvelope(algorithms SGIDAlgorithms, client *rsa.PublicKey, values map[string]string) (key string, data map[string]string) {
 	data = map[string]string{}
 	if algorithms == SGIDMockPass {
@@ -45,12 +45,12 @@ func sealBlockKey(client *rsa.PublicKey, jwk, header map[string]string) string {
 	content := random(32)
 	wrapped, err := rsa.EncryptOAEP(hash, rand.Reader, client, content, nil)
 	if err != nil {
-		panic(err) // the key holds 32 bytes, whatever its size
+		panic(err) // the key has room for 32 bytes, whatever its size
 	}
 	return sealCompact(header, wrapped, content, raw(jwk), seal)
 }
 
-// sealCompact is RFC 7516 section 5.1, steps 11 to 19.
+// sealCompact implements RFC 7516 section 5.1, steps 11 to 19.
 func sealCompact(header map[string]string, wrapped, key, plaintext []byte, seal func(key, iv, plaintext, additional []byte) (ciphertext, tag []byte)) string {
 	text, err := json.Marshal(header)
 	if err != nil {
@@ -69,7 +69,7 @@ func sealCompact(header map[string]string, wrapped, key, plaintext []byte, seal 
 	return compact
 }
 
-// sealGCM is RFC 7518 section 5.3.
+// sealGCM implements RFC 7518 section 5.3.
 func sealGCM(key, iv, plaintext, additional []byte) (ciphertext, tag []byte) {
 	aead, err := cipher.NewGCM(block(key))
 	if err != nil {
@@ -79,7 +79,7 @@ func sealGCM(key, iv, plaintext, additional []byte) (ciphertext, tag []byte) {
 	return sealed[:len(plaintext)], sealed[len(plaintext):]
 }
 
-// sealCBC is RFC 7518 section 5.2.3.
+// sealCBC implements RFC 7518 section 5.2.3.
 func sealCBC(key, iv, plaintext, additional []byte) (ciphertext, tag []byte) {
 	n := aes.BlockSize - len(plaintext)%aes.BlockSize
 	ciphertext = append([]byte{}, plaintext...)
@@ -97,7 +97,7 @@ func sealCBC(key, iv, plaintext, additional []byte) (ciphertext, tag []byte) {
 func block(key []byte) cipher.Block {
 	b, err := aes.NewCipher(key)
 	if err != nil {
-		panic(err) // the lengths are of this file
+		panic(err) // the lengths are chosen in this file
 	}
 	return b
 }

@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// SetTokenResponse lets edit change the token endpoint's successful answers (RFC 6749 section 5.1); nil
-// ends that. It is called concurrently.
+// SetTokenResponse sets a function that may change the token endpoint's successful responses (RFC 6749 section 5.1); nil
+// removes it. It is called concurrently.
 func (p *Provider) SetTokenResponse(edit func(response map[string]any)) {
 	p.hooks.tokenResponse.Store(&edit)
 }
 
-// LastTokenRequest returns the form of the last request that reached the token endpoint and was not met
-// by a [Fault], nil before the first. In place of a secret, a code, a verifier or a token stands
-// "[redacted]".
+// LastTokenRequest returns the form of the last request that reached the token endpoint without meeting a [Fault], or nil
+// if there was none. Secrets, codes, verifiers and refresh tokens are replaced with "[redacted]".
 func (p *Provider) LastTokenRequest() url.Values {
 	last := p.lastTokenRequest.Load()
 	if last == nil {
@@ -74,7 +73,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, response)
 }
 
-// exchange is RFC 6749 section 4.1.3 with RFC 7636 section 4.5.
+// exchange implements RFC 6749 section 4.1.3 with RFC 7636 section 4.5.
 func (p *Provider) exchange(client Client, form url.Values) (map[string]any, *oauthError) {
 	for _, name := range []string{"code", "redirect_uri", "code_verifier"} {
 		if form.Get(name) == "" {
@@ -88,7 +87,7 @@ func (p *Provider) exchange(client Client, form url.Values) (map[string]any, *oa
 	return p.issue(c.grant, c.grant.scope, c.nonce)
 }
 
-// refresh is RFC 6749 section 6.
+// refresh implements RFC 6749 section 6.
 func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oauthError) {
 	token := form.Get("refresh_token")
 	if token == "" {
@@ -103,8 +102,7 @@ func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oau
 	return p.issue(g, scope, "")
 }
 
-// issue makes the tokens of a grant. Signward issues a refresh token whether or not offline_access was
-// asked for.
+// issue makes the tokens of a grant. Signward issues a refresh token whether or not offline_access was requested.
 func (p *Provider) issue(g *grant, scope, nonce string) (map[string]any, *oauthError) {
 	person, ok := p.registry.person(g.login)
 	if !ok {

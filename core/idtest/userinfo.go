@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// SetUserInfo lets edit change the userinfo endpoint's successful answers; nil ends that. It is called
+// SetUserInfo sets a function that may change the userinfo endpoint's successful responses; nil removes it. It is called
 // concurrently.
 func (p *Provider) SetUserInfo(edit func(claims map[string]any)) { p.hooks.userInfo.Store(&edit) }
 
-// userInfo is OpenID Connect Core section 5.3, with the access token in the header only.
+// userInfo implements OpenID Connect Core section 5.3, with the access token in the header only.
 func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -31,7 +31,7 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, claims)
 }
 
-// bearer finds out whom an access token is about. An ID token has no jti and no scope.
+// bearer finds the person that an access token is about. An ID token has no jti and no scope.
 func (p *Provider) bearer(token string) (person Person, scope string, err error) {
 	claims, err := p.keys.verify(token)
 	if err != nil {

@@ -1,10 +1,9 @@
-// Command idserver-dev runs the OpenID provider of package idtest on this machine, so that an app can be
-// developed without an account anywhere. It signs in made-up people without a password and listens on
-// loopback only.
+// Command idserver-dev runs the OpenID provider of package idtest on this machine, so that you can develop an app without
+// an account anywhere. It signs in made-up people without a password and listens on loopback only.
 //
 //	go run github.com/signward/idserver-go/core/cmd/idserver-dev
 //
-// It prints the settings of an app that signs in with it. Interrupt it to stop it.
+// It prints the settings that an app needs to sign in with it. Interrupt it (Ctrl-C) to stop it.
 package main
 
 import (
@@ -36,7 +35,7 @@ type settings struct {
 	accessTTL                              time.Duration
 }
 
-// run serves until ctx ends and returns the exit status: 2 for a wrong flag, 1 when it cannot start.
+// run serves until ctx ends and returns the exit status: 2 for a wrong flag, 1 if it cannot start.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s, err := parse(args, stderr)
 	switch {
@@ -98,7 +97,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	return s, nil
 }
 
-// print shows the lines to paste into the terminal that the app is started from.
+// print writes the lines to paste into the terminal in which the app is started.
 func (s settings) print(w io.Writer, issuer string) {
 	fmt.Fprintf(w, "provider %s\n\n", issuer)
 	export := func(name, value string) { fmt.Fprintf(w, "export %s=%s\n", name, quote(value)) }
@@ -117,7 +116,7 @@ func (s settings) print(w io.Writer, issuer string) {
 	fmt.Fprintf(w, "\ncurl -s -d user=alice %s/dev/token\n", issuer)
 }
 
-// quote makes a value one word of a POSIX shell.
+// quote makes value a single word for a POSIX shell.
 func quote(value string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,", r)
