@@ -1,8 +1,8 @@
-// Package fetched keeps a remote document in memory: a provider's metadata, its key set.
+// Package fetched keeps a remote document in memory, such as a provider's metadata or its key set.
 //
-// The first use fetches it. From then on nobody who can be served waits: the document is
-// fetched again ahead of its end, in the background; while the provider is away the
-// last good one serves for a day. One fetch runs at a time and everybody who needs it waits for that one.
+// The document is fetched when it is first used. From then on nobody waits as long as there is a document to serve: it is
+// fetched again in the background before it expires, and while the provider is unavailable, the last good one serves for
+// a day. Only one fetch runs at a time, and everyone who needs it waits for it.
 package fetched
 
 import (
@@ -13,28 +13,28 @@ import (
 	"time"
 )
 
-// Document is what a fetch brought.
+// Document is the result of a fetch.
 type Document[T any] struct {
 	Value     T
-	Fresh     time.Duration // how long the provider lets it be kept; 0: it did not say
+	Fresh     time.Duration // how long the provider allows it to be kept; 0: it did not say
 	ETag      string
-	Unchanged bool // the previous one still holds (304); Value is not looked at
+	Unchanged bool // the previous one is still valid (304); Value is ignored
 }
 
-// The bounds of what a provider may ask for, and our own manners.
+// Limits on what a provider may ask for, and on how often this package asks.
 const (
 	defaultFresh = 10 * time.Minute
 	minFresh     = time.Minute
 	maxFresh     = time.Hour
-	maxStale     = 24 * time.Hour   // a good document serves so long without the provider
-	refetchEvery = 10 * time.Second // at most one demanded fetch in this time
-	firstRetry   = time.Second      // after a failure, doubled with each
+	maxStale     = 24 * time.Hour   // how long a good document serves without the provider
+	refetchEvery = 10 * time.Second // at most one fetch by Refetch in this time
+	firstRetry   = time.Second      // after a failure; doubled with each further one
 	lastRetry    = time.Minute
 )
 
 var errClosed = errors.New("the client is closed")
 
-// Value is a document and how it is fetched. Make it with New; it is safe for concurrent use.
+// Value is a document and the function that fetches it. Create it with New. It is safe for concurrent use.
 type Value[T any] struct {
 	fetch  func(ctx context.Context, etag string) (Document[T], error)
 	now    func() time.Time
@@ -46,11 +46,11 @@ type Value[T any] struct {
 
 	held atomic.Pointer[held[T]] // nil until the first success; stored under the lock
 
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards all of the following
 	flight    *flight[T]
 	failures  int       // since the last success
-	failed    error     // the last failure, nil after a success
-	retryAt   time.Time // no fetch before this, after a failure
+	failed    error     // the last failure; nil after a success
+	retryAt   time.Time // no fetch before this time, after a failure
 	demanded  time.Time // when Refetch last started a fetch
 	refreshAt *time.Timer
 }
@@ -58,33 +58,34 @@ type Value[T any] struct {
 type held[T any] struct {
 	value      T
 	etag       string
-	confirmed  time.Time // when the provider last answered with it
-	refreshDue time.Time // ahead of its end
+	confirmed  time.Time // when the provider last confirmed it
+	refreshDue time.Time // before it expires
 }
 
 type flight[T any] struct {
 	done  chan struct{}
-	value T // valid when err is nil, after done
+	value T // valid if err is nil, after done
 	err   error
 }
 
-// New makes a value; there is no fetch before the first use.
+// New returns a Value. Nothing is fetched before its first use.
 func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx context.Context, etag string) (Document[T], error)) *Value[T] {
 	v := &Value[T]{fetch: fetch, now: now, jitter: jitter}
 	v.background, v.stop = context.WithCancel(context.Background())
 	return v
 }
 
-// Fresh returns the document if it is held and needs no attention at now, which a caller that has the time need not ask for again.
+// Fresh returns the document if there is one that need not be refreshed at now. It is for a caller that already has the
+// time.
 func (v *Value[T]) Fresh(now time.Time) (value T, ok bool) {
 	if h := v.held.Load(); h != nil && now.Before(h.refreshDue) {
-		return h.value, true // as nearly always, and without a lock
+		return h.value, true // as is nearly always the case, and without a lock
 	}
 	return value, false
 }
 
-// Get returns the document. It waits for the network only when there is none that may still
-// serve; ctx bounds this caller's waiting and nobody else's.
+// Get returns the document. It waits for the network only if there is none that may still be served; ctx limits how long
+// this caller waits, and does not affect anyone else.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	now := v.now()
 	if value, ok := v.Fresh(now); ok {
@@ -109,10 +110,10 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	return f.wait(ctx)
 }
 
-// Refetch fetches for a caller who missed something in the document that Get returned: a key that is not in the set. It joins
-// a fetch that is under way. One caller's fetch serves all, and at most one
-// starts in ten seconds, whether it succeeds or not; in between the held document is
-// returned as it is, or the error of the fetch that failed.
+// Refetch fetches the document again for a caller who missed something in the one that Get returned, such as a key that
+// is not in the set. It joins a fetch in flight, whose result everyone gets. At most one fetch starts in ten seconds,
+// whether it succeeds or not; in between, Refetch returns the document that is held, or the error of the fetch that
+// failed.
 func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
 	v.mu.Lock()
 	now := v.now()
@@ -133,7 +134,7 @@ func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
 	return f.wait(ctx)
 }
 
-// Close ends a fetch that is under way and waits for it. Afterwards nothing is fetched any more.
+// Close stops a fetch in flight and waits for it to end. Nothing is fetched afterwards.
 func (v *Value[T]) Close() {
 	v.mu.Lock()
 	v.stop()
@@ -154,7 +155,7 @@ func (f *flight[T]) wait(ctx context.Context) (T, error) {
 	}
 }
 
-// start joins the fetch under way or begins one. The caller holds the lock.
+// start joins the fetch in flight or begins one. The caller holds the lock.
 func (v *Value[T]) start() *flight[T] {
 	if v.flight != nil {
 		return v.flight
@@ -185,7 +186,7 @@ func (v *Value[T]) start() *flight[T] {
 	return f
 }
 
-// keep takes a good document over. The caller holds the lock.
+// keep stores a good document. The caller holds the lock.
 func (v *Value[T]) keep(d Document[T]) T {
 	fresh := d.Fresh
 	if fresh == 0 {
@@ -197,7 +198,7 @@ func (v *Value[T]) keep(d Document[T]) T {
 	if h := v.held.Load(); d.Unchanged && h != nil {
 		next.value, next.etag = h.value, h.etag
 	}
-	// Between 75 and 90 per cent of its time, so that a fleet does not ask in step.
+	// Between 75 and 90 per cent of its lifetime, so that a fleet does not ask in step.
 	ahead := time.Duration(float64(fresh) * (0.75 + 0.15*v.jitter()))
 	next.refreshDue = now.Add(ahead)
 	v.held.Store(next)
@@ -206,13 +207,12 @@ func (v *Value[T]) keep(d Document[T]) T {
 	return next.value
 }
 
-// putOff notes a failure: what is held stays, and the next try comes later. The caller
-// holds the lock.
+// putOff records a failure: what is held stays, and the next attempt comes later. The caller holds the lock.
 func (v *Value[T]) putOff(err error) {
 	v.failed = err
 	delay := min(firstRetry<<min(v.failures, 10), lastRetry)
 	if v.held.Load() == nil {
-		delay = firstRetry // somebody is waiting to be served
+		delay = firstRetry // somebody is waiting for it
 	}
 	v.failures++
 	delay = time.Duration(float64(delay) * (0.5 + 0.5*v.jitter()))
@@ -222,14 +222,14 @@ func (v *Value[T]) putOff(err error) {
 	}
 }
 
-// refreshIn fetches again after d though nobody may ask by then: what the provider withdrew is gone in
-// time even where requests are rare. The caller holds the lock.
+// refreshIn fetches again after d even if nobody asks by then: what the provider withdrew disappears in time even where
+// requests are rare. The caller holds the lock.
 func (v *Value[T]) refreshIn(d time.Duration) {
 	if v.refreshAt != nil {
 		v.refreshAt.Stop()
 	}
 	if v.background.Err() != nil {
-		return // the fetch ended with Close
+		return // Close ended the fetch
 	}
 	v.refreshAt = time.AfterFunc(d, func() {
 		v.mu.Lock()

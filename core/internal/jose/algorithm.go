@@ -11,8 +11,8 @@ import (
 	_ "crypto/sha512" // SHA-384 and SHA-512
 )
 
-// algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or RFC 9864. HMAC and none are
-// not among them, so that no setting can let them in.
+// algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or RFC 9864. HMAC and none are not among them, so
+// that no setting can enable them.
 type algorithm struct {
 	hash  crypto.Hash
 	fits  func(crypto.PublicKey) bool
@@ -36,8 +36,8 @@ var algorithms = map[string]algorithm{
 // Known reports whether name is a signature algorithm that this package verifies.
 func Known(name string) bool { _, ok := algorithms[name]; return ok }
 
-// Hash returns the hash that the algorithm signs, which is at_hash's too (OpenID Connect
-// Core section 3.1.3.6). For Ed25519 it is SHA-512, as Ed25519 hashes with it.
+// Hash returns the hash that the algorithm signs, which is also that of at_hash (OpenID Connect Core section 3.1.3.6).
+// For Ed25519 it is SHA-512, which Ed25519 uses itself.
 func Hash(name string) crypto.Hash {
 	if h := algorithms[name].hash; h != 0 {
 		return h
@@ -45,7 +45,7 @@ func Hash(name string) crypto.Hash {
 	return crypto.SHA512
 }
 
-// byType are the algorithms of a key that names none.
+// byType returns the algorithms of a key that names none.
 func byType(pub crypto.PublicKey) []string {
 	switch {
 	case isRSA(pub):
@@ -87,24 +87,24 @@ func checkPKCS1(pub crypto.PublicKey, a algorithm, signed, signature []byte) boo
 	return rsa.VerifyPKCS1v15(pub.(*rsa.PublicKey), a.hash, digest(a.hash, signed), signature) == nil
 }
 
-// checkPSS demands a salt as long as the hash, RFC 7518 section 3.5.
+// checkPSS requires a salt as long as the hash, RFC 7518 section 3.5.
 func checkPSS(pub crypto.PublicKey, a algorithm, signed, signature []byte) bool {
 	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
 	return rsa.VerifyPSS(pub.(*rsa.PublicKey), a.hash, digest(a.hash, signed), signature, opts) == nil
 }
 
-// checkECDSA reads R and S, each as long as the curve's order, RFC 7518 section 3.4.
+// checkECDSA takes R and S, each as long as the curve's order, RFC 7518 section 3.4.
 func checkECDSA(pub crypto.PublicKey, a algorithm, signed, signature []byte) bool {
 	key := pub.(*ecdsa.PublicKey)
 	size := (key.Curve.Params().BitSize + 7) / 8
 	if len(signature) != 2*size {
 		return false
 	}
-	var der [2 * (66 + 4)]byte // of P-521, the largest
+	var der [2 * (66 + 4)]byte // for P-521, the largest
 	return ecdsa.VerifyASN1(key, digest(a.hash, signed), ecdsaSignature(der[:0], signature[:size], signature[size:]))
 }
 
-// ecdsaSignature writes R and S as the ASN.1 that Go's library reads, RFC 3279 section 2.2.3.
+// ecdsaSignature encodes R and S in the ASN.1 that Go's library expects, RFC 3279 section 2.2.3.
 func ecdsaSignature(der, r, s []byte) []byte {
 	r, s = bytes.TrimLeft(r, "\x00"), bytes.TrimLeft(s, "\x00")
 	length := integerLength(r) + integerLength(s)
@@ -115,7 +115,7 @@ func ecdsaSignature(der, r, s []byte) []byte {
 	der = append(der, byte(length))
 	for _, n := range [][]byte{r, s} {
 		der = append(der, 0x02, byte(integerLength(n)-2))
-		if len(n) == 0 || n[0] > 127 { // a positive integer
+		if len(n) == 0 || n[0] > 127 { // keeps the integer positive
 			der = append(der, 0)
 		}
 		der = append(der, n...)
@@ -123,7 +123,7 @@ func ecdsaSignature(der, r, s []byte) []byte {
 	return der
 }
 
-// integerLength is that of an INTEGER with its type and its own length, of less than 128 bytes.
+// integerLength returns the length of an INTEGER including its tag and length bytes, if it has fewer than 128 bytes.
 func integerLength(n []byte) int {
 	if len(n) == 0 || n[0] > 127 {
 		return 3 + len(n)

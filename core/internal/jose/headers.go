@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// maxHeaders is how many headers are remembered: an issuer's tokens of one kind and one key share theirs.
+// maxHeaders is how many headers are remembered: an issuer's tokens of one kind with one key have the same header.
 const maxHeaders = 16
 
 // Headers remembers the headers of verified tokens by their text. It is safe for concurrent use, and the zero value is
-// ready.
+// ready to use.
 type Headers struct {
 	known atomic.Pointer[map[string]Header]
 }
@@ -27,8 +27,8 @@ func (h *Headers) read(encoded string) (Header, bool) {
 	return header, ok
 }
 
-// Remember keeps the header of a message whose signature was verified: strangers cannot fill the memory. When it is full, it
-// begins anew.
+// Remember keeps the header of a message whose signature was verified, so that strangers cannot fill the memory. When it
+// is full, it starts over.
 func (h *Headers) Remember(m *Message) {
 	before := h.known.Load()
 	if _, ok := h.read(m.header); ok {
@@ -39,5 +39,5 @@ func (h *Headers) Remember(m *Message) {
 		after = maps.Clone(*before)
 	}
 	after[strings.Clone(m.header)] = m.Header
-	h.known.CompareAndSwap(before, &after) // who comes second remembers the next time
+	h.known.CompareAndSwap(before, &after) // if another came first, this one is remembered the next time
 }

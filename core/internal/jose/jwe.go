@@ -5,7 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rsa"
-	"crypto/sha1" // RSA-OAEP's hash: its collisions do not matter there
+	"crypto/sha1" // the hash of RSA-OAEP, where collisions do not matter
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
@@ -17,15 +17,15 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// MaxEncrypted bounds a compact JWE, in bytes, before anything of it is decoded.
+// MaxEncrypted limits the size of a compact JWE, in bytes, before any of it is decoded.
 const MaxEncrypted = 256 << 10
 
-// ErrDecrypt says that a JWE was not decrypted. It does not say why: whoever sends altered ones must not learn
-// from the answer what went wrong (RFC 7516 section 11.5).
+// ErrDecrypt means that a JWE was not decrypted. It does not say why: an attacker who sends altered ones must not learn
+// from the response what went wrong (RFC 7516 section 11.5).
 var ErrDecrypt = errors.New("not decrypted")
 
-// content is an encryption of the content that is accepted, RFC 7518 section 5.1: the sizes of its key, initialization vector and
-// tag in bytes, and the hash of the CBC ones.
+// content is an accepted content encryption, RFC 7518 section 5.1: the sizes of its key, initialization vector and tag in
+// bytes, and, for CBC, the hash.
 type content struct {
 	key, iv, tag int
 	hash         func() hash.Hash // nil: GCM
@@ -40,16 +40,15 @@ var contents = map[string]content{
 	"A256CBC-HS512": {64, 16, 32, sha512.New},
 }
 
-// The key managements that are accepted, RFC 7518 section 4.1, beside dir. RSA1_5, PBES2 and ECDH are not among them, so
-// that no setting can let them in.
+// The accepted key management algorithms besides dir, RFC 7518 section 4.1. RSA1_5, PBES2 and ECDH are not among them, so
+// that no setting can enable them.
 var (
 	oaepHashes = map[string]func() hash.Hash{"RSA-OAEP": sha1.New, "RSA-OAEP-256": sha256.New}
-	keyWraps   = map[string]int{"A128KW": 16, "A192KW": 24, "A256KW": 32} // and their sizes of key, in bytes
+	keyWraps   = map[string]int{"A128KW": 16, "A192KW": 24, "A256KW": 32} // with their key sizes, in bytes
 	gcmWraps   = map[string]int{"A128GCMKW": 16, "A192GCMKW": 24, "A256GCMKW": 32}
 )
 
-// DecryptRSA returns what a compact JWE holds that was encrypted for key, with RSA-OAEP or RSA-OAEP-256. The error is
-// ErrDecrypt.
+// DecryptRSA decrypts a compact JWE that was encrypted for key, with RSA-OAEP or RSA-OAEP-256. The error is ErrDecrypt.
 func DecryptRSA(compact string, key *rsa.PrivateKey) ([]byte, error) {
 	e, err := parseEncrypted(compact)
 	if err != nil {
@@ -66,7 +65,7 @@ func DecryptRSA(compact string, key *rsa.PrivateKey) ([]byte, error) {
 	return e.open(contentKey)
 }
 
-// DecryptSymmetric returns what a compact JWE holds that was encrypted with key: directly (dir), or with a content key that
+// DecryptSymmetric decrypts a compact JWE that was encrypted with key, either directly (dir) or with a content key that
 // is wrapped with it (A128KW to A256GCMKW). The error is ErrDecrypt.
 func DecryptSymmetric(compact string, key []byte) ([]byte, error) {
 	e, err := parseEncrypted(compact)
@@ -89,26 +88,26 @@ func DecryptSymmetric(compact string, key []byte) ([]byte, error) {
 	return e.open(contentKey)
 }
 
-// encrypted is a compact JWE that was taken apart.
+// encrypted is a compact JWE split into its parts.
 type encrypted struct {
 	header               encryptedHeader
 	content              content
 	key, iv, cipher, tag []byte
-	additional           []byte // the protected header as it came
+	additional           []byte // the protected header, as received
 }
 
-// encryptedHeader is what of a protected header matters here, RFC 7516 section 4.
+// encryptedHeader is the part of a protected header that is used here, RFC 7516 section 4.
 type encryptedHeader struct {
 	Algorithm  string         `json:"alg"`
 	Encryption string         `json:"enc"`
-	IV         string         `json:"iv"` // of A*GCMKW, RFC 7518 section 4.7.1
+	IV         string         `json:"iv"` // for A*GCMKW, RFC 7518 section 4.7.1
 	Tag        string         `json:"tag"`
 	Critical   strictjson.Raw `json:"crit"`
 	Zip        strictjson.Raw `json:"zip"`
 }
 
-// parseEncrypted takes a compact JWE apart, RFC 7516 section 5.2 steps 1 to 4, as strictly as Parse does. Nothing is
-// decompressed: zip is refused, and every crit.
+// parseEncrypted splits a compact JWE into its parts, RFC 7516 section 5.2 steps 1 to 4, as strictly as Parse does.
+// Nothing is decompressed: zip is refused, and so is every crit.
 func parseEncrypted(compact string) (*encrypted, error) {
 	if len(compact) > MaxEncrypted || strings.Count(compact, ".") != 4 {
 		return nil, ErrDecrypt
@@ -122,7 +121,7 @@ func parseEncrypted(compact string) (*encrypted, error) {
 			return nil, ErrDecrypt
 		}
 	}
-	var h *encryptedHeader // nil after null, which is no JSON object
+	var h *encryptedHeader // nil after null, which is not a JSON object
 	if strictjson.Unmarshal(header, &h) != nil || h == nil || h.Critical != nil || h.Zip != nil {
 		return nil, ErrDecrypt
 	}
@@ -159,7 +158,8 @@ func (e *encrypted) open(key []byte) ([]byte, error) {
 	return unpad(plaintext)
 }
 
-// unpad takes PKCS #7 padding off, RFC 5652 section 6.3. The tag was good: only who has the key can see what it answers.
+// unpad removes PKCS #7 padding, RFC 5652 section 6.3. The tag has been checked, so only someone who has the key can see
+// how it responds: there is no padding oracle.
 func unpad(padded []byte) ([]byte, error) {
 	n := int(padded[len(padded)-1])
 	if n == 0 || n > aes.BlockSize {
@@ -199,7 +199,7 @@ func (e *encrypted) unwrapGCM(key []byte) ([]byte, error) {
 	return openGCM(key, iv, e.key, tag, nil)
 }
 
-// unwrap is AES key unwrap, RFC 3394 section 2.2.2.
+// unwrap implements AES key unwrap, RFC 3394 section 2.2.2.
 func unwrap(key, wrapped []byte) ([]byte, error) {
 	const half = aes.BlockSize / 2
 	n := len(wrapped)/half - 1
@@ -208,7 +208,7 @@ func unwrap(key, wrapped []byte) ([]byte, error) {
 		return nil, ErrDecrypt
 	}
 	r := append([]byte{}, wrapped[half:]...)
-	var b [aes.BlockSize]byte // A, and the R[i] at hand
+	var b [aes.BlockSize]byte // A, and the current R[i]
 	copy(b[:half], wrapped)
 	for t := 6 * n; t > 0; t-- {
 		at := r[(t-1)%n*half:][:half]
@@ -223,8 +223,8 @@ func unwrap(key, wrapped []byte) ([]byte, error) {
 	return r, nil
 }
 
-// ParseSymmetricKey reads the bytes of a JSON Web Key of type oct, RFC 7518 section 6.4. Its other members are not read. It is for a
-// key that came encrypted: one that is published is no secret, and ParseSet leaves it out.
+// ParseSymmetricKey returns the bytes of a JSON Web Key of type oct, RFC 7518 section 6.4. Its other members are ignored.
+// It is for a key that came encrypted: a published one is not a secret, and ParseSet leaves it out.
 func ParseSymmetricKey(document []byte) ([]byte, error) {
 	var key *struct {
 		Type  string `json:"kty"`

@@ -1,8 +1,8 @@
-// Package jose reads and verifies compact JSON Web Signatures, decrypts compact JSON Web Encryptions, and reads JSON Web Key sets.
+// Package jose parses and verifies compact JSON Web Signatures, decrypts compact JSON Web Encryptions, and parses JSON
+// Web Key sets.
 //
-// It is the only importer of jwx, which parses the keys; the compact forms are read here,
-// strictly and by hand. The package is pure: no network, no clock. What the claims mean is
-// its caller's business.
+// It is the only package that imports jwx, which parses the keys; the compact forms are parsed here, strictly. The
+// package is pure: no network, no clock. What the claims mean is up to its caller.
 package jose
 
 import (
@@ -14,11 +14,10 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// MaxToken bounds a compact token, in bytes, before anything of it is decoded.
+// MaxToken limits the size of a compact token, in bytes, before any of it is decoded.
 const MaxToken = 16 << 10
 
-// What a token is refused for. Which of them it was is for logs and tests; to the sender of
-// a bad token they are one and the same.
+// Why a token is refused. The reason is for logs and tests; the sender of a bad token is not told.
 var (
 	ErrMalformed  = errors.New("not a compact JWS")
 	ErrAlgorithm  = errors.New("the algorithm is not one that the key may be used with")
@@ -27,8 +26,8 @@ var (
 	ErrSignature  = errors.New("the signature does not verify")
 )
 
-// Header is the protected header of a JWS, RFC 7515 section 4. Of jku, jwk, x5u and x5c
-// nothing is read: a token does not say by which key it is verified.
+// Header is the protected header of a JWS, RFC 7515 section 4. jku, jwk, x5u and x5c are ignored: a token does not choose
+// the key that it is verified with.
 type Header struct {
 	Algorithm string  `json:"alg"`
 	KeyID     *string `json:"kid"` // nil: the token names no key
@@ -39,20 +38,20 @@ type Header struct {
 	Zip      strictjson.Raw `json:"zip"`
 }
 
-// Message is a compact JWS that was taken apart. Nothing about it is verified yet.
+// Message is a compact JWS split into its parts. None of it has been verified.
 type Message struct {
 	Header    Header
 	Payload   []byte
 	signed    []byte
 	signature []byte
 
-	header string // the first part, as it came
+	header string // the first part, as received
 	memory []byte // of all of the above
 }
 
-// Parse takes a compact JWS apart, RFC 7515 section 5.2 steps 1 to 7. It refuses
-// what is longer than MaxToken, base64url with padding, line breaks or unused bits set, member names
-// that stand twice, and every crit: there is no extension that this package understands.
+// Parse splits a compact JWS into its parts, RFC 7515 section 5.2 steps 1 to 7. It refuses a token longer than MaxToken;
+// base64url with padding, line breaks or unused bits set; duplicate member names; and every crit, because this package
+// understands no extensions.
 func Parse(token string) (*Message, error) {
 	m := new(Message)
 	if err := m.Parse(token, nil); err != nil {
@@ -61,7 +60,8 @@ func Parse(token string) (*Message, error) {
 	return m, nil
 }
 
-// Parse is Parse into the memory of m, whose Payload is overwritten. A header that is among known is not read again.
+// Parse is like the function Parse, but uses the memory of m, whose Payload is overwritten. A header that is among known
+// is not parsed again.
 func (m *Message) Parse(token string, known *Headers) error {
 	if len(token) > MaxToken {
 		return fmt.Errorf("%w: longer than %d bytes", ErrMalformed, MaxToken)
@@ -72,7 +72,7 @@ func (m *Message) Parse(token string, known *Headers) error {
 		return fmt.Errorf("%w: three parts are wanted", ErrMalformed)
 	}
 	if strings.IndexByte(token, '\n') >= 0 || strings.IndexByte(token, '\r') >= 0 {
-		// Go's decoder passes over line breaks, which would give one signature many spellings.
+		// Go's decoder skips line breaks, which would give one signature many spellings.
 		return fmt.Errorf("%w: base64url with a line break", ErrMalformed)
 	}
 	m.memory = append(m.memory[:0], token...)
@@ -93,7 +93,7 @@ func (m *Message) Parse(token string, known *Headers) error {
 	return nil
 }
 
-// decode decodes n bytes of the token behind the token.
+// decode decodes n bytes of the token and appends them to it.
 func (m *Message) decode(at, n int) ([]byte, error) {
 	begin := len(m.memory)
 	memory, err := base64url.AppendDecode(m.memory, m.memory[at:at+n])
@@ -109,7 +109,7 @@ func parseHeader(encoded []byte) (Header, error) {
 	if err != nil {
 		return Header{}, errors.New("not base64url")
 	}
-	var h *Header // nil after null, which is no JSON object
+	var h *Header // nil after null, which is not a JSON object
 	if err := strictjson.Unmarshal(decoded, &h); err != nil {
 		return Header{}, err
 	}
@@ -124,7 +124,7 @@ func parseHeader(encoded []byte) (Header, error) {
 
 var base64url = base64.RawURLEncoding.Strict()
 
-// decode reads base64url as RFC 7515 section 2 writes it.
+// decode decodes base64url as defined by RFC 7515 section 2.
 func decode(s string) ([]byte, error) {
 	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 {
 		return nil, errors.New("base64url with a line break")

@@ -17,16 +17,15 @@ import (
 
 // Key is a public key that a provider signs with.
 type Key struct {
-	ID         string // kid; empty when the key has none
+	ID         string // kid; empty if the key has none
 	Public     crypto.PublicKey
 	Algorithms []string // what it may be used with, never empty
 }
 
-// ParseSet reads the signature keys of a JSON Web Key Set, RFC 7517 section 5. A key that
-// is broken, of a kind unknown here, symmetric, private, too weak or not for signatures is
-// left out, with the reason among skipped, and does not spoil the others. allowed, when not empty,
-// is the list of the algorithms that may be used at all; without it, a key that names no
-// algorithm has one by its type: RS256, ES256, ES384, ES512, EdDSA.
+// ParseSet parses the signature keys of a JSON Web Key Set, RFC 7517 section 5. A key that is broken, of an unknown kind,
+// symmetric, private, too weak or not for signatures is left out, with the reason in skipped, and does not spoil the
+// others. allowed, if not empty, lists the only algorithms that may be used; without it, a key that names no algorithm
+// has one by its type: RS256, ES256, ES384, ES512, EdDSA.
 func ParseSet(document []byte, allowed []string) (keys []Key, skipped []error, err error) {
 	elements, err := strictjson.Elements(document, "keys")
 	if err != nil {
@@ -58,7 +57,7 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 	}
 	switch {
 	case members.Type == "oct":
-		// Whoever reads the set could sign with it.
+		// Anyone who reads the set could sign with it.
 		return Key{}, errors.New("symmetric, and published")
 	case members.Private != nil:
 		return Key{}, errors.New("private, and published")
@@ -76,7 +75,7 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 	case members.Algorithm != "":
 		key.Algorithms = []string{members.Algorithm}
 		if members.Algorithm == "EdDSA" || members.Algorithm == "Ed25519" {
-			key.Algorithms = []string{"EdDSA", "Ed25519"} // one algorithm under two names, RFC 9864
+			key.Algorithms = []string{"EdDSA", "Ed25519"} // one algorithm with two names, RFC 9864
 		}
 	case len(allowed) > 0:
 		key.Algorithms = allowed
@@ -93,7 +92,7 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 	return key, nil
 }
 
-// publicKey has jwx read the key's numbers, and refuses weak ones.
+// publicKey lets jwx parse the key's numbers, and refuses weak ones.
 func publicKey(element []byte) (crypto.PublicKey, error) {
 	parsed, err := jwk.ParseKey(element)
 	if err != nil {
@@ -108,7 +107,8 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 		if bits := public.N.BitLen(); bits < 2048 || bits > 16384 {
 			return nil, fmt.Errorf("RSA of %d bits", bits)
 		}
-		// jwx cuts a long exponent off. Go's library verifies with none of more than 31 bits and with no even modulus.
+		// jwx truncates a long exponent. Go's library does not verify with exponents of more than 31 bits or an even
+		// modulus.
 		e := new(big.Int).SetBytes(parsed.(jwk.RSAPublicKey).E())
 		if e.BitLen() > 31 || e.Int64() < 3 || e.Bit(0) == 0 {
 			return nil, errors.New("RSA with a bad exponent")
@@ -135,12 +135,12 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 	return nil, errors.New("of a type that does not sign")
 }
 
-// isROCA recognizes the moduli that Infineon's chips made: modulo every prime up to 701 those of 2048 bits and more are a power of
-// 65537. Of other moduli one in 2^167 is.
+// isROCA recognizes the moduli that Infineon's chips generated (of 2048 bits and more): modulo every prime up to 701 they
+// are a power of 65537. Of other moduli, one in 2^167 is.
 func isROCA(n *big.Int) bool {
 	for p := int64(3); p <= 701; p += 2 {
 		prime := big.NewInt(p)
-		if !prime.ProbablyPrime(0) { // which is exact for small ones
+		if !prime.ProbablyPrime(0) { // which is exact for small numbers
 			continue
 		}
 		remainder := new(big.Int).Mod(n, prime).Int64()
@@ -153,12 +153,12 @@ func isROCA(n *big.Int) bool {
 	return true
 }
 
-// Same reports whether two keys are one: of the same name, material and use.
+// Same reports whether two keys are equal in ID, material and use.
 func (k *Key) Same(other *Key) bool {
 	if k.ID != other.ID || !slices.Equal(k.Algorithms, other.Algorithms) {
 		return false
 	}
-	switch k.Public.(type) { // a pointer to one key, mostly: Equal writes the numbers out
+	switch k.Public.(type) { // mostly a pointer to the same key: Equal would encode the numbers
 	case *rsa.PublicKey, *ecdsa.PublicKey:
 		if k.Public == other.Public {
 			return true
@@ -168,9 +168,9 @@ func (k *Key) Same(other *Key) bool {
 	return ok && own.Equal(other.Public)
 }
 
-// Select returns the one key that the header may mean: the key of its kid that may be used with
-// its alg, or, when it names none, the only key that may (the same kid on keys of
-// different types is legal). The errors are ErrUnknownKey, ErrAlgorithm and ErrAmbiguous.
+// Select returns the one key that the header can refer to: the key with its kid that may be used with its alg or, if it
+// has no kid, the only key that may. Keys of different types may share a kid. The errors are ErrUnknownKey, ErrAlgorithm
+// and ErrAmbiguous.
 func Select(keys []Key, h Header) (*Key, error) {
 	var found *Key
 	fitting := 0
@@ -198,8 +198,8 @@ func Select(keys []Key, h Header) (*Key, error) {
 	}
 }
 
-// Verify checks the message's signature with key. The algorithm is one of the key's; what the
-// token says is only compared with them.
+// Verify checks the message's signature with key. The algorithm must be one of the key's: the token's alg only selects
+// among them.
 func (m *Message) Verify(key *Key) error {
 	if !slices.Contains(key.Algorithms, m.Header.Algorithm) {
 		return ErrAlgorithm

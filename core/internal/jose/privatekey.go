@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// minRSA and maxRSA bound the size of an RSA key, in bits.
+// minRSA and maxRSA limit the size of an RSA key, in bits.
 const (
 	minRSA = 2048
 	maxRSA = 16384
 )
 
-// ParseRSAPrivateKey reads an RSA private key in PEM, PKCS#1 (RFC 8017 appendix A.1.2) or PKCS#8 (RFC 5958). It takes the forms
-// in which environment variables hold one: with \n in the place of line breaks, in one line, in quotes, with blank lines. A key of any
-// other kind is named in the error, which holds nothing of the text itself.
+// ParseRSAPrivateKey parses an RSA private key in PEM, PKCS#1 (RFC 8017 appendix A.1.2) or PKCS#8 (RFC 5958). It accepts
+// the forms that environment variables have: with \n in place of line breaks, on one line, in quotes, or with blank
+// lines. The error for a key of another kind says which kind it is; no error contains any of the text itself.
 func ParseRSAPrivateKey(text string) (*rsa.PrivateKey, error) {
 	label, body, err := pemBlock(text)
 	if err != nil {
@@ -78,8 +78,8 @@ const (
 	pemDash  = "-----"
 )
 
-// pemBlock finds the one PEM block of a text, RFC 7468, and returns its label and its body without white space. encoding/pem wants the line
-// breaks that get lost in environment variables.
+// pemBlock finds the one PEM block of a text, RFC 7468, and returns its label and its body without white space.
+// encoding/pem requires the line breaks that get lost in environment variables.
 func pemBlock(text string) (label, body string, err error) {
 	text = strings.NewReplacer(`\r`, "\n", `\n`, "\n").Replace(text)
 	_, rest, ok := strings.Cut(text, pemBegin)
@@ -96,7 +96,7 @@ func pemBlock(text string) (label, body string, err error) {
 	return label, strings.Join(strings.Fields(body), ""), nil
 }
 
-// printableLabel keeps what a label may be made of, RFC 7468 section 3.
+// printableLabel keeps the characters that a label may have, RFC 7468 section 3.
 func printableLabel(label string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e {

@@ -1,5 +1,5 @@
-// Package keys finds the key that a token was signed with among those that its issuer
-// publishes, and keeps up with the issuer changing them.
+// Package keys finds the key that a token was signed with among those that its issuer publishes, and keeps up with
+// changes to them.
 package keys
 
 import (
@@ -11,16 +11,15 @@ import (
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
-// ErrUnavailable says that the keys could not be had, so that nothing can be said of the token.
+// ErrUnavailable means that the keys are not available, so that nothing can be said about the token.
 var ErrUnavailable = errors.New("the provider's keys are not available")
 
 // Set is an issuer's key set.
 type Set struct{ *fetched.Value[[]jose.Key] }
 
-// Find returns the key that the header means. A kid that is not in the set has the set
-// fetched again, once for all who wait and at most once in ten seconds: that is how a
-// rotated key is learnt, and how little a stranger with made-up kids can cost. The errors
-// are ErrUnavailable and those of jose.Select.
+// Find returns the key that the header refers to. If the kid is not in the set, the set is fetched again, once for all
+// who wait and at most once in ten seconds: that is how a rotated key is found, and it limits what a stranger with
+// made-up kids can cost. The errors are ErrUnavailable and those of jose.Select, or ctx's.
 func (s Set) Find(ctx context.Context, h jose.Header) (*jose.Key, error) {
 	held, err := s.Get(ctx)
 	if err != nil {
@@ -36,7 +35,7 @@ func (s Set) Find(ctx context.Context, h jose.Header) (*jose.Key, error) {
 	return jose.Select(held, h)
 }
 
-// FindAnew is Find in the set as it is published now, fetched within the same limits.
+// FindAnew is like Find, but in the set as it is published now, fetched within the same limits.
 func (s Set) FindAnew(ctx context.Context, h jose.Header) (*jose.Key, error) {
 	held, err := s.Refetch(ctx)
 	if err != nil {
@@ -45,7 +44,7 @@ func (s Set) FindAnew(ctx context.Context, h jose.Header) (*jose.Key, error) {
 	return jose.Select(held, h)
 }
 
-// unavailable tells a caller who gave up from a provider that is away.
+// unavailable distinguishes a caller who gave up from a provider that is unavailable.
 func unavailable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err

@@ -1,8 +1,8 @@
-// Package memo remembers what long strings that strangers send turned out to mean: verified tokens, opened cookies.
+// Package memo remembers what long strings sent by strangers turned out to mean: verified tokens, opened cookies.
 //
-// A Memo is bounded in bytes. Only what was verified may be put in: then a flood of forgeries cannot push good strings out.
-// A string is found by a hash of its end, where a signature or an authentication tag stands that nobody can choose; the hash is
-// seeded anew for each Memo all the same, and the whole string is compared.
+// A Memo is limited in bytes. Only what was verified may be put in, so that a flood of forgeries cannot push out good
+// strings. A string is found by a hash of its end, where a signature or an authentication tag is that nobody can choose;
+// nevertheless, each Memo has a hash seed of its own, and the whole string is compared.
 package memo
 
 import (
@@ -13,7 +13,7 @@ import (
 
 const shards = 32
 
-// Memo remembers values by strings. A nil Memo remembers nothing. It is safe for concurrent use, and Get takes no lock.
+// Memo maps strings to values. A nil Memo remembers nothing. It is safe for concurrent use, and Get takes no lock.
 type Memo[V any] struct {
 	seed   maphash.Seed
 	bound  int64
@@ -21,21 +21,22 @@ type Memo[V any] struct {
 	shards [shards]shard[V]
 }
 
-// shard is a part with a lock of its own, for writers. Its entries are a ring in the order in which they came; hand is where SIEVE
-// (Zhang et al., NSDI 2024) looks for the next one to forget: one that was not asked for since the hand last passed.
+// shard is a part with its own lock for writers. Its entries are a list in the order in which they came. hand is where
+// SIEVE (Zhang et al., NSDI 2024) looks for the next one to forget: one that was not asked for since the hand last passed
+// it.
 type shard[V any] struct {
 	table  atomic.Pointer[table[V]]
 	mu     sync.Mutex
 	newest *Entry[V]
 	oldest *Entry[V]
 	hand   *Entry[V]
-	_      [64]byte // a cache line apart from the next one's lock
+	_      [64]byte // keeps the next shard's lock out of this cache line
 }
 
-// Entry is a string and what it means, in one piece of memory. What Get reads comes first: at each hit it must be
-// fetched from far away, when there are many.
+// Entry is a string and what it means, in one piece of memory. What Get reads comes first: if there are many entries, it
+// must be fetched from main memory at each hit.
 type Entry[V any] struct {
-	Key   []byte // of its own, not part of something larger
+	Key   []byte // its own memory, not part of something larger
 	asked atomic.Bool
 	Value V
 
@@ -44,7 +45,7 @@ type Entry[V any] struct {
 	older, newer *Entry[V] // the newest has no newer, the oldest no older
 }
 
-// New makes a memo of at most so many bytes, as the sizes that Put is told add up; nil when bytes is not above 0.
+// New returns a memo of at most this many bytes, by the sizes given to Put, or nil if bytes is not positive.
 func New[V any](bytes int) *Memo[V] {
 	if bytes <= 0 {
 		return nil
@@ -56,7 +57,8 @@ func New[V any](bytes int) *Memo[V] {
 	return m
 }
 
-// end is what is hashed of a string: 64 of the 86 characters of an ES256 or EdDSA signature, more than a sealed cookie's tag.
+// end returns the part of a string that is hashed: 64 of the 86 characters of an ES256 or EdDSA signature, and more than
+// the tag of a sealed cookie.
 func end[K string | []byte](key K) K { return key[max(0, len(key)-64):] }
 
 func (m *Memo[V]) find(key string) (*shard[V], uint64) {
@@ -66,7 +68,7 @@ func (m *Memo[V]) find(key string) (*shard[V], uint64) {
 
 func (m *Memo[V]) shardOf(hash uint64) *shard[V] { return &m.shards[hash%shards] }
 
-// Get returns what key means, nil when that is not remembered.
+// Get returns the value of key, or nil if it is not remembered.
 func (m *Memo[V]) Get(key string) *V {
 	if m == nil {
 		return nil
@@ -82,8 +84,8 @@ func (m *Memo[V]) Get(key string) *V {
 	return &e.Value
 }
 
-// Put remembers e, in the place of what was remembered of its key before. size is what key and value take, in bytes. Neither is changed
-// any more.
+// Put remembers e, in place of what was remembered for its key before. size is the size of key and value, in bytes.
+// Neither may be modified afterwards.
 func (m *Memo[V]) Put(e *Entry[V], size int) {
 	if m == nil || int64(size) > m.bound/shards {
 		return
@@ -99,7 +101,7 @@ func (m *Memo[V]) Put(e *Entry[V], size int) {
 	if m.used.Add(e.size) <= m.bound {
 		return
 	}
-	for i := range uint64(shards) { // this shard first, and others where it has no more than its due
+	for i := range uint64(shards) { // this shard first, then the others if it has no more than its share
 		s := &m.shards[(e.hash+i)%shards]
 		s.mu.Lock()
 		for m.used.Load() > m.bound && (i > 0 || s.newest != s.oldest) && s.newest != nil {
@@ -125,7 +127,7 @@ func (m *Memo[V]) Delete(key string) {
 	}
 }
 
-// Clear forgets all.
+// Clear forgets everything.
 func (m *Memo[V]) Clear() {
 	if m == nil {
 		return
@@ -141,7 +143,7 @@ func (m *Memo[V]) Clear() {
 	}
 }
 
-// insert puts e in front. The caller holds the lock.
+// insert adds e as the newest. The caller holds the lock.
 func (s *shard[V]) insert(e *Entry[V]) {
 	t := s.table.Load()
 	if t.full() {
@@ -157,7 +159,7 @@ func (s *shard[V]) insert(e *Entry[V]) {
 	s.newest = e
 }
 
-// remove takes e out and returns its size. The caller holds the lock.
+// remove removes e and returns its size. The caller holds the lock.
 func (s *shard[V]) remove(e *Entry[V]) int64 {
 	s.table.Load().remove(e)
 	if s.hand == e {
@@ -173,11 +175,11 @@ func (s *shard[V]) remove(e *Entry[V]) int64 {
 	} else {
 		s.oldest = e.newer
 	}
-	e.older, e.newer = nil, nil // whoever still holds e, such as a long request, must not hold its neighbours
+	e.older, e.newer = nil, nil // whoever still holds e, such as a long request, must not keep its neighbours alive
 	return e.size
 }
 
-// victim is the entry to forget. The caller holds the lock, and there is one.
+// victim returns the entry to forget. The caller holds the lock, and the shard is not empty.
 func (s *shard[V]) victim() *Entry[V] {
 	e := s.hand
 	for {

@@ -2,27 +2,28 @@ package memo
 
 import "sync/atomic"
 
-// smallest is how many slots an empty table has.
+// smallest is the number of slots of an empty table.
 const smallest = 8
 
-// table finds entries by their hashes, one for each hash (a second key of the same hash takes the place of the first): open addressing
-// with linear probing, so that a hit costs one cache line mostly. One writer at a time changes it; readers take no lock. A reader
-// who meets a change may miss an entry that is there, or get one whose hash is another by now; get compares the key, and what is
-// missed is proven or opened once more.
+// table finds entries by hash, one entry for each hash: a second key with the same hash replaces the first. It uses open
+// addressing with linear probing, so that a hit mostly costs one cache line. One writer at a time modifies it; readers
+// take no lock. A reader that meets a modification may miss an entry, or get one whose hash has just changed. get
+// therefore compares the key, and a token or cookie that was missed is verified or opened once more.
 type table[V any] struct {
 	slots []slot[V] // a power of two
-	used  int       // the writer's
+	used  int       // for the writer only
 }
 
-// slot is free when it has no entry. hash and head stand in the entry too, which is another cache line, and mostly one that must come from
-// far away: entries with another hash need not come at all, and of the right one, entry and key come side by side.
+// slot is free if it has no entry. hash and head are copies of what the entry has too. The entry is in another cache
+// line, mostly one that must be fetched from main memory: this way, entries with another hash need not be fetched at all,
+// and the right entry and its key are fetched at the same time.
 type slot[V any] struct {
 	hash  atomic.Uint64
 	entry atomic.Pointer[Entry[V]]
-	head  atomic.Pointer[head] // of the entry's key; nil when it is shorter
+	head  atomic.Pointer[head] // of the entry's key; nil if that is shorter
 }
 
-// head is how a key begins, in the memory of the key itself.
+// head is the beginning of a key, in the key's own memory.
 type head [512]byte
 
 func headOf(key []byte) *head {
@@ -34,18 +35,19 @@ func headOf(key []byte) *head {
 
 func newTable[V any](slots int) *table[V] { return &table[V]{slots: make([]slot[V], slots)} }
 
-// home is the slot where a hash belongs, or else behind it. The lowest bits have chosen the shard.
+// home returns the slot in which a hash belongs; if that is taken, the entry is further on. The lowest bits have already
+// selected the shard.
 func (t *table[V]) home(hash uint64) int { return int(hash/shards) & (len(t.slots) - 1) }
 
 func (t *table[V]) next(i int) int { return (i + 1) & (len(t.slots) - 1) }
 
-// of returns the entry of a hash, nil when there is none.
+// of returns the entry of a hash, or nil if there is none.
 func (t *table[V]) of(hash uint64) *Entry[V] {
 	e, _ := t.find(hash)
 	return e
 }
 
-// get returns the entry of a key, nil when there is none.
+// get returns the entry of a key, or nil if there is none.
 func (t *table[V]) get(hash uint64, key string) *Entry[V] {
 	e, h := t.find(hash)
 	switch {
@@ -70,10 +72,10 @@ func (t *table[V]) find(hash uint64) (*Entry[V], *head) {
 	}
 }
 
-// full reports whether another entry would make for long ways.
+// full reports whether one more entry would make searches long.
 func (t *table[V]) full() bool { return t.used >= len(t.slots)/4*3 }
 
-// grown is a table of the same entries with twice the slots.
+// grown returns a table of the same entries with twice as many slots.
 func (t *table[V]) grown() *table[V] {
 	larger := newTable[V](2 * len(t.slots))
 	for i := range t.slots {
@@ -84,7 +86,7 @@ func (t *table[V]) grown() *table[V] {
 	return larger
 }
 
-// put adds an entry whose hash is not there. The table is not full.
+// put adds an entry whose hash is not in the table. The table is not full.
 func (t *table[V]) put(e *Entry[V]) {
 	i := t.home(e.hash)
 	for t.slots[i].entry.Load() != nil {
@@ -94,7 +96,7 @@ func (t *table[V]) put(e *Entry[V]) {
 	t.used++
 }
 
-// remove takes an entry out, and moves up those behind it that had to pass its slot: a search ends at a free one.
+// remove removes an entry, and moves up those behind it that had to pass its slot: a search ends at a free slot.
 func (t *table[V]) remove(e *Entry[V]) {
 	free := t.home(e.hash)
 	for t.slots[free].entry.Load() != e {
@@ -105,7 +107,7 @@ func (t *table[V]) remove(e *Entry[V]) {
 		if behind == nil {
 			break
 		}
-		way, gap := i-t.home(behind.hash), i-free // how far it is from home, and from the free slot, round the end
+		way, gap := i-t.home(behind.hash), i-free // the distance from its home and from the free slot, wrapping around
 		if mask := len(t.slots) - 1; way&mask >= gap&mask {
 			t.slots[free].set(behind.hash, behind)
 			free = i

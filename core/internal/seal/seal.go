@@ -1,7 +1,7 @@
 // Package seal encrypts and authenticates small values that strangers keep for us: cookies.
 //
-// A Ring holds secrets: the first seals, every one opens, so that a secret is changed
-// without signing anybody out. The package is pure: randomness is an argument, and there is no clock.
+// A Ring holds secrets: the first one seals, all of them open, so that the secret can be changed without signing anybody
+// out. The package is pure: randomness is an argument, and there is no clock.
 package seal
 
 import (
@@ -14,10 +14,9 @@ import (
 	"io"
 )
 
-// Every value has an AES-256 key of its own, derived with HKDF-SHA256 (RFC 5869) from the
-// secret, a random salt and the purpose. The GCM nonce can therefore be constant, and the number of
-// values that a secret may seal has no bound in practice (random 96 bit nonces under one
-// key would end at 2^32).
+// Every value is encrypted with an AES-256 key of its own, derived with HKDF-SHA256 (RFC 5869) from the secret, a random
+// salt and the purpose. The GCM nonce can therefore be constant, and there is no practical limit to the number of values
+// that a secret may seal (with random 96-bit nonces under one key, it would be 2^32).
 const (
 	version   = 1
 	idSize    = 4
@@ -26,14 +25,13 @@ const (
 	prefixLen = 1 + idSize + saltSize
 )
 
-// MinSecret is the length that a secret must have at least, in bytes.
+// MinSecret is the minimum length of a secret, in bytes.
 const MinSecret = 32
 
-// ErrOpen says that a value was not sealed by this ring for this purpose, or was altered. It
-// does not say which.
+// ErrOpen means that a value was not sealed by this ring for this purpose, or was altered. It does not say which.
 var ErrOpen = errors.New("not a value that was sealed here")
 
-// Ring seals and opens. It is safe for concurrent use.
+// Ring seals and opens values. It is safe for concurrent use.
 type Ring struct{ secrets []secret }
 
 type secret struct {
@@ -41,8 +39,8 @@ type secret struct {
 	key []byte // HKDF's pseudorandom key
 }
 
-// New makes a ring. first seals; first and the others open. application is bound into
-// every value: two applications that share a secret cannot read each other's.
+// New returns a ring. first seals; first and the others open. application is bound into every value: two applications
+// that share a secret cannot read each other's values.
 func New(application, first string, others ...string) (*Ring, error) {
 	r := &Ring{}
 	for _, s := range append([]string{first}, others...) {
@@ -62,8 +60,8 @@ func New(application, first string, others ...string) (*Ring, error) {
 	return r, nil
 }
 
-// Seal encrypts plaintext for purpose, which Open must name again: a value that was sealed as
-// one kind of cookie is none of another kind. The result is base64url.
+// Seal encrypts plaintext for a purpose, which Open must be given too: a value sealed as one kind of cookie is not valid
+// as another. The result is base64url.
 func (r *Ring) Seal(random io.Reader, purpose string, plaintext []byte) (string, error) {
 	s := r.secrets[0]
 	out := make([]byte, prefixLen, prefixLen+len(plaintext)+16)
@@ -80,8 +78,8 @@ func (r *Ring) Seal(random io.Reader, purpose string, plaintext []byte) (string,
 	return encoding.EncodeToString(out), nil
 }
 
-// Open returns what was sealed for purpose, and whether it should be sealed anew
-// because the secret is no longer the first. The error is ErrOpen.
+// Open decrypts what was sealed for purpose. old reports whether it should be sealed again because its secret is no
+// longer the first. The error is ErrOpen.
 func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err error) {
 	in, err := encoding.DecodeString(sealed)
 	if err != nil || len(in) < prefixLen || in[0] != version {
@@ -105,7 +103,7 @@ func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err err
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// aead derives the cipher of one value.
+// aead derives the cipher for one value.
 func (s secret) aead(purpose string, prefix []byte) (cipher.AEAD, error) {
 	key, err := hkdf.Expand(sha256.New, s.key, string(prefix)+purpose, keySize)
 	if err != nil {

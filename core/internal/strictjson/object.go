@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Object is a JSON object that was read whole, as strictly as Unmarshal reads: names are exact and stand once. It is for
-// what is read at every request: one pass, and all that it gives out is cut from one copy of the text.
+// Object is a JSON object that was parsed completely, as strictly as Unmarshal does: names match exactly and are unique.
+// It is for what is parsed at every request: one pass, and every string that it returns is part of one copy of the text.
 type Object struct {
 	text    string
 	members []member
@@ -19,7 +19,8 @@ type member struct{ name, value string }
 
 var errNotObject = errors.New("not a JSON object")
 
-// ParseObject reads data, which must be exactly one JSON object. It copies data. Errors do not hold values of the document.
+// ParseObject parses data, which must be exactly one JSON object. It copies data. Errors contain no values of the
+// document.
 func ParseObject(data []byte) (Object, error) {
 	o := Object{text: string(data)}
 	s := scanner{data: o.text}
@@ -40,10 +41,10 @@ func ParseObject(data []byte) (Object, error) {
 	return o, nil
 }
 
-// Text is the whole object.
+// Text returns the text of the whole object.
 func (o Object) Text() string { return o.text }
 
-// Get returns a member's value in its own text; "" where there is none.
+// Get returns the original text of a member's value, or "" if there is none.
 func (o Object) Get(name string) string {
 	for i := range o.members {
 		if o.members[i].name == name {
@@ -53,7 +54,7 @@ func (o Object) Get(name string) string {
 	return ""
 }
 
-// All goes through the members in their order, each value in its own text.
+// All iterates over the members in order, with the original text of each value.
 func (o Object) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for _, m := range o.members {
@@ -64,7 +65,7 @@ func (o Object) All() iter.Seq2[string, string] {
 	}
 }
 
-// String returns what a JSON string says; ok is false for any other value. value must be valid JSON.
+// String decodes a JSON string; ok is false for any other value. value must be valid JSON.
 func String(value string) (s string, ok bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
@@ -76,8 +77,8 @@ func String(value string) (s string, ok bool) {
 	return string(plain), err == nil
 }
 
-// Strings returns the elements of a JSON array that are strings; mixed says that there are others, and ok is false for any
-// other value. value must be valid JSON.
+// Strings returns the elements of a JSON array that are strings. mixed reports whether there are others; ok is false for
+// any value but an array. value must be valid JSON.
 func Strings(value string) (all []string, mixed, ok bool) {
 	if len(value) < 2 || value[0] != '[' {
 		return nil, false, false
@@ -98,7 +99,7 @@ func Strings(value string) (all []string, mixed, ok bool) {
 	}
 	all = make([]string, 0, strings.Count(value, `"`)/2)
 	rest := value[1 : len(value)-1]
-	for { // no escapes and no nesting: every other quotation mark ends a string
+	for { // no escapes and no nesting: every second quotation mark ends a string
 		begin := strings.IndexByte(rest, '"')
 		if begin < 0 {
 			return all, mixed || strings.Trim(rest, ", \t\r\n") != "", true

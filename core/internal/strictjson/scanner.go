@@ -9,22 +9,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// scanner goes over JSON as RFC 8259 writes it, and as strictly as Unmarshal: a fuzz test holds it against that. It is
-// for what is read at every request.
+// scanner scans JSON as defined by RFC 8259, as strictly as Unmarshal, with which a fuzz test compares it. It is for what
+// is parsed at every request.
 type scanner struct {
 	data string
 	at   int
 }
 
-// span is where a value stands.
+// span is the position of a value.
 type span struct {
 	from, to int
-	escaped  bool // a string that has a backslash in it
+	escaped  bool // a string with a backslash in it
 }
 
 func (s *scanner) fault() error { return fmt.Errorf("not JSON (at byte %d)", s.at) }
 
-// peek returns the next byte, or 0 at the end: no value begins with it.
+// peek returns the next byte, or 0 at the end: no value begins with 0.
 func (s *scanner) peek() byte {
 	if s.at < len(s.data) {
 		return s.data[s.at]
@@ -40,7 +40,7 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// space passes over ws, RFC 8259 section 2.
+// space skips ws, RFC 8259 section 2.
 func (s *scanner) space() {
 	for s.at < len(s.data) {
 		switch s.data[s.at] {
@@ -52,7 +52,7 @@ func (s *scanner) space() {
 	}
 }
 
-// value passes over a value within depth arrays and objects, section 3.
+// value skips a value nested in depth arrays and objects, section 3.
 func (s *scanner) value(depth int) error {
 	switch c := s.peek(); {
 	case c == '"':
@@ -72,7 +72,7 @@ func (s *scanner) value(depth int) error {
 	return s.number()
 }
 
-// object passes over an object, section 4. Names are unique, whatever way they are written.
+// object skips an object, section 4. Names must be unique, however they are escaped.
 func (s *scanner) object(depth int, each func(name, value span)) error {
 	if depth > maxDepth {
 		return errDepth
@@ -111,7 +111,7 @@ func (s *scanner) object(depth int, each func(name, value span)) error {
 	}
 }
 
-// array passes over an array, section 5.
+// array skips an array, section 5.
 func (s *scanner) array(depth int) error {
 	if depth > maxDepth {
 		return errDepth
@@ -134,7 +134,7 @@ func (s *scanner) array(depth int) error {
 	}
 }
 
-// number passes over a number, section 6.
+// number skips a number, section 6.
 func (s *scanner) number() error {
 	s.take('-')
 	if !s.take('0') && !s.digits() {
@@ -170,7 +170,7 @@ func (s *scanner) literal(want string) error {
 	return nil
 }
 
-// string passes over a string, section 7, which must be UTF-8. What has escapes in it is read by jsontext.
+// string skips a string, section 7, which must be UTF-8. One that contains escapes is read by jsontext.
 func (s *scanner) string() (span, error) {
 	from := s.at
 	if !s.take('"') {
@@ -203,15 +203,16 @@ func (s *scanner) string() (span, error) {
 	return span{}, s.fault()
 }
 
-// plain passes over what stands for itself, eight bytes at a time: ASCII that is no control character, quotation mark or backslash.
+// plain skips characters that stand for themselves, eight bytes at a time: ASCII except control characters, quotation
+// marks and backslashes.
 func (s *scanner) plain() {
 	const each = 0x0101010101010101
 	for ; s.at+8 <= len(s.data); s.at += 8 {
 		d := s.data[s.at : s.at+8]
 		w := uint64(d[0]) | uint64(d[1])<<8 | uint64(d[2])<<16 | uint64(d[3])<<24 | uint64(d[4])<<32 | uint64(d[5])<<40 | uint64(d[6])<<48 | uint64(d[7])<<56
 		quote, backslash := w^each*'"', w^each*'\\'
-		// The highest bit of a byte is set where the byte is 0x80 or more, below 0x20, or one of the marks. Borrowing may set it of bytes
-		// above such a one; the lowest is exact.
+		// The highest bit of a byte is set if the byte is 0x80 or more, below 0x20, or one of the two marks. Because of
+		// borrowing it may also be set in bytes above such a byte; the lowest one is exact.
 		if other := (w | (w - each*0x20) | (quote - each) | (backslash - each)) & (each * 0x80); other != 0 {
 			s.at += bits.TrailingZeros64(other) / 8
 			return
@@ -219,16 +220,16 @@ func (s *scanner) plain() {
 	}
 }
 
-// names are those of one object. The first few are compared one by one, where their lengths and ends may be
-// equal; the many of a hostile object are not.
+// names are those of one object. The first few are compared one by one, if their length and last byte could be equal; the
+// many names of a hostile object are not.
 type names struct {
 	few  [32]struct{ from, to int32 }
 	n    int
-	seen uint64 // a bit for each length and last byte that was seen
+	seen uint64 // a bit for each length and last byte seen
 	many map[string]bool
 }
 
-// add reports whether name is new.
+// add adds name and reports whether it is new.
 func (n *names) add(data string, name span) bool {
 	if n.many == nil && n.n < len(n.few) && !name.escaped {
 		bit := bits.RotateLeft64(1, name.to-name.from+5*int(data[name.to-2]))

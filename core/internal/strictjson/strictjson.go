@@ -1,9 +1,8 @@
-// Package strictjson reads JSON that strangers wrote.
+// Package strictjson parses JSON written by strangers.
 //
-// encoding/json matches member names without regard to case and lets the last of two
-// equal names win, so that {"sub":"alice","SUB":"mallory"} signs mallory in. This package
-// is the one place that decides how foreign JSON is read: member names match exactly,
-// duplicate names, invalid UTF-8 and trailing data are errors. It stands on the
+// encoding/json matches member names without regard to case and lets the last of two equal names win, so that
+// {"sub":"alice","SUB":"mallory"} signs mallory in. This package is the one place that decides how foreign JSON is
+// parsed: member names match exactly; duplicate names, invalid UTF-8 and trailing data are errors. It is based on the
 // implementation that became encoding/json/v2.
 package strictjson
 
@@ -17,16 +16,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Raw is a JSON value in its own text.
+// Raw is a JSON value in its original text.
 type Raw = jsontext.Value
 
-// maxDepth bounds nesting. No document of the protocol nests deeper than a few levels.
+// maxDepth limits nesting. No document of the protocol is nested deeper than a few levels.
 const maxDepth = 32
 
 var errDepth = fmt.Errorf("nested deeper than %d levels", maxDepth)
 
-// Unmarshal reads data, which must be exactly one JSON value, into v.
-// Errors do not hold values of the document.
+// Unmarshal parses data, which must be exactly one JSON value, into v. Errors contain no values of the document.
 func Unmarshal(data []byte, v any) error {
 	if tooDeep(data) {
 		return errDepth
@@ -34,14 +32,13 @@ func Unmarshal(data []byte, v any) error {
 	return describe(json.Unmarshal(data, v))
 }
 
-// Marshal writes v as JSON.
+// Marshal encodes v as JSON.
 func Marshal(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(true)) }
 
-// tooDeep counts brackets outside strings. It need not be right for text that is not
-// JSON: the parser refuses that.
+// tooDeep counts brackets outside strings. It need not be right for text that is not JSON, which the parser refuses.
 func tooDeep(data []byte) bool {
 	if bytes.Count(data, []byte{'['})+bytes.Count(data, []byte{'{'}) <= maxDepth {
-		return false // as nearly always
+		return false // as is nearly always the case
 	}
 	depth, inString := 0, false
 	for i := 0; i < len(data); i++ {
@@ -62,8 +59,8 @@ func tooDeep(data []byte) bool {
 	return false
 }
 
-// describe keeps where and what kind of fault it was, and leaves out the document's own
-// bytes: they may be a token or a secret.
+// describe keeps the position and kind of an error, and leaves out the document's own bytes, which may be a token or a
+// secret.
 func describe(err error) error {
 	var syntax *jsontext.SyntacticError
 	var semantic *json.SemanticError
@@ -81,9 +78,8 @@ func describe(err error) error {
 	}
 }
 
-// Elements returns the elements of the array that the object data holds under name, each
-// in its own text and none of them read: one broken element does not spoil the others. The
-// name standing twice is an error.
+// Elements returns the elements of the array that the object data has under name, each in its original text and not
+// parsed, so that one broken element does not spoil the others. It is an error if the name occurs twice.
 func Elements(data []byte, name string) ([]Raw, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if err := expect(d, jsontext.KindBeginObject); err != nil {
