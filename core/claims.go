@@ -14,16 +14,16 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// tokenClaims are the claims that decide whether a token is good, RFC 7519 section 4.1 and OpenID Connect
-// Core section 2, and all claims in their own text.
+// tokenClaims are the claims that decide whether a token is valid (RFC 7519 section 4.1, OpenID Connect Core section 2),
+// and all claims in their original text.
 type tokenClaims struct {
 	strictjson.Object
 
 	Issuer          string
 	Subject         string
-	Audience        []string // of a string or an array of strings
+	Audience        []string // from a string or an array of strings
 	AuthorizedParty *string
-	Expiry          time.Time // the zero time is an absent claim
+	Expiry          time.Time // the zero time means that the claim is absent
 	NotBefore       time.Time
 	IssuedAt        time.Time
 	AuthTime        time.Time
@@ -33,7 +33,7 @@ type tokenClaims struct {
 
 func (t *tokenClaims) has(name string) bool { return t.Get(name) != "" }
 
-// all are the claims by their names, for who adds to them.
+// all returns the claims by name, for a caller that adds to them.
 func (t *tokenClaims) all() map[string]strictjson.Raw {
 	claims := map[string]strictjson.Raw{}
 	for name, value := range t.All() {
@@ -42,7 +42,7 @@ func (t *tokenClaims) all() map[string]strictjson.Raw {
 	return claims
 }
 
-// parseClaims reads a verified payload.
+// parseClaims parses a verified payload.
 func parseClaims(payload []byte) (*tokenClaims, error) {
 	object, err := strictjson.ParseObject(payload)
 	if err != nil {
@@ -97,7 +97,7 @@ func optionalString(value string) (*string, bool) {
 	return &s, ok
 }
 
-// audience reads aud: a string or an array of strings and of nothing else, RFC 7519 section 4.1.3.
+// audience parses aud: a string or an array of nothing but strings, RFC 7519 section 4.1.3.
 func audience(value string) ([]string, bool) {
 	if one, ok := strictjson.String(value); ok {
 		return []string{one}, true
@@ -106,11 +106,11 @@ func audience(value string) ([]string, bool) {
 	return all, ok && !mixed
 }
 
-// A date of the year 9999 is the last that is believed: beyond, arithmetic with it could wrap.
+// The last second of the year 9999 is the latest date accepted: arithmetic with later ones could overflow.
 const maxNumericDate = 253402300799
 
-// numericDate reads seconds since 1970, RFC 7519 section 2: a JSON number, whole or not. The zero time is
-// an absent claim, and so is null; 0 itself is refused, for no token is of 1970.
+// numericDate parses seconds since 1970, RFC 7519 section 2: a JSON number, whole or not. The zero time means that the
+// claim is absent, as does null; 0 itself is refused, because no token is from 1970.
 func numericDate(value string) (time.Time, bool) {
 	if value == "null" {
 		return time.Time{}, true
@@ -126,17 +126,17 @@ func numericDate(value string) (time.Time, bool) {
 	return time.Unix(int64(whole), int64(fraction*1e9)), true
 }
 
-// verified is a token whose form and signature are good. What it claims is not checked yet.
+// verified is a token whose form and signature are valid. Its claims have not been checked yet.
 type verified struct {
 	*tokenClaims
 	header jose.Header
-	key    *jose.Key // that it is signed with
+	key    *jose.Key // the key that it is signed with
 }
 
-// messages have memory, which is used again.
+// messages hold memory, which is reused.
 var messages = sync.Pool{New: func() any { return new(jose.Message) }}
 
-// verify checks a token's form and signature and reads its claims.
+// verify checks a token's form and signature and parses its claims.
 func (c *Client) verify(ctx context.Context, token string) (v verified, err error) {
 	message := messages.Get().(*jose.Message)
 	defer messages.Put(message)
@@ -168,8 +168,8 @@ func (c *Client) verify(ctx context.Context, token string) (v verified, err erro
 	return v, err
 }
 
-// verifySignature verifies with key. A token that names no key may be signed with one that came in the place of the one that is
-// known: that one is looked for as for an unknown kid is. It returns the key that it is signed with.
+// verifySignature verifies the signature with key and returns the key that fits. A token that names no key may be signed
+// with one that has replaced the known one, which is then fetched as for an unknown kid.
 func (c *Client) verifySignature(ctx context.Context, message *jose.Message, key *jose.Key) (*jose.Key, error) {
 	err := message.Verify(key)
 	if err != nil && message.Header.KeyID == nil {
@@ -183,7 +183,7 @@ func (c *Client) verifySignature(ctx context.Context, message *jose.Message, key
 	return key, nil
 }
 
-// issuer is who must have issued every token.
+// issuer returns the issuer that every token must have.
 func (c *Client) issuer(ctx context.Context) (string, error) {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -196,7 +196,7 @@ func cannotJudge(err error) error {
 	return fmt.Errorf("idserver: the token cannot be judged: %w: %w", ErrUnavailable, err)
 }
 
-// checkSubject applies OpenID Connect Core section 2: a subject is there and has at most 255 characters.
+// checkSubject applies OpenID Connect Core section 2: sub must be present and have at most 255 characters.
 func checkSubject(sub string) error {
 	if sub == "" || len(sub) > 255 {
 		return invalidToken(ReasonSubject, "sub has %d bytes, want 1 to 255", len(sub))
@@ -204,7 +204,7 @@ func checkSubject(sub string) error {
 	return nil
 }
 
-// checkTimes applies exp, nbf and iat, RFC 7519 sections 4.1.4 to 4.1.6.
+// checkTimes checks exp, nbf and iat, RFC 7519 sections 4.1.4 to 4.1.6.
 func checkTimes(expiry, notBefore, issuedAt, now time.Time, leeway time.Duration) error {
 	switch {
 	case expiry.IsZero():

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// eachCookie goes through the cookies of a request, as they came. A malformed neighbour is passed over:
-// http.ParseCookie would drop the whole line, and sign the user out for a stranger's cookie.
+// eachCookie iterates over the cookies of a request, in order. A malformed one is skipped: http.ParseCookie would drop
+// the whole line, and sign the user out because of somebody else's cookie.
 func (r Request) eachCookie() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for _, line := range r.Cookie {
@@ -22,8 +22,8 @@ func (r Request) eachCookie() iter.Seq2[string, string] {
 	}
 }
 
-// cookie returns the value of the cookie name; ok is false where there is none, and where there are two: one of
-// them was planted, from a neighbouring host or over http, and which one cannot be told.
+// cookie returns the value of a cookie. ok is false if there is none, and also if there are two: one of them was planted,
+// from a neighbouring host or over http, and there is no telling which.
 func (r Request) cookie(name string) (value string, ok bool) {
 	for n, v := range r.eachCookie() {
 		if n != name {
@@ -37,7 +37,7 @@ func (r Request) cookie(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// hasCookie reports whether there is a cookie of that name, be it one too many.
+// hasCookie reports whether there is a cookie of that name, even more than one.
 func (r Request) hasCookie(name string) bool {
 	for n := range r.eachCookie() {
 		if n == name {
@@ -47,8 +47,8 @@ func (r Request) hasCookie(name string) bool {
 	return false
 }
 
-// setCookie writes a cookie that JavaScript does not see and other sites do not send along,
-// but for a link that is followed here. maxAge is in seconds; negative deletes.
+// setCookie returns a cookie that JavaScript cannot read and that other sites do not send along, except when a link to
+// this one is followed. maxAge is in seconds; a negative one deletes the cookie.
 func (w *web) setCookie(name, value, path string, maxAge int) Field {
 	c := http.Cookie{
 		Name: name, Value: value, Path: path, MaxAge: maxAge,
@@ -57,14 +57,14 @@ func (w *web) setCookie(name, value, path string, maxAge int) Field {
 	return Field{"Set-Cookie", c.String()}
 }
 
-// Browsers keep at least 4096 bytes of a cookie, name and attributes included (RFC 6265 section 6.1).
+// Browsers keep at least 4096 bytes of a cookie, including name and attributes (RFC 6265 section 6.1).
 const (
 	maxChunk  = 3800
 	maxChunks = 5
 )
 
-// chunks splits a long value over cookies: name, name.1, name.2 ... The first tells how many there are; the
-// whole is sealed, so that what was mixed of two values does not open.
+// chunks splits a long value over cookies called name, name.1, name.2 and so on. The first says how many there are. The
+// whole is sealed, so that a mixture of two values does not open.
 func chunks(name, value string) map[string]string {
 	if len(value) <= maxChunk {
 		return map[string]string{name: value}

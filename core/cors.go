@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// The header fields of the CORS protocol, Fetch standard section 3.3, for a page of a trusted origin that asks with the
-// session's cookie. Any other origin gets none of them, and its browser keeps the answer from it.
+// The header fields of the CORS protocol, Fetch standard section 3.3, for a page of a trusted origin that sends requests
+// with the session's cookie. Any other origin gets none of them, and its browser withholds the response from it.
 const (
 	allowOrigin      = "Access-Control-Allow-Origin"
 	allowCredentials = "Access-Control-Allow-Credentials"
@@ -16,16 +16,16 @@ const (
 	maxAge           = "Access-Control-Max-Age"
 )
 
-// varyOnOrigin keeps caches from giving one origin's answer to another.
+// varyOnOrigin keeps caches from serving one origin's response to another.
 var varyOnOrigin = Field{"Vary", "Origin"}
 
 var onlyVaryOnAll = []Field{varyOnCredentials, varyOnOrigin}
 
-// share lets a page of a trusted origin read an answer. The answer's fields may be shared between requests: they are
-// not appended to in place.
+// share lets a page of a trusted origin read an answer. The answer's slices may be shared between requests, so nothing is
+// appended to them in place.
 func (w *web) share(r Request, a Answer) Answer {
 	if r.Origin == "" {
-		if !a.Ends() && len(a.Add) == 1 { // a cache may keep what the handler answers, and give it to a page of another origin
+		if !a.Ends() && len(a.Add) == 1 { // a cache may store the handler's response, and serve it to a page of another origin
 			a.Add = onlyVaryOnAll
 		}
 		return a
@@ -37,8 +37,8 @@ func (w *web) share(r Request, a Answer) Answer {
 	return a
 }
 
-// preflight answers what a browser asks before a request that is more than a form can send. The header fields that are
-// allowed are those that this package reads; an application that wants others uses its framework's CORS middleware.
+// preflight answers what a browser asks before a request that a form could not send. It allows the header fields that
+// this package reads; an application that needs others uses its framework's CORS middleware.
 func (w *web) preflight(r Request, methods string) Answer {
 	a := Answer{Status: http.StatusNoContent}
 	if slices.Contains(w.trusted, r.Origin) {
@@ -47,8 +47,8 @@ func (w *web) preflight(r Request, methods string) Answer {
 	return w.share(r, a)
 }
 
-// sharedGuard is guard with its answers, and preflights answered where the router lets OPTIONS come here. A preflight never has
-// credentials. Without trusted origins it is guard itself.
+// sharedGuard wraps guard: its answers are shared, and preflights are answered if the router passes OPTIONS to it. A
+// preflight never has credentials. Without trusted origins it returns guard itself.
 func (c *Client) sharedGuard(guard Guard) Guard {
 	if c.web == nil || len(c.web.trusted) == 0 {
 		return guard
@@ -62,8 +62,8 @@ func (c *Client) sharedGuard(guard Guard) Guard {
 	}
 }
 
-// sharedRoutes are the routes with their answers, and with preflights of those that a script may ask. Without trusted origins
-// they are routes themselves.
+// sharedRoutes returns the routes with their answers shared, and preflights of those that a script may use. Without
+// trusted origins it returns routes itself.
 func (w *web) sharedRoutes(routes []Route) []Route {
 	if len(w.trusted) == 0 {
 		return routes

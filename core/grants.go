@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// grants sees to it that one token request is made for one code or refresh token, however many
-// requests need it: a provider that rotates refresh tokens takes the second use of one for theft, and ends
-// the session.
+// grants makes one token request for each code or refresh token, however many requests need it: a provider that rotates
+// refresh tokens takes the second use of one for theft, and ends the session.
 type grants struct {
 	now        func() time.Time
 	background context.Context
@@ -22,18 +21,18 @@ type grants struct {
 	swept time.Time
 }
 
-// grant is a token request under way, or its result for a while.
+// grant is a token request in flight or, for a while, its result.
 type grant struct {
 	done   chan struct{}
-	tokens *Tokens // after done
+	tokens *Tokens // valid after done
 	err    error
-	until  time.Time // when the result is forgotten; zero while it is under way
+	until  time.Time // when the result is forgotten; zero while the request is in flight
 }
 
 const (
-	grantKept     = time.Minute      // browsers send the old cookie for a moment, from other tabs
-	grantKeptMost = 15 * time.Minute // an answer that was lost or late brings the old cookie back after that
-	grantsAtEase  = 4096             // as long as there are fewer than so many, they are kept so long
+	grantKept     = time.Minute      // browsers still send the old cookie for a moment, from other tabs
+	grantKeptMost = 15 * time.Minute // a response that was lost or late brings the old cookie back even later
+	grantsAtEase  = 4096             // results are kept that long while there are fewer than this
 	grantLimit    = 30 * time.Second // for the token request and what follows it
 )
 
@@ -45,9 +44,9 @@ func newGrants(now func() time.Time) *grants {
 	return g
 }
 
-// once runs request for key, or waits for who does, or returns what it returned lately. It runs to
-// its end although the caller leaves: a token request that was sent has happened. After a fault that may
-// pass it runs again, but not before pause is over or what the provider asked for.
+// once runs request for key, waits for whoever is running it, or returns its recent result. The request runs to its end
+// even if the caller leaves, because a token request that was sent cannot be undone. After a temporary failure it runs
+// again, but not before pause has passed, or what the provider asked for.
 func (g *grants) once(ctx context.Context, key [32]byte, pause time.Duration, request func(context.Context) (*Tokens, error)) (*Tokens, error) {
 	g.mu.Lock()
 	g.sweep()
@@ -92,7 +91,7 @@ func (g *grants) run(ctx context.Context, own *grant, pause time.Duration, reque
 	close(own.done)
 }
 
-// latest returns what became of a grant, without waiting; nil when nothing is known.
+// latest returns the result of a grant without waiting, or nil if there is none.
 func (g *grants) latest(key [32]byte) *Tokens {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -104,8 +103,8 @@ func (g *grants) latest(key [32]byte) *Tokens {
 
 var errSignedOut = errors.New("the session was signed out")
 
-// end has who still holds a cookie of these sessions refused for as long as such a cookie can live unused, idle: an answer
-// under way, another tab or a copy must not bring a session back that was signed out.
+// end refuses these sessions from now on, for as long as a cookie of one can live unused (idle): a response in flight,
+// another tab or a copy must not bring back a session that was signed out.
 func (g *grants) end(idle time.Duration, keys ...[32]byte) {
 	over := &grant{done: make(chan struct{}), err: errSignedOut, until: g.now().Add(max(idle, grantKeptMost))}
 	close(over.done)
@@ -123,7 +122,7 @@ func (g *grants) ended(key [32]byte) bool {
 	return known != nil && known.err == errSignedOut
 }
 
-// sweep forgets old results, once in a while. The caller holds the lock.
+// sweep forgets old results, every now and then. The caller holds the lock.
 func (g *grants) sweep() {
 	now := g.now()
 	if now.Sub(g.swept) < grantKept {
@@ -135,7 +134,7 @@ func (g *grants) sweep() {
 	})
 }
 
-// close ends the requests under way and waits for them.
+// close ends the requests in flight and waits for them.
 func (g *grants) close() {
 	g.mu.Lock()
 	g.stop()

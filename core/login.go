@@ -17,22 +17,21 @@ import (
 // loginLife is how long a sign-in may take.
 const loginLife = 20 * time.Minute
 
-// maxLogins is how many sign-ins one browser may have open at once: tabs that were restored together.
+// maxLogins is how many sign-ins one browser may have pending at once, such as in tabs that were restored together.
 const maxLogins = 5
 
-// maxLoginCookies is how many cookies of that kind are looked at: a stranger may send any number.
+// maxLoginCookies is how many login cookies are looked at, because a stranger may send any number.
 const maxLoginCookies = 32
 
-// restartMark ends the state of a sign-in that was begun again by itself, so that it is not begun a
-// third time.
+// restartMark is appended to the state of a sign-in that was restarted automatically, so that it is not restarted again.
 const restartMark = ".r"
 
-// loginParameters are the parameters of /login that the provider gets to see. Others are not passed on: a
-// link could otherwise change what is asked for.
+// loginParameters are the parameters of /login that are passed on to the provider. Any others are not: a link could
+// otherwise change what is asked for.
 var loginParameters = []string{"login_hint", "prompt", "ui_locales", "acr_values"}
 
-// pendingLogin is what a browser keeps between /login and /callback, sealed: one cookie for
-// each attempt, so that tabs do not spoil each other's.
+// pendingLogin is what a browser keeps, sealed, between /login and /callback: one cookie for each attempt, so that tabs
+// do not disturb each other.
 type pendingLogin struct {
 	State    string `json:"state"`
 	Browser  string `json:"browser"` // the value of the browser's cookie
@@ -44,7 +43,7 @@ type pendingLogin struct {
 	Spent    int64  `json:"spent,omitempty"` // when it led to a session; 0: not yet
 }
 
-// login answers /login: it begins a sign-in and sends the browser to the provider.
+// login answers /login: it begins a sign-in and redirects the browser to the provider.
 func (c *Client) login(ctx context.Context, r Request) Answer {
 	if refused, ok := c.onlyGet(ctx, r); !ok {
 		return refused
@@ -76,7 +75,8 @@ func (c *Client) login(ctx context.Context, r Request) Answer {
 	return c.begin(ctx, r, asJSON, pendingLogin{ReturnTo: c.web.returnTo(query.Get("return_to")), AppData: appData}, extra, "")
 }
 
-// begin makes the authorization request and the cookie that belongs to it; kept is what was asked to be kept.
+// begin makes the authorization request and the cookie that belongs to it; kept holds what that cookie is to keep
+// besides.
 func (c *Client) begin(ctx context.Context, r Request, asJSON bool, kept pendingLogin, extra url.Values, mark string) Answer {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -98,9 +98,9 @@ func (c *Client) begin(ctx context.Context, r Request, asJSON bool, kept pending
 	return c.goTo(ctx, r, asJSON, request.URL, append(cookies, keep)...)
 }
 
-// browser is what binds sign-ins to this browser: a random value in a __Host- cookie. Login cookies lie at the routes' path,
-// which that prefix does not allow, so that a neighbouring host could plant one that belongs to its own sign-in, and sign the
-// browser in as somebody else (login CSRF).
+// browser returns what binds sign-ins to this browser: a random value in a __Host- cookie. Login cookies have the path of
+// the routes, which that prefix does not allow. A neighbouring host could therefore plant one that belongs to its own
+// sign-in, and sign the browser in as somebody else (login CSRF).
 func (c *Client) browser(r Request) (id string, keep Field, err error) {
 	id, ok := r.cookie(c.web.browserName)
 	if !ok || len(id) != 43 {
@@ -111,8 +111,8 @@ func (c *Client) browser(r Request) (id string, keep Field, err error) {
 	return id, c.web.setCookie(c.web.browserName, id, "/", int(loginLife.Seconds())), nil
 }
 
-// mayBegin tells a person's navigation, and a script of the application's own that asks for the URL, from
-// all else: a frame, an image or a prefetch must not begin a sign-in.
+// mayBegin reports whether a request may begin a sign-in: a person's navigation, or a script of the application that asks
+// for the URL. A frame, an image or a prefetch must not.
 func (w *web) mayBegin(r Request) (asJSON, ok bool) {
 	switch {
 	case r.isPrefetch():
@@ -125,8 +125,8 @@ func (w *web) mayBegin(r Request) (asJSON, ok bool) {
 	return true, w.fromOwnPage(r) && r.acceptsJSON()
 }
 
-// otherLoopbackName is where to begin instead when a developer opened localhost and BaseURL says
-// 127.0.0.1: the cookie must be of the host that the provider sends the browser back to.
+// otherLoopbackName returns the URL to begin at instead if a developer opened localhost and BaseURL says 127.0.0.1: the
+// cookie must belong to the host that the provider redirects the browser to.
 func (w *web) otherLoopbackName(r Request) string {
 	base, err := url.Parse(w.base)
 	if err != nil || r.Host == "" || r.Host == base.Host {
@@ -142,8 +142,8 @@ func (w *web) otherLoopbackName(r Request) string {
 	return target
 }
 
-// goesInCircles reports whether this browser signed in again and again and has no session: it does
-// not keep the session cookie, or something before this program drops it.
+// goesInCircles reports whether this browser has signed in several times in a row and still has no session: it does not
+// keep the session cookie, or something in front of this program removes it.
 func (w *web) goesInCircles(r Request, now time.Time) bool {
 	if _, ok := r.cookie(w.sessionName); ok {
 		return false
@@ -157,7 +157,7 @@ func (w *web) goesInCircles(r Request, now time.Time) bool {
 	return lately >= 3
 }
 
-// forgetSpentLogins deletes the marks of sign-ins that led to a session: who signs out and in again goes in no circle.
+// forgetSpentLogins deletes the marks of completed sign-ins: to sign out and in again is not to go in circles.
 func (w *web) forgetSpentLogins(r Request) (fields []Field) {
 	open := w.logins(r)
 	for _, name := range slices.Sorted(maps.Keys(open)) {
@@ -168,13 +168,13 @@ func (w *web) forgetSpentLogins(r Request) (fields []Field) {
 	return fields
 }
 
-// loginCookie names the cookie of an attempt.
+// loginCookie returns the name of the cookie of an attempt.
 func (w *web) loginCookie(state string) string {
 	sum := sha256.Sum256([]byte(state))
 	return w.loginName + base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// keepLogin writes the cookie of p, and deletes those that are one too many or of no use any more.
+// keepLogin writes the cookie of p, and deletes those that are too many or no longer useful.
 func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 	name := w.loginCookie(p.State)
 	content, err := strictjson.Marshal(p)
@@ -185,7 +185,7 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(sealed) > maxChunk && p.ReturnTo != "" { // with much app_data: the sign-in goes before the page that was wanted
+	if len(sealed) > maxChunk && p.ReturnTo != "" { // because of a long app_data: the sign-in matters more than the page to return to
 		p.ReturnTo = ""
 		return w.keepLogin(c, r, p)
 	}
@@ -211,7 +211,7 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 	return fields, nil
 }
 
-// logins opens the login cookies of a request, by their names.
+// logins opens the login cookies of a request, by name.
 func (w *web) logins(r Request) map[string]pendingLogin {
 	all := map[string]pendingLogin{}
 	tried := 0
@@ -240,9 +240,8 @@ func (w *web) openLogin(name, value string) (p pendingLogin, ok bool) {
 	return p, true
 }
 
-// pendingLogin finds the attempt that state belongs to, in this browser and not too old. Its
-// cookie is the binding of the state to the browser: who has been made to follow a stranger's callback
-// has no cookie for it.
+// pendingLogin finds the attempt that state belongs to, if it was begun in this browser and is not too old. Its cookie
+// binds the state to the browser: a victim who was made to follow an attacker's callback has no cookie for it.
 func (w *web) pendingLogin(r Request, state string, now time.Time) (p pendingLogin, ok bool) {
 	name := w.loginCookie(state)
 	value, ok := r.cookie(name)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// revokeWithin bounds how long a sign-out waits for the provider.
+// revokeWithin limits how long a sign-out waits for the provider.
 const revokeWithin = 3 * time.Second
 
-// askSignOut answers GET /logout. It signs out only when a person followed a link on the application's
-// own pages; any other page, image or prefetch could otherwise sign people out. All else is shown a button.
+// askSignOut answers GET /logout. It signs out only if a person followed a link on the application's own pages; otherwise
+// any page, image or prefetch could sign people out. In all other cases it shows a button.
 func (c *Client) askSignOut(ctx context.Context, r Request) Answer {
 	if refused, ok := c.onlyGet(ctx, r); !ok {
 		return refused
@@ -34,8 +34,8 @@ func (c *Client) signOut(ctx context.Context, r Request) Answer {
 	return c.endSession(ctx, r, r.SecFetchMode != "navigate" && r.acceptsJSON() && c.web.fromOwnPage(r))
 }
 
-// endSession signs out here (the cookies), at the token endpoint (the refresh token) and at the provider (its
-// own session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens whatever the others do.
+// endSession signs out here (the cookies), at the token endpoint (the refresh token) and at the provider (its own
+// session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens even if the others fail.
 func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer {
 	home := c.web.page(c.cfg.AfterSignOut)
 	s, _ := c.loadSession(r, c.now())
@@ -44,7 +44,7 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 		return c.goTo(ctx, r, asJSON, home, cookies...)
 	}
 	latest := s.tokens
-	if t := c.web.grants.latest(s.grant); t != nil { // refreshed meanwhile, in another tab
+	if t := c.web.grants.latest(s.grant); t != nil { // refreshed in the meantime, in another tab
 		latest = *t
 	}
 	if latest.RefreshToken != "" {
@@ -56,16 +56,16 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 	c.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)
 
 	target, err := c.EndSessionURL(ctx, EndSession{IDTokenHint: latest.IDToken, PostLogoutRedirectURI: c.web.origin + home})
-	if err != nil { // no such endpoint, or the provider is away
+	if err != nil { // no such endpoint, or the provider is unavailable
 		target = home
 	}
 	a := c.goTo(ctx, r, asJSON, target, cookies...)
-	// The browser's back button would show the pages of the session: it keeps some although their answers said no-store.
+	// The browser's back button would show pages of the session: browsers keep some even if the response said no-store.
 	a.Set = append(a.Set, Field{"Clear-Site-Data", `"cache"`})
 	return a
 }
 
-// revoke has the provider forget a refresh token, as well as it can be done in a moment.
+// revoke makes a short attempt to have the provider revoke a refresh token.
 func (c *Client) revoke(ctx context.Context, refreshToken string) {
 	if refreshToken == "" {
 		return

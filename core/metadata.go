@@ -11,7 +11,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
-// metadata is what is read of the provider's metadata, OpenID Connect Discovery 1.0 section 3.
+// metadata is the part of the provider's metadata that is used, OpenID Connect Discovery 1.0 section 3.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
@@ -25,7 +25,7 @@ type metadata struct {
 	SendsIssuer           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
 }
 
-// override replaces what the configuration knows better.
+// override replaces the values that the configuration sets.
 func (m *metadata) override(e Endpoints) {
 	for field, value := range map[*string]string{
 		&m.AuthorizationEndpoint: e.Authorization, &m.TokenEndpoint: e.Token, &m.JWKSURI: e.JWKS,
@@ -37,7 +37,7 @@ func (m *metadata) override(e Endpoints) {
 	}
 }
 
-// check refuses metadata that another issuer published or that leads where no secret may go.
+// check refuses metadata that another issuer published, or whose URLs must not be sent secrets.
 func (m *metadata) check(cfg Config) error {
 	authority := strings.TrimSuffix(cfg.Authority, "/")
 	switch {
@@ -63,7 +63,7 @@ func (m *metadata) check(cfg Config) error {
 		if err != nil {
 			return fmt.Errorf("its %s %q: %w", name, endpoint, err)
 		}
-		// A provider elsewhere must not make us ask services of our own machine.
+		// A provider elsewhere must not make us send requests to services on our own machine.
 		if (isLoopback(u.Hostname()) || isUnspecified(u.Hostname())) && !isLoopback(trusted.Hostname()) {
 			return fmt.Errorf("its %s %q is on loopback, and Config.Authority is not", name, endpoint)
 		}
@@ -80,7 +80,7 @@ func (m *metadata) check(cfg Config) error {
 	return nil
 }
 
-// configured returns metadata made of the configuration alone, if that is enough.
+// configured returns metadata made from the configuration alone, if that is sufficient.
 func (c Config) configured() (*metadata, bool) {
 	e := c.Endpoints
 	if e.JWKS == "" || c.BaseURL != "" && (e.Authorization == "" || e.Token == "") {
@@ -92,7 +92,7 @@ func (c Config) configured() (*metadata, bool) {
 	return m, true
 }
 
-// fetchMetadata reads the provider's metadata.
+// fetchMetadata fetches the provider's metadata.
 func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Document[*metadata], error) {
 	var document fetched.Document[*metadata]
 	if m, ok := c.cfg.configured(); ok {
@@ -124,8 +124,8 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Docume
 	return document, nil
 }
 
-// fetchKeys reads the provider's key set. An answer without a single usable key is a fault: it must
-// not replace good keys.
+// fetchKeys fetches the provider's key set. A response without a single usable key is an error: it must not replace good
+// keys.
 func (c *Client) fetchKeys(ctx context.Context, etag string) (fetched.Document[[]jose.Key], error) {
 	var document fetched.Document[[]jose.Key]
 	m, err := c.metadata.Get(ctx)

@@ -12,25 +12,26 @@ import (
 	"github.com/signward/idserver-go/core/internal/memo"
 )
 
-// proven is an access token whose signature was verified, with no more than requests need of it: what it takes is what
-// bounds how many are remembered.
+// proven is an access token whose signature was verified. It holds no more than requests need, because its size
+// determines how many can be remembered.
 type proven struct {
 	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last found
-	revoked atomic.Int64             // how many revocations there were when it was last found to be none of them
+	revoked atomic.Int64             // the number of revocations when it was last found not to be among them
 	facts   accessFacts
-	user    User                     // its first field, Issuer, is looked at with the facts, and lies beside them
-	key     atomic.Pointer[jose.Key] // that it is signed with, in that set
+	user    User                     // its first field, Issuer, is read together with the facts and is next to them in memory
+	key     atomic.Pointer[jose.Key] // the key that it is signed with, from that set
 }
 
-// provenOverhead is what a remembered token takes beside its text and its user's: the structure above, its place in the
-// memo, and what the allocator rounds up.
+// provenOverhead is what a remembered token takes besides its own text and its user's, in bytes: the structure above, its
+// place in the memo, and what the allocator rounds up.
 const provenOverhead = 490
 
-// remember keeps what was proven of a token, copied out of the request and out of the claims' text.
+// remember keeps what was verified of a token, copied so that neither the request nor the text of the claims stays in
+// memory.
 func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 	p := &e.Value
 	u := &p.user
-	u.Issuer = issuer // as it was compared
+	u.Issuer = issuer // equal to the one that it was compared with
 	texts := [...]*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
 	length := 0
 	for _, text := range texts {
@@ -71,8 +72,9 @@ func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 	c.proven.Put(e, len(e.Key)+length+provenOverhead)
 }
 
-// stillGood reports whether the key that a remembered token was verified with is still the one that the token means among those that
-// the provider publishes now, and whether the token was not revoked here meanwhile. It returns who the provider is now as well.
+// stillGood reports whether the key that a remembered token was verified with is still the one that the token refers to
+// in the key set that the provider publishes now, and whether the token has not been revoked here. It also returns the
+// provider's current issuer.
 func (c *Client) stillGood(ctx context.Context, p *proven, token string, now time.Time) (issuer string, ok bool) {
 	m, ok := c.metadata.Fresh(now)
 	if !ok {
@@ -92,13 +94,13 @@ func (c *Client) stillGood(ctx context.Context, p *proven, token string, now tim
 	if p.set.Load() == &set[0] && p.revoked.Load() == revoked {
 		return m.Issuer, true
 	}
-	// Once after each change: the set may be another, or fit the token twice.
+	// Once after each change: in a new set the token may refer to another key, or to two, and it may have been revoked.
 	message, err := jose.Parse(token)
 	if err != nil {
 		return "", false
 	}
 	if key := meant(set, message.Header, p.key.Load()); key != nil && !c.revoked.has(token) {
-		p.key.Store(key) // the old set is not held any longer
+		p.key.Store(key) // the old set can be freed
 		p.set.Store(&set[0])
 		p.revoked.Store(revoked)
 		return m.Issuer, true
@@ -107,7 +109,7 @@ func (c *Client) stillGood(ctx context.Context, p *proven, token string, now tim
 	return "", false
 }
 
-// meant returns what a token of that header means in a key set, when that is key and no other.
+// meant returns the key that a token with that header refers to in a key set, if it is the same as key.
 func meant(set []jose.Key, h jose.Header, key *jose.Key) *jose.Key {
 	if found, err := jose.Select(set, h); err == nil && found.Same(key) {
 		return found
@@ -115,17 +117,17 @@ func meant(set []jose.Key, h jose.Header, key *jose.Key) *jose.Key {
 	return nil
 }
 
-// maxRevoked bounds how many revoked tokens are remembered.
+// maxRevoked limits how many revoked tokens are remembered.
 const maxRevoked = 10_000
 
-// revocations are the access tokens that this client revoked and that would otherwise be good for a while.
+// revocations are the access tokens that this client revoked and that would otherwise be valid for a while.
 type revocations struct {
-	made    atomic.Int64 // how many, ever
+	made    atomic.Int64 // how many there have ever been
 	mu      sync.Mutex
 	expires map[[32]byte]time.Time // keys are hashes: no token is kept as a key
 }
 
-// signedHash is of what the signature signs: anybody can give an ECDSA signature a second spelling.
+// signedHash is the hash of the signed part only: anybody can change an ECDSA signature into a second valid one.
 func signedHash(token string) [32]byte {
 	return sha256.Sum256([]byte(token[:max(0, strings.LastIndexByte(token, '.'))]))
 }
@@ -140,7 +142,7 @@ func (r *revocations) has(token string) bool {
 	return ok
 }
 
-// add remembers a token until it expires. When there are too many, those that end first are forgotten first.
+// add remembers a token until it expires. If there are too many, those that expire first are forgotten first.
 func (r *revocations) add(token string, expiry, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,12 +168,12 @@ func (r *revocations) add(token string, expiry, now time.Time) {
 	r.made.Add(1)
 }
 
-// forgetToken has an access token that was revoked refused here until it would have ended.
+// forgetToken makes the client refuse a revoked access token until it would have expired.
 func (c *Client) forgetToken(token string) {
 	c.proven.Delete(token)
 	message, err := jose.Parse(token)
 	if err != nil {
-		return // no JWT, which nobody accepts here
+		return // not a JWT, and never accepted here
 	}
 	if claims, err := parseClaims(message.Payload); err == nil && c.now().Before(claims.Expiry.Add(maxLeeway)) {
 		c.revoked.add(token, claims.Expiry.Add(maxLeeway), c.now())

@@ -16,11 +16,11 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// maxBody bounds every answer of the provider, in bytes after decompression.
+// maxBody limits every response of the provider, in bytes after decompression.
 const maxBody = 1 << 20
 
-// providerHTTP sends requests to the provider: bounded in time and size, and never redirected: a
-// redirected token request would carry the code and the client's secret along.
+// providerHTTP sends requests to the provider, with limits on time and size. It never follows redirects: a redirected
+// token request would take the code and the client's secret along.
 type providerHTTP struct {
 	client  http.Client
 	timeout time.Duration
@@ -33,12 +33,12 @@ func newProviderHTTP(cfg Config) *providerHTTP {
 		h.client = *cfg.HTTPClient
 	} else {
 		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second}
-		if own, ok := http.DefaultTransport.(*http.Transport); ok { // tracing libraries put another there
+		if own, ok := http.DefaultTransport.(*http.Transport); ok { // tracing libraries replace it with another type
 			transport = own.Clone()
 		}
 		transport.MaxIdleConnsPerHost = 16
 		if cfg.InsecureSkipTLSVerify {
-			transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // loopback only: New sees to it
+			transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // loopback only: New has checked that
 		}
 		h.client.Transport = transport
 	}
@@ -47,7 +47,7 @@ func newProviderHTTP(cfg Config) *providerHTTP {
 	return h
 }
 
-// answer is what the provider said.
+// answer is the provider's response.
 type answer struct {
 	status int
 	header http.Header
@@ -92,8 +92,8 @@ func (h *providerHTTP) postForm(ctx context.Context, target string, header http.
 	return h.do(ctx, http.MethodPost, target, header, strings.NewReader(form.Encode()))
 }
 
-// transportError leaves the URL out, whose query may hold what is nobody's business, and tells a
-// time-out from a caller who left.
+// transportError removes the URL, whose query may hold something confidential, and tells a timeout from a caller that has
+// gone away.
 func transportError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -105,8 +105,8 @@ func transportError(ctx context.Context, err error) error {
 	return err
 }
 
-// redact takes what was sent out of a text that a stranger wrote: some providers repeat the code or the
-// token that they refuse.
+// redact removes what was sent from a text that a stranger wrote: some providers repeat the code or the token that they
+// refuse.
 func redact(text string, secrets []string) string {
 	for _, secret := range secrets {
 		if secret != "" {
@@ -116,7 +116,7 @@ func redact(text string, secrets []string) string {
 	return text
 }
 
-// redactedError tells what err tells, without the secrets.
+// redactedError is err with the secrets removed from its text.
 type redactedError struct {
 	err  error
 	text string
@@ -132,7 +132,7 @@ func redactError(err error, secrets []string) error {
 	return err
 }
 
-// json reads an answer of status 200 into v.
+// json decodes a response of status 200 into v.
 func (a *answer) json(v any) error {
 	if a.status != http.StatusOK {
 		return fmt.Errorf("status %d", a.status)
@@ -143,7 +143,7 @@ func (a *answer) json(v any) error {
 	return strictjson.Unmarshal(a.body, v)
 }
 
-// retryAfter reads the header of RFC 9110 section 10.2.3, at most a day.
+// retryAfter returns the value of the header field of RFC 9110 section 10.2.3, at most a day.
 func (h *providerHTTP) retryAfter(a *answer) time.Duration {
 	value := a.header.Get("Retry-After")
 	seconds, err := strconv.Atoi(value)
@@ -158,14 +158,13 @@ func (h *providerHTTP) retryAfter(a *answer) time.Duration {
 	return min(max(d, 0), 24*time.Hour)
 }
 
-// maxAge reads how long the answer may be kept, RFC 9111 section 5.2.2.1; 0 when it does not
-// say.
+// maxAge returns how long the response may be kept, RFC 9111 section 5.2.2.1, or 0 if it does not say.
 func (a *answer) maxAge() time.Duration {
 	for directive := range strings.SplitSeq(a.header.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		switch strings.ToLower(name) {
 		case "no-store", "no-cache":
-			return time.Nanosecond // raised to the least that is kept
+			return time.Nanosecond // raised to the minimum that is kept
 		case "max-age":
 			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
 				return max(time.Duration(seconds)*time.Second, time.Nanosecond)

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	refreshWait  = 3 * time.Second  // how long a request waits for a refresh while its access token is still good
-	refreshPause = 10 * time.Second // between refreshes of a session that a passing fault kept from it
+	refreshWait  = 3 * time.Second  // how long a request waits for a refresh while its access token is still valid
+	refreshPause = 10 * time.Second // between attempts to refresh a session after a temporary failure
 )
 
-// refreshAt is when an access token is refreshed: within a minute of its end, or a fifth of its life.
+// refreshAt returns when to refresh an access token: a minute before it expires, or a fifth of its lifetime if that is
+// less.
 func refreshAt(issued, expiry time.Time) time.Time {
 	return expiry.Add(-min(time.Minute, expiry.Sub(issued)/5))
 }
 
-// refresh returns a session with a new access token, and the user made anew, when the old one is about to end; nil when it
-// goes on as it is. The error says that the session is over: the provider
-// refused (the person was disabled, the grant withdrawn), or the application did. A fault that may pass
-// changes nothing: who was signed in stays so. An answer that may be a fault of the configuration, and repeats itself, ends
-// the session with its access token.
+// refresh returns a session with a new access token, and the user made anew, if the old token is about to expire; nil if
+// the session goes on as it is. An error means that the session is over: the provider refused (the person was disabled,
+// the grant was revoked), or the application did. A temporary failure changes nothing: the user stays signed in. A
+// refusal that may be due to the configuration ends the session once its access token has expired.
 func (c *Client) refresh(ctx context.Context, s *session) (next *session, err error) {
 	if s.tokens.RefreshToken == "" {
 		return nil, nil
@@ -44,14 +44,14 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	tokens, err := c.web.grants.once(wait, s.grant, refreshPause, func(ctx context.Context) (*Tokens, error) {
 		return c.refreshTokens(ctx, &s.tokens)
 	})
-	if c.web.grants.ended(s.grant) { // signed out while the answer was under way
+	if c.web.grants.ended(s.grant) { // signed out while the request was in flight
 		return nil, errSignedOut
 	}
 	var refused *TokenEndpointError
 	switch {
 	case err == nil:
 		next = newSession(tokens.User, *tokens, s.signedIn, now)
-		if c.web.grants.ended(next.grant) { // served from memory, and signed out meanwhile
+		if c.web.grants.ended(next.grant) { // a remembered result, and signed out in the meantime
 			return nil, errSignedOut
 		}
 		return next, nil
@@ -65,15 +65,14 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	if tokens == nil {
 		return nil, nil
 	}
-	// The refresh token was rotated, and who the user is could not be learnt: the old one
-	// must not be sent again.
+	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again.
 	return newSession(s.user, *tokens, s.signedIn, now), nil
 }
 
 // errNotAdmitted marks a refusal by OnSignIn at a refresh.
 var errNotAdmitted = errors.New("the application no longer admits the user")
 
-// refreshTokens is the work that is done once for all who hold the session.
+// refreshTokens is the work that is done once for everyone who holds the session.
 func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error) {
 	tokens, err := c.RefreshToken(ctx, old)
 	if err != nil {
@@ -84,14 +83,14 @@ func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error
 	case err == nil:
 		tokens.User = user
 		return tokens, nil
-	case ctx.Err() != nil || errors.Is(err, ErrUnavailable): // Close, or the application cannot tell now
+	case ctx.Err() != nil || errors.Is(err, ErrUnavailable): // Close was called, or the application cannot decide now
 		tokens.User = nil
 		return tokens, errors.Join(ErrUnavailable, err)
 	}
 	return nil, errors.Join(errNotAdmitted, err)
 }
 
-// admittedAgain is admitted in a goroutine of ours, where no server recovers from the application's panics.
+// admittedAgain is admitted for a goroutine of the client's own, where no server recovers from the application's panics.
 func (c *Client) admittedAgain(ctx context.Context, tokens *Tokens) (user *User, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -101,7 +100,7 @@ func (c *Client) admittedAgain(ctx context.Context, tokens *Tokens) (user *User,
 	return c.admitted(ctx, tokens)
 }
 
-// refreshKey names the grant of a session, by (issuer, refresh token).
+// refreshKey identifies the grant of a session, by issuer and refresh token.
 func refreshKey(issuer, refreshToken string) [32]byte {
 	return sha256.Sum256([]byte("refresh\x00" + issuer + "\x00" + refreshToken))
 }

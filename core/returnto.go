@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// maxReturnTo bounds return_to, in bytes: it is kept in a cookie.
+// maxReturnTo limits return_to, in bytes: it is kept in a cookie.
 const maxReturnTo = 2048
 
-// returnTo returns target if it may be gone to after sign-in: a path of this application, or a URL of
-// its own or a trusted origin. Anything else is "".
+// returnTo returns target if it may be redirected to after sign-in: a path of this application, or a URL of its own or a
+// trusted origin. Otherwise it returns "".
 func (w *web) returnTo(target string) string {
 	if len(target) > maxReturnTo {
 		return ""
@@ -46,9 +46,9 @@ func (w *web) returnTo(target string) string {
 	return target
 }
 
-// isLocalPath reports whether every browser takes target for a path on the same origin. Browsers read
-// a backslash as a slash, drop tabs and line breaks, and take "//host" for another origin;
-// what a server may decode or clean into one of those is refused with it.
+// isLocalPath reports whether every browser takes target for a path on the same origin. Browsers treat a backslash as a
+// slash, drop tabs and line breaks, and take "//host" for another origin. What a server might decode or clean into one of
+// these is refused too.
 func isLocalPath(target string) bool {
 	for i := range len(target) {
 		if c := target[i]; c <= ' ' || c >= 0x7f || c == '\\' {

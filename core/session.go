@@ -18,17 +18,17 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// session is what is kept of a sign-in. One that was opened is shared by requests and is not changed.
+// session is a sign-in as it is kept. One that was opened from a cookie is shared by requests and is never modified.
 type session struct {
 	user     *User
 	tokens   Tokens
 	signedIn time.Time // the absolute limit counts from here
 	seen     time.Time // the idle limit counts from here
 
-	grant [32]byte // names its refresh token
+	grant [32]byte // identifies its refresh token
 }
 
-// newSession completes a session.
+// newSession makes a complete session.
 func newSession(user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	tokens.User = user
 	s := &session{user: user, tokens: tokens, signedIn: signedIn, seen: seen}
@@ -38,16 +38,16 @@ func newSession(user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	return s
 }
 
-// openedSession is a session and whether the secret that it was sealed with is an old one.
+// openedSession is a session, and whether it was sealed with an old secret.
 type openedSession struct {
 	*session
 	old bool
 }
 
-// openedOverhead is what an opened session takes beside its text, in bytes.
+// openedOverhead is what an opened session takes besides its text, in bytes.
 const openedOverhead = 1 << 10
 
-// beginSession begins a session with what a sign-in brought. The error is the application's: OnSignIn refused.
+// beginSession begins a session with the result of a sign-in. The error is the application's: OnSignIn refused.
 func (c *Client) beginSession(ctx context.Context, tokens *Tokens) (*session, error) {
 	user, err := c.admitted(ctx, tokens)
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *Client) beginSession(ctx context.Context, tokens *Tokens) (*session, er
 	return newSession(user, *tokens, now, now), nil
 }
 
-// admitted asks the application about the user of tokens, on a copy: the tokens' own may be shared.
+// admitted asks the application about the user of tokens. It passes a copy, because the tokens' own may be shared.
 func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
 	u := tokens.User
 	own := *u
@@ -78,8 +78,8 @@ func (c *Client) over(s *session, now time.Time) bool {
 	return now.Sub(s.seen) > c.cfg.SessionIdle || now.Sub(s.signedIn) > c.cfg.SessionMax
 }
 
-// loadSession opens the session of a request; nil when there is none. renew says that its cookie should
-// be written again: a tenth of the idle time has passed, or the secret is an old one.
+// loadSession opens the session of a request; nil if there is none. renew reports whether its cookie should be written
+// again: a tenth of the idle time has passed, or the secret is an old one.
 func (c *Client) loadSession(r Request, now time.Time) (s *session, renew bool) {
 	value, ok := r.unchunk(c.web.sessionName)
 	if !ok {
@@ -105,13 +105,13 @@ func (c *Client) loadSession(r Request, now time.Time) (s *session, renew bool) 
 	return opened.session, opened.old || now.Sub(opened.seen) > c.cfg.SessionIdle/10
 }
 
-// saveSession writes the session's cookies, and deletes those of a longer one before it.
+// saveSession writes the session's cookies, and deletes those left over from a longer one before it.
 func (c *Client) saveSession(r Request, s *session) ([]Field, error) {
 	packed, err := packSession(s)
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := unpackSession(packed); err != nil { // or the browser would sign in again and again
+	if _, _, err := unpackSession(packed); err != nil { // otherwise the browser would sign in again and again
 		return nil, errors.New("the session cannot be read back: the provider's claims are too many or nest too deep")
 	}
 	value, err := c.web.ring.Seal(c.cfg.Rand, c.web.sessionName, packed)
@@ -147,12 +147,11 @@ func (w *web) deleteCookies(r Request, unwanted func(name string) bool) (fields 
 	return fields
 }
 
-// maxSession bounds an unpacked session, in bytes.
+// maxSession limits the size of an unpacked session, in bytes.
 const maxSession = 256 << 10
 
-// sessionRecord is the part of a session that is written as JSON. OnSignIn may have changed the fields
-// of the user, so they are kept beside the claims that they came from; the compression
-// takes what is said twice.
+// sessionRecord is the part of a session that is encoded as JSON. OnSignIn may have modified the user's fields, so they
+// are kept next to the claims that they came from; compression removes the repetition.
 type sessionRecord struct {
 	User      userRecord     `json:"user"`
 	Claims    strictjson.Raw `json:"claims"`
@@ -175,9 +174,9 @@ type userRecord struct {
 	CustomRoles   []string `json:"custom_roles,omitempty"`
 }
 
-// packSession writes a session small: the JSON record and the tokens, each with its length before it, deflated. A
-// JWT's parts are decoded from base64url first, whose alphabet hides from the compression that the
-// claims stand in it once more.
+// packSession encodes a session compactly: the JSON record and the tokens, each preceded by its length, deflated. The
+// parts of a JWT are decoded from base64url first, because in that alphabet the compressor would not see that they repeat
+// the claims.
 func packSession(s *session) ([]byte, error) {
 	u := s.user
 	claims, err := u.claimsText()
@@ -212,7 +211,7 @@ func packSession(s *session) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// unpackSession is the inverse of packSession. size is what was read, in bytes.
+// unpackSession is the inverse of packSession. size is the number of bytes after decompression.
 func unpackSession(packed []byte) (s *session, size int, err error) {
 	inflater := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(inflater)
@@ -250,8 +249,8 @@ func unpackSession(packed []byte) (s *session, size int, err error) {
 
 var errSession = errors.New("not a session that can be read")
 
-// packToken gives the parts of a token: a count of three and three decoded ones for a JWT, else
-// a count of one and the token itself.
+// packToken splits a token into parts: for a JWT a count of three and the three decoded parts, otherwise a count of one
+// and the token itself.
 func packToken(token string) [][]byte {
 	segments := strings.Split(token, ".")
 	if len(segments) == 3 {
@@ -299,7 +298,7 @@ func nextPart(in []byte) (part, rest []byte, err error) {
 	return in[n : n+int(length)], in[n+int(length):], nil
 }
 
-// Deflating and inflating need large tables, which are used again.
+// Compressors and decompressors have large tables, which are reused.
 var (
 	deflaters = sync.Pool{New: func() any {
 		w, err := flate.NewWriter(nil, flate.BestCompression)
@@ -311,7 +310,7 @@ var (
 	inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 )
 
-// Milliseconds, where a short life is cut into fifths.
+// In milliseconds, because a fifth of a short lifetime matters.
 func unixMilli(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
