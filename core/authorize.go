@@ -42,7 +42,7 @@ type AuthorizeOptions struct {
 	RedirectURI string        // default: BaseURL + RoutesPath + /callback
 	Scopes      []string      // default: Config.Scopes
 	MaxAge      time.Duration // how long ago the user may have signed in at the provider, in whole seconds; ExchangeCode checks it
-	Extra       url.Values    // further parameters, such as prompt, login_hint or ui_locales; those that the protocol itself sets are an error
+	Extra       url.Values    // further parameters, such as prompt, login_hint or ui_locales; one that the protocol itself sets is an error
 }
 
 // AuthorizeURL begins a sign-in for a program that does not use [Client.Routes]. It makes an authorization code request

@@ -61,7 +61,7 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 // not use [Client.Routes]. The state must be that of r (RFC 6749 section 10.12), the issuer the provider's (RFC 9207),
 // and no parameter may be repeated. The error is an [AuthorizationError] if the provider answered with an error, and a
 // [DiscoveryError] if its metadata is not available; any other says what is wrong with the query. ReadCallback does not
-// know whether the code was used before.
+// detect that a code was used before.
 func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
 	p, err := parseCallback(rawQuery)
 	if err != nil {

@@ -62,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 
 // Close stops the client's background work (fetching metadata and keys, refreshing tokens) and waits for it to end.
 // Afterwards, metadata and keys already fetched are still used, but they are not fetched again, sessions are not
-// refreshed and the callback route starts no new session. Close may be called more than once; a program that uses the
+// refreshed and the callback route completes no sign-in. Close may be called more than once; a program that uses the
 // client until it exits need not call it.
 func (c *Client) Close() {
 	c.keys.Close()

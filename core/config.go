@@ -68,9 +68,9 @@ type Config struct {
 	// RolesClaim is the path of the roles within the claims, one element per level, such as {"realm_access", "roles"}.
 	// Default: {"roles"}.
 	RolesClaim []string
-	// Algorithms, if set, are the only signature algorithms accepted, and the ones tried with a key that names none.
-	// Default: the key's own alg, or, for a key without one, RS256, ES256, ES384, ES512 or EdDSA depending on its type.
-	// HMAC and none are never accepted.
+	// Algorithms, if set, are the only signature algorithms accepted; a key that names no algorithm may be used with
+	// those of them that fit its type. Default: a key's own alg or, for a key without one, RS256, ES256, ES384, ES512 or
+	// EdDSA depending on its type. HMAC and none are never accepted.
 	Algorithms []string
 	// Leeway is the clock skew allowed when checking exp, nbf and iat, at most 5 min. Default: 10 s. To allow
 	// [Client.ValidateToken] none at all, use WithLeeway(0).

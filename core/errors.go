@@ -29,7 +29,7 @@ var (
 
 // DiscoveryError describes what was wrong with the provider's metadata or keys.
 type DiscoveryError struct {
-	URL string // where they were read
+	URL string // where they were read; the Authority if an endpoint is missing
 	Err error
 }
 
@@ -83,7 +83,8 @@ func invalidToken(reason Reason, format string, args ...any) error {
 	return &InvalidTokenError{reason, fmt.Errorf(format, args...)}
 }
 
-// AuthorizationError is the error that the provider sent with the browser instead of a code, RFC 6749 section 4.1.2.1.
+// AuthorizationError is the error with which the provider sent the browser back instead of a code, RFC 6749 section
+// 4.1.2.1.
 type AuthorizationError struct {
 	Code        string // such as access_denied: the user cancelled
 	Description string // the provider's, for the log

@@ -92,7 +92,7 @@ func (r *Refusal) Unwrap() error { return r.Err }
 type Rendered struct {
 	Status      int    // 400 to 599; with any other value the refusal's own is sent
 	ContentType string // of Body; default: text/html; charset=utf-8
-	Body        []byte // nil: the built-in page or problem+json; your own page has a Content-Security-Policy only if you set one
+	Body        []byte // nil: the built-in page or problem+json; a page of your own has a Content-Security-Policy only if you set one
 }
 
 // refuse answers a request with a refusal. more are header fields to send along.

@@ -56,8 +56,7 @@ const (
 // The user is made from the ID token. A name, e-mail address, tenant or roles that it lacks are taken from the access
 // token, if that is a JWT that is valid here for the same subject, and otherwise from the userinfo endpoint, which is
 // asked once. The error is a [TokenEndpointError], [InvalidTokenError], [UserInfoError] or [DiscoveryError]. If the ID
-// token was verified and what it lacks could not be fetched, the tokens are returned along with the error, without a
-// User.
+// token is valid but what it lacks cannot be fetched, the tokens are returned along with the error, without a User.
 func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
 	if code == "" || r == nil {
 		return nil, errors.New("idserver: ExchangeCode: there is no code, or no request that it answers")

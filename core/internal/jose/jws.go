@@ -93,7 +93,7 @@ func (m *Message) Parse(token string, known *Headers) error {
 	return nil
 }
 
-// decode decodes n bytes of the token and appends them to it.
+// decode decodes n bytes of m's memory from at on, appends the result to the memory and returns it.
 func (m *Message) decode(at, n int) ([]byte, error) {
 	begin := len(m.memory)
 	memory, err := base64url.AppendDecode(m.memory, m.memory[at:at+n])
