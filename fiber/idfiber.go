@@ -102,10 +102,10 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 	}
 }
 
-// reader is a request as the core reads it. It serves all guards of one request.
+// reader is a request as the core reads it. All guards of one request share it.
 type reader struct {
 	request idserver.Request
-	lines   [8]string // the memory of its lists of header lines, which the core reads and does not keep
+	lines   [8]string // the memory of its lists of header lines, which the core reads but does not keep
 }
 
 type readerKey struct{}
@@ -116,15 +116,15 @@ var readers = sync.Pool{New: func() any { return new(reader) }}
 func (r *reader) String() string   { return "idfiber.reader" }
 func (r *reader) GoString() string { return r.String() }
 
-// release gives the memory to another request, and nothing that was in it.
+// release makes the memory available to another request, without anything that was in it.
 func (r *reader) release(c *fiber.Ctx) {
 	c.Locals(readerKey{}, nil)
 	*r = reader{}
 	readers.Put(r)
 }
 
-// read copies what the core reads, all into one string: fasthttp uses the memory of a request again for the next
-// one, and what the core keeps (a session, a token, a line of a log) would change under its hands.
+// read copies what the core reads into one string: fasthttp reuses the memory of a request for the next one, and what the
+// core keeps (a session, a token, a log line) would change along with it.
 func (r *reader) read(c *fiber.Ctx) idserver.Request {
 	if r.holds(c) {
 		return r.request
@@ -154,7 +154,8 @@ func (r *reader) read(c *fiber.Ctx) idserver.Request {
 	return r.request
 }
 
-// holds reports whether a guard before this one has read the request, and nothing has changed what is asked for, by whom and from where.
+// holds reports whether a guard before this one has read the request, and what is asked for, by whom and from where has
+// not changed since.
 func (r *reader) holds(c *fiber.Ctx) bool {
 	header, uri := &c.Request().Header, c.Request().URI()
 	same := func(kept string, now []byte) bool { return kept == string(now) }
