@@ -138,8 +138,9 @@ func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, e
 }
 
 // RevokeToken asks the provider to revoke a token, RFC 7009: a refresh token together with the access tokens made from
-// it, or an access token, which this client then refuses until it expires. A token that the provider does not know is not
-// an error. If the provider has no revocation endpoint, the error is a [DiscoveryError].
+// it, or an access token, which this client then refuses until it expires (it remembers the 10,000 that expire last). A
+// token that the provider does not know is not an error. If the provider has no revocation endpoint, the error is a
+// [DiscoveryError]; if the provider refuses, a [TokenEndpointError].
 func (c *Client) RevokeToken(ctx context.Context, token string) error {
 	m, err := c.metadata.Get(ctx)
 	if err != nil {

@@ -44,7 +44,7 @@ func ParseRSAPrivateKey(text string) (*rsa.PrivateKey, error) {
 		return nil, err
 	}
 	if bits := key.N.BitLen(); bits < minRSA || bits > maxRSA {
-		return nil, fmt.Errorf("it is an RSA key of %d bits: at least %d are wanted", bits, minRSA)
+		return nil, fmt.Errorf("it is an RSA key of %d bits: %d to %d are wanted", bits, minRSA, maxRSA)
 	}
 	return key, nil
 }
