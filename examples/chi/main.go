@@ -1,5 +1,5 @@
 // Command chi is a web application and an API whose users sign in with an OpenID provider.
-// Copy the folder, change it, and you have an application. README.md tells its settings.
+// Copy this folder to start your own. README.md lists its settings.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C exits at once
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -58,11 +58,11 @@ func run(ctx context.Context) error {
 	if err := server.Serve(listener); err != http.ErrServerClosed {
 		return err
 	}
-	return <-stopped // when the requests under way are answered
+	return <-stopped // once the open requests are answered
 }
 
 func app(auth *idchi.Auth) http.Handler {
-	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong into a log
+	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong in a log
 	r.Use(middleware.Recoverer, middleware.SetHeader("Content-Type", "text/html; charset=utf-8"))
 
 	auth.Mount(r)

@@ -1,5 +1,5 @@
 // Command echo is a web application and an API whose users sign in with an OpenID provider.
-// Copy the folder, change it, and you have an application. README.md tells its settings.
+// Copy this folder to start your own. README.md lists its settings.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C exits at once
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -58,12 +58,12 @@ func run(ctx context.Context) error {
 	if err := server.Serve(listener); err != http.ErrServerClosed {
 		return err
 	}
-	return <-stopped // when the requests under way are answered
+	return <-stopped // once the open requests are answered
 }
 
 func app(auth *idecho.Auth) http.Handler {
 	e := echo.New()
-	e.Use(middleware.Recover()) // in a logger: LogURIPath, and not LogURI, which would hold codes
+	e.Use(middleware.Recover()) // in a request logger use LogURIPath, not LogURI: that contains codes
 
 	auth.Mount(e.Group("/auth"))
 	e.GET("/", page("home"), auth.LoadUser())

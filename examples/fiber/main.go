@@ -1,5 +1,5 @@
 // Command fiber is a web application and an API whose users sign in with an OpenID provider.
-// Copy the folder, change it, and you have an application. README.md tells its settings.
+// Copy this folder to start your own. README.md lists its settings.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C exits at once
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -58,11 +58,11 @@ func run(ctx context.Context) error {
 	if err := server.Listener(listener); err != nil {
 		return err
 	}
-	return <-stopped // when the requests under way are answered
+	return <-stopped // once the open requests are answered
 }
 
 func app(auth *idfiber.Auth) *fiber.App {
-	// Fiber's 4 kB for the header of a request are too few for a session's cookies (431).
+	// Fiber's default of 4 kB for a request header is too small for session cookies (431).
 	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10, ReadTimeout: 10 * time.Second, DisableStartupMessage: true})
 	app.Use(logger.New(logger.Config{Format: "${time} ${status} ${method} ${path} ${latency}\n"}), recover.New())
 

@@ -1,5 +1,5 @@
 // Command gin is a web application and an API whose users sign in with an OpenID provider.
-// Copy the folder, change it, and you have an application. README.md tells its settings.
+// Copy this folder to start your own. README.md lists its settings.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C exits at once
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -57,13 +57,13 @@ func run(ctx context.Context) error {
 	if err := server.Serve(listener); err != http.ErrServerClosed {
 		return err
 	}
-	return <-stopped // when the requests under way are answered
+	return <-stopped // once the open requests are answered
 }
 
 func app(auth *idgin.Auth) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // codes do not belong into a log
+	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // codes do not belong in a log
 	r.SetHTMLTemplate(pages)
 
 	auth.Mount(r.Group("/auth"))

@@ -1,5 +1,5 @@
 // Command sgid is a web application whose users sign in with sgID, in two styles: pages that the server renders, and a page
-// that fetches all it shows. Copy the folder, change it, and you have an application. README.md tells its settings.
+// that fetches all it shows. Copy this folder to start your own. README.md lists its settings.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C exits at once
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -68,14 +68,14 @@ func run(ctx context.Context) error {
 	if err := server.Serve(listener); err != http.ErrServerClosed {
 		return err
 	}
-	return <-stopped // when the requests under way are answered
+	return <-stopped // once the open requests are answered
 }
 
 type application struct{ sgID *sgid.Client }
 
 func (a *application) routes() http.Handler {
 	auth := idchi.New(a.sgID.Client())
-	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong into a log
+	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong in a log
 	r.Use(middleware.Recoverer)
 	auth.Mount(r)
 	r.With(auth.LoadUser()).Get("/", func(w http.ResponseWriter, r *http.Request) { writePage(w, "home", view{User: idchi.User(r)}) })
@@ -114,7 +114,7 @@ func (a *application) userInfo(ctx context.Context, user *idserver.User) (any, e
 	return map[string]any{"sub": info.Sub, "data": info.Data, "ice_cream": iceCream(user)}, nil
 }
 
-// profile asks sgID each time: nothing of the person is kept here.
+// profile asks sgID each time: this application stores nothing about the person.
 func (a *application) profile(w http.ResponseWriter, r *http.Request) {
 	info, err := a.sgID.UserInfoFrom(r.Context())
 	if err != nil {
