@@ -93,6 +93,41 @@ func TestAdmittedIsBoundToItsTime(t *testing.T) {
 	}
 }
 
+// Behind a guard, LoadUser leaves nobody in the context where it finds nobody.
+func TestLoadUserForgetsWhomItDoesNotFind(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn(t, "alice")
+	token := w.provider.MintAccessToken("alice")
+	bySession, byToken := b.request("GET", "/x", []edit{fetches}), idserver.Request{Method: "GET", Authorization: []string{"Bearer " + token}}
+	ctx, _ := w.RequireUser()(t.Context(), byToken)
+	crossSite := bySession
+	crossSite.Method, crossSite.SecFetchSite = "POST", "cross-site"
+	for name, r := range map[string]idserver.Request{"no credentials": {Method: "GET"}, "bad ones": {Method: "GET", Authorization: []string{"Bearer x"}}, "another site": crossSite} {
+		next, a := w.LoadUser()(context.WithValue(ctx, key{}, "kept"), r)
+		if a.Ends() || idserver.UserFrom(next) != nil || idserver.AccessTokenFrom(next) != "" || next.Value(key{}) != "kept" {
+			t.Errorf("%s: %v", name, idserver.UserFrom(next))
+		}
+		if _, a := w.RequireUser()(next, byToken); a.Ends() {
+			t.Errorf("%s: and then with good ones: %d", name, a.Status)
+		}
+	}
+	if err := w.RevokeToken(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	if next, _ := w.LoadUser()(ctx, byToken); idserver.UserFrom(next) != nil {
+		t.Error("a token that was revoked meanwhile leaves its user")
+	}
+	own := &idserver.User{Subject: "robot"}
+	if next, _ := w.LoadUser()(idserver.WithUser(t.Context(), own), idserver.Request{Method: "GET"}); idserver.UserFrom(next) != own {
+		t.Error("the user of an application's own guard is forgotten")
+	}
+	other := w.client(t, func(cfg *idserver.Config) { cfg.Audience = "another-api" })
+	ctx, _ = w.RequireUser()(t.Context(), bySession)
+	if next, _ := other.LoadUser()(ctx, idserver.Request{Method: "GET"}); idserver.UserFrom(next) == nil {
+		t.Error("the user of another client's guard is forgotten")
+	}
+}
+
 type key struct{}
 
 // A context that holds a user opens nothing to a request that has not the credentials by which that user was found.

@@ -344,7 +344,7 @@ func isLoopback(host string) bool {
 
 // isUnspecified reports whether host is 0.0.0.0 or [::]: connecting to either reaches the machine itself.
 func isUnspecified(host string) bool {
-	addr, err := netip.ParseAddr(host)
+	addr, err := netip.ParseAddr(strings.TrimSuffix(host, "."))
 	return err == nil && addr.Unmap().IsUnspecified()
 }
 

@@ -91,16 +91,6 @@ func (g *grants) run(ctx context.Context, own *grant, pause time.Duration, reque
 	close(own.done)
 }
 
-// latest returns the result of a grant without waiting, or nil if there is none.
-func (g *grants) latest(key [32]byte) *Tokens {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if known := g.byKey[key]; known != nil && !known.until.IsZero() {
-		return known.tokens
-	}
-	return nil
-}
-
 var errSignedOut = errors.New("the session was signed out")
 
 // end refuses these sessions from now on, for as long as a cookie of one can live unused (idle): a response in flight,
@@ -115,11 +105,38 @@ func (g *grants) end(idle time.Duration, keys ...[32]byte) {
 	}
 }
 
-func (g *grants) ended(key [32]byte) bool {
+// maxHops limits how many refreshes newest follows: results are kept for a while only, and access tokens live longer.
+const maxHops = 16
+
+// newest follows the remembered refreshes of a session, from the grant in its cookie, which may be an old one. It returns
+// the last tokens, or nil if there was no refresh, and whether the session was signed out anywhere along the way.
+func (g *grants) newest(issuer string, key [32]byte) (tokens *Tokens, ended bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	known := g.byKey[key]
-	return known != nil && known.err == errSignedOut
+	for range maxHops {
+		known := g.byKey[key]
+		switch {
+		case known == nil || known.until.IsZero():
+			return tokens, false
+		case known.err == errSignedOut:
+			return tokens, true
+		case known.tokens == nil || known.tokens.RefreshToken == "":
+			return tokens, false
+		}
+		tokens = known.tokens
+		next := refreshKey(issuer, tokens.RefreshToken)
+		if next == key { // the provider does not rotate
+			return tokens, false
+		}
+		key = next
+	}
+	return tokens, false
+}
+
+// ended reports whether a session was signed out, with its own cookie or a newer one.
+func (g *grants) ended(s *session) bool {
+	_, ended := g.newest(s.user.Issuer, s.grant)
+	return ended
 }
 
 // sweep forgets old results, every now and then. The caller holds the lock.

@@ -20,6 +20,9 @@ func (c *Client) LoadUser() Guard {
 		}
 		v := c.identify(ctx, r)
 		if v.user == nil {
+			if a := admittedFrom(ctx); a != nil && a.client == c { // whom a guard found for other credentials, or earlier
+				ctx = &admitted{Context: ctx}
+			}
 			return ctx, c.goOn(r, nil, v.fields)
 		}
 		return c.admit(ctx, r, v), c.goOn(r, v.user, v.fields)

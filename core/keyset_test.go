@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -370,17 +371,68 @@ func TestKeySetIsNotReplaced(t *testing.T) {
 	}
 }
 
-// A 304 says that the keys at hand still hold. To who has none it says nothing.
-func TestKeySetUnchanged(t *testing.T) {
-	w := newAPI(t, false)
+// Whoever answered once in the provider's place, with keys of their own under the genuine set's ETag, must not have the
+// provider confirm them from then on: there are no conditional requests, and a 304 confirms nothing.
+func TestNothingIsConfirmedByETag(t *testing.T) {
+	w := newAPI(t, true)
+	conditional := make(chan string, 16)
+	w.Client = w.client(t, func(c *idserver.Config) {
+		network := c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			for _, name := range []string{"If-None-Match", "If-Modified-Since"} {
+				if r.Header.Get(name) != "" {
+					conditional <- r.URL.Path
+				}
+			}
+			return network.RoundTrip(r)
+		})}
+	})
+	warm(t, w)
+	for range 3 {
+		w.clock.advance(20 * time.Minute)
+		if err := w.Refetch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(conditional)
+	for path := range conditional {
+		t.Errorf("%s is asked for conditionally", path)
+	}
 	w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 304})
-	if err := w.Refetch(t.Context()); err != nil {
+	w.clock.advance(20 * time.Minute)
+	if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) {
+		t.Errorf("a 304 that was not asked for: %v", err)
+	}
+	token := w.provider.MintAccessToken("alice")
+	thousand(t, w.Client, nil, same(token)) // the good keys serve on
+	thousand(t, w.client(t), idserver.ErrUnavailable, same(token))
+}
+
+// A key set of many broken keys is a line of the log, and no more: anyone can have it fetched again.
+func TestManyBrokenKeysAreOneLine(t *testing.T) {
+	w := newAPI(t, false)
+	keys := []any{jwkOf(w.provider, w.provider.KeyID())}
+	for range 900 {
+		keys = append(keys, 1)
+	}
+	before := len(w.log.String())
+	publish(t, w, keys...)
+	thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+	if line := w.log.String()[before:]; strings.Count(line, "\n") != 1 || len(line) > 1000 || !strings.Contains(line, "keys=900") || strings.Contains(line, "json:") {
+		t.Errorf("the log has %d bytes: %.2000s", len(line), line)
+	}
+	for range 200 {
+		keys = append(keys, 1)
+	}
+	document, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.clock.advance(23 * time.Hour)
-	token := w.provider.MintAccessToken("alice")
-	thousand(t, w.Client, nil, same(token))
-	thousand(t, w.client(t), idserver.ErrUnavailable, same(token))
+	w.provider.SetJWKS(document)
+	w.clock.advance(11 * time.Second)
+	if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) || !strings.Contains(err.Error(), "1000") {
+		t.Errorf("1101 keys: %v", err)
+	}
 }
 
 // What a token may mean by its kid and alg, in sets of several keys.

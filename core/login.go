@@ -194,8 +194,8 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 
 	open := w.logins(r)
 	var others []string
-	for other := range r.eachCookie() {
-		if strings.HasPrefix(other, w.loginName) && other != name && !slices.Contains(others, other) {
+	for other := range r.eachCookie(w.loginName) {
+		if other != name && !slices.Contains(others, other) {
 			if others = append(others, other); len(others) == maxLoginCookies {
 				break
 			}
@@ -215,10 +215,7 @@ func (w *web) keepLogin(c *Client, r Request, p pendingLogin) ([]Field, error) {
 func (w *web) logins(r Request) map[string]pendingLogin {
 	all := map[string]pendingLogin{}
 	tried := 0
-	for name, value := range r.eachCookie() {
-		if !strings.HasPrefix(name, w.loginName) {
-			continue
-		}
+	for name, value := range r.eachCookie(w.loginName) {
 		if tried++; tried > maxLoginCookies {
 			break
 		}

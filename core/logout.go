@@ -44,15 +44,16 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 		return c.goTo(ctx, r, asJSON, home, cookies...)
 	}
 	latest := s.tokens
-	if t := c.web.grants.latest(s.grant); t != nil { // refreshed in the meantime, in another tab
-		latest = *t
-	}
-	if latest.RefreshToken != "" {
-		c.web.grants.end(c.cfg.SessionIdle, s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
+	newer, ended := c.web.grants.newest(s.user.Issuer, s.grant)
+	if newer != nil { // refreshed in the meantime, in another tab
+		latest = *newer
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()
-	c.revoke(ctx, latest.RefreshToken)
+	if latest.RefreshToken != "" && !ended { // an old cookie need not have the provider asked again and again
+		c.web.grants.end(c.cfg.SessionIdle, s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
+		c.revoke(ctx, latest.RefreshToken)
+	}
 	c.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)
 
 	target, err := c.EndSessionURL(ctx, EndSession{IDTokenHint: latest.IDToken, PostLogoutRedirectURI: c.web.origin + home})

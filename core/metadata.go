@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/signward/idserver-go/core/internal/fetched"
@@ -93,7 +94,7 @@ func (c Config) configured() (*metadata, bool) {
 }
 
 // fetchMetadata fetches the provider's metadata.
-func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Document[*metadata], error) {
+func (c *Client) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Document[*metadata], error) {
 	var document fetched.Document[*metadata]
 	if m, ok := c.cfg.configured(); ok {
 		document.Value = m
@@ -104,16 +105,11 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Docume
 		c.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
 		return document, &DiscoveryError{location, err}
 	}
-	a, err := c.http.get(ctx, location, conditional(etag))
+	a, err := c.http.get(ctx, location, http.Header{})
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
-	document.Fresh, document.ETag = a.maxAge(), a.header.Get("ETag")
-	if a.status == http.StatusNotModified && etag != "" {
-		document.Unchanged, document.ETag = true, etag
-		return document, nil
-	}
-	document.Value = new(metadata)
+	document.Fresh, document.Value = a.maxAge(), new(metadata)
 	if err := a.json(document.Value); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
@@ -126,7 +122,7 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (fetched.Docume
 
 // fetchKeys fetches the provider's key set. A response without a single usable key is an error: it must not replace good
 // keys.
-func (c *Client) fetchKeys(ctx context.Context, etag string) (fetched.Document[[]jose.Key], error) {
+func (c *Client) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Document[[]jose.Key], error) {
 	var document fetched.Document[[]jose.Key]
 	m, err := c.metadata.Get(ctx)
 	if err != nil {
@@ -136,15 +132,11 @@ func (c *Client) fetchKeys(ctx context.Context, etag string) (fetched.Document[[
 		c.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
 		return document, &DiscoveryError{m.JWKSURI, fmt.Errorf("%w: %w", ErrUnavailable, err)}
 	}
-	a, err := c.http.get(ctx, m.JWKSURI, conditional(etag))
+	a, err := c.http.get(ctx, m.JWKSURI, http.Header{})
 	if err != nil {
 		return fail(err)
 	}
-	document.Fresh, document.ETag = a.maxAge(), a.header.Get("ETag")
-	if a.status == http.StatusNotModified && etag != "" {
-		document.Unchanged, document.ETag = true, etag
-		return document, nil
-	}
+	document.Fresh = a.maxAge()
 	if a.status != http.StatusOK {
 		return fail(fmt.Errorf("status %d", a.status))
 	}
@@ -152,20 +144,16 @@ func (c *Client) fetchKeys(ctx context.Context, etag string) (fetched.Document[[
 	if err != nil {
 		return fail(err)
 	}
-	for _, why := range skipped {
-		c.cfg.Logger.InfoContext(ctx, "idserver: a published key is left out", "url", m.JWKSURI, "reason", why)
+	if len(skipped) > 0 { // one line, and not long: anyone can have the keys fetched again
+		c.cfg.Logger.InfoContext(ctx, "idserver: published keys are left out", "url", m.JWKSURI, "keys", len(skipped), "reason", errors.Join(skipped[:min(len(skipped), 3)]...))
 	}
-	if len(keys) == 0 {
+	switch same := func(a, b jose.Key) bool { return a.Same(&b) }; {
+	case len(keys) == 0:
 		return fail(errors.New("no key in it that can be used"))
+	case slices.EqualFunc(keys, held, same):
+		document.Value = held // and what was verified with these keys need not be looked at again
+	default:
+		document.Value = keys
 	}
-	document.Value = keys
 	return document, nil
-}
-
-func conditional(etag string) http.Header {
-	h := http.Header{}
-	if etag != "" {
-		h.Set("If-None-Match", etag)
-	}
-	return h
 }

@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -169,11 +170,16 @@ func (r *revocations) add(token string, expiry, now time.Time) {
 }
 
 // forgetToken makes the client refuse a revoked access token until it would have expired.
-func (c *Client) forgetToken(token string) {
+func (c *Client) forgetToken(ctx context.Context, token string) {
 	c.proven.Delete(token)
 	message, err := jose.Parse(token)
 	if err != nil {
 		return // not a JWT, and never accepted here
+	}
+	// A provider accepts the revocation of any string. Only what may be accepted here takes up memory: forged tokens
+	// would push the real ones out of it.
+	if _, err := c.verify(context.WithoutCancel(ctx), token); err != nil && !errors.Is(err, ErrUnavailable) {
+		return
 	}
 	if claims, err := parseClaims(message.Payload); err == nil && c.now().Before(claims.Expiry.Add(maxLeeway)) {
 		c.revoked.add(token, claims.Expiry.Add(maxLeeway), c.now())

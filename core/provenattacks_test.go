@@ -187,3 +187,38 @@ func TestCloseForgetsTokens(t *testing.T) {
 		t.Errorf("%p, %p, %v: a closed client remembers", first, second, err)
 	}
 }
+
+// Forged tokens that somebody has revoked, which a provider accepts of any string, do not push a real one out of memory.
+func TestForgedRevocationsPushNothingOut(t *testing.T) {
+	w := newAPI(t, false)
+	first, second := w.provider.MintAccessToken("alice"), w.provider.MintAccessToken("bob")
+	forged := encode(map[string]any{"alg": "RS256", "kid": w.provider.KeyID()}) + "." + encode(map[string]any{"exp": 253402300799, "n": 1}) + ".AAAA"
+	for _, token := range []string{first, forged, second, forged, "opaque"} {
+		if err := w.RevokeToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, token := range []string{first, second} {
+		if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) {
+			t.Errorf("revoked: %v", err)
+		}
+	}
+	if n := w.RememberedRevocations(); n != 2 {
+		t.Errorf("%d revocations are remembered, want 2", n)
+	}
+}
+
+// While the keys cannot be had, nothing can be said of a token, and one that was revoked must not come back with them.
+func TestRevokedWhileTheKeysAreAway(t *testing.T) {
+	w := newAPI(t, true)
+	token := w.provider.MintAccessToken("alice")
+	w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503})
+	if err := w.RevokeToken(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	w.provider.Heal(idtest.KeySet)
+	w.clock.advance(time.Minute)
+	if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) {
+		t.Errorf("when the keys are back: %v", err)
+	}
+}

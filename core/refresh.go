@@ -28,7 +28,7 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	if s.tokens.RefreshToken == "" {
 		return nil, nil
 	}
-	if c.web.grants.ended(s.grant) {
+	if c.web.grants.ended(s) {
 		return nil, errSignedOut
 	}
 	now := c.now()
@@ -44,17 +44,13 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	tokens, err := c.web.grants.once(wait, s.grant, refreshPause, func(ctx context.Context) (*Tokens, error) {
 		return c.refreshTokens(ctx, &s.tokens)
 	})
-	if c.web.grants.ended(s.grant) { // signed out while the request was in flight
+	if c.web.grants.ended(s) { // signed out while the request was in flight, or a remembered result of a session that was
 		return nil, errSignedOut
 	}
 	var refused *TokenEndpointError
 	switch {
 	case err == nil:
-		next = newSession(tokens.User, *tokens, s.signedIn, now)
-		if c.web.grants.ended(next.grant) { // a remembered result, and signed out in the meantime
-			return nil, errSignedOut
-		}
-		return next, nil
+		return newSession(tokens.User, *tokens, s.signedIn, now), nil
 	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.Is(err, errSignedOut), errors.As(err, &refused) && refused.terminal():
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func isLocalPath(target string) bool {
 		}
 	}
 	u, err := url.Parse(target)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(target, "/") {
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
 		return false
 	}
 	p := u.Path // decoded once

@@ -33,20 +33,20 @@ func TestSignedOutForTheIdleTime(t *testing.T) {
 	now := time.Unix(1800000000, 0)
 	g := newGrants(func() time.Time { return now })
 	defer g.close()
-	key := [32]byte{1}
-	g.end(time.Hour, key)
+	s := &session{user: &User{Issuer: "i"}, grant: [32]byte{1}}
+	g.end(time.Hour, s.grant)
 	now = now.Add(59 * time.Minute)
 	g.mu.Lock()
 	g.sweep()
 	g.mu.Unlock()
-	if !g.ended(key) {
+	if !g.ended(s) {
 		t.Error("after 59 min of an hour it may come back")
 	}
 	now = now.Add(2 * time.Minute)
 	g.mu.Lock()
 	g.sweep()
 	g.mu.Unlock()
-	if g.ended(key) {
+	if g.ended(s) {
 		t.Error("it is remembered for ever")
 	}
 }

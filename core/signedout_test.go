@@ -1,6 +1,7 @@
 package idserver_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -231,5 +232,61 @@ func TestSignOutOfNobodyAsksNobody(t *testing.T) {
 	a := b.route("POST", "/auth/logout", navigates)
 	if a.Status != 303 || field(a, "Location") != "/" || b.cookies["idserver-8080"] != "" || w.provider.Requests(idtest.Revocation) != 0 {
 		t.Errorf("%d %q", a.Status, field(a, "Location"))
+	}
+}
+
+// A session that was signed out with its newest cookie is over for every older one, however many refreshes lie between, and
+// also where the last of them could not find out who the user is.
+func TestSignedOutAlongTheChain(t *testing.T) {
+	for name, row := range map[string]struct {
+		life      time.Duration // of an access token
+		refreshes int
+		away      bool // userinfo
+	}{
+		"one refresh":                     {15 * time.Minute, 1, false},
+		"one refresh, userinfo is away":   {15 * time.Minute, 1, true},
+		"two refreshes within a minute":   {30 * time.Second, 2, false},
+		"five refreshes within a minute":  {10 * time.Second, 5, false},
+		"two refreshes, userinfo is away": {30 * time.Second, 2, true},
+		"three refreshes of a long life":  {15 * time.Minute, 3, false},
+		"none":                            {15 * time.Minute, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetTokenResponse(func(r map[string]any) { r["expires_in"] = int(row.life.Seconds()) })
+			b := w.signedIn(t, "alice")
+			copies := []map[string]string{maps.Clone(b.cookies)}
+			if row.away {
+				w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+				w.provider.Fail(idtest.UserInfo, idtest.Fault{Status: 503})
+			}
+			for range row.refreshes {
+				w.clock.advance(row.life*4/5 + time.Second + row.life/10)
+				if u, _ := b.visit(); u == nil {
+					t.Fatal("not signed in")
+				}
+				copies = append(copies, maps.Clone(b.cookies))
+			}
+			if a := b.route("POST", "/auth/logout", navigates); a.Status != 303 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			revocations := w.provider.Requests(idtest.Revocation)
+			for second := range 90 {
+				for i, cookies := range copies {
+					if u, _ := (&browser{t, w.Client, maps.Clone(cookies)}).visit(); u != nil {
+						t.Fatalf("cookie %d is admitted %d s after the sign-out", i, second)
+					}
+				}
+				w.clock.advance(time.Second)
+			}
+			for range 3 { // and the provider is not asked again by who signs out with an old one
+				for _, cookies := range copies {
+					(&browser{t, w.Client, maps.Clone(cookies)}).route("POST", "/auth/logout", navigates)
+				}
+			}
+			if again := w.provider.Requests(idtest.Revocation) - revocations; again != 0 {
+				t.Errorf("%d revocations after the sign-out", again)
+			}
+		})
 	}
 }

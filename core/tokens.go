@@ -150,7 +150,7 @@ func (c *Client) RevokeToken(ctx context.Context, token string) error {
 		return &DiscoveryError{c.cfg.Authority, errors.New("no revocation_endpoint in it")}
 	}
 	if _, err = c.post(ctx, m, m.RevocationEndpoint, url.Values{"token": {token}}); err == nil {
-		c.forgetToken(token)
+		c.forgetToken(ctx, token)
 	}
 	return err
 }

@@ -63,8 +63,10 @@ func (u *User) HasAllRoles(role string, more ...string) bool {
 	return u.HasRole(role) && !slices.ContainsFunc(more, func(r string) bool { return !u.HasRole(r) })
 }
 
+// containsFold compares lengths too: to EqualFold the Kelvin sign is a k and ſ is an s, and a provider that reserves a
+// name may not know that.
 func containsFold(roles []string, role string) bool {
-	return slices.ContainsFunc(roles, func(r string) bool { return strings.EqualFold(r, role) })
+	return slices.ContainsFunc(roles, func(r string) bool { return len(r) == len(role) && strings.EqualFold(r, role) })
 }
 
 // Claims decodes the user's claims into v, a pointer to a struct or a map. Unlike in encoding/json, member names are

@@ -106,15 +106,17 @@ func TestHasRole(t *testing.T) {
 	u := &idserver.User{Roles: []string{"Admin", "user"}, CustomRoles: []string{"Owner", "billing"}}
 	type answers struct{ role, builtIn, custom bool }
 	for role, want := range map[string]answers{
-		"Admin":   {true, true, false},
-		"admin":   {true, true, false},
-		"ADMIN":   {true, true, false},
-		"owner":   {true, false, true},
-		"BILLING": {true, false, true},
-		"adm":     {},
-		"admin ":  {},
-		"":        {},
-		"editor":  {},
+		"Admin":      {true, true, false},
+		"admin":      {true, true, false},
+		"ADMIN":      {true, true, false},
+		"owner":      {true, false, true},
+		"BILLING":    {true, false, true},
+		"adm":        {},
+		"admin ":     {},
+		"":           {},
+		"editor":     {},
+		"uſer":       {}, // which Unicode folds to user
+		"adm\u0131n": {},
 	} {
 		if got := (answers{u.HasRole(role), u.HasBuiltInRole(role), u.HasCustomRole(role)}); got != want {
 			t.Errorf("%q: got %+v, want %+v", role, got, want)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func FuzzCallback(f *testing.F) {
 func FuzzReturnTo(f *testing.F) {
 	for _, seed := range []string{
 		"/", "/a?b=c#d", "//evil", "/\\evil", "https://app.example/x", "https://other.example", "https://app.example@evil", "/%2f/evil", "/..//evil", "/a/..//evil",
-		"/.\t/evil", "https:evil", "https://app.example:443/x", "HTTPS://APP.EXAMPLE/x", "https://app.example\\evil",
+		"/.\t/evil", "//", "//?x", "//#", "https://app.example//", "https:evil", "https://app.example:443/x", "HTTPS://APP.EXAMPLE/x", "https://app.example\\evil",
 	} {
 		f.Add(seed)
 	}
@@ -86,7 +87,7 @@ func FuzzReturnTo(f *testing.F) {
 		if origin := originOf(u); origin != "https://app.example" && origin != "https://other.example" {
 			t.Fatalf("%q leads to %q", target, origin)
 		}
-		if strings.HasPrefix(u.Path, "//") {
+		if strings.HasPrefix(u.Path, "//") || strings.HasPrefix(got, "//") {
 			t.Fatalf("%q gives %q, whose path is another host to a careless reader", target, got)
 		}
 	})
@@ -143,6 +144,30 @@ func FuzzUnpackSession(f *testing.F) {
 		}
 		if twice, _, err := unpackSession(again); err != nil || !reflect.DeepEqual(s, twice) {
 			t.Fatalf("not the same again: %v", err)
+		}
+	})
+}
+
+// A cookie is found by looking for its name. Taking the line apart must find the same.
+func FuzzEachCookie(f *testing.F) {
+	for _, line := range []string{"", "s", "s=", "s=1", "a=b; s=1;s=2", "s=1; a=b", ";;s=1;;", "as=1; s=2", "a=s=1; s=2", " \t s \t=1", "s=1 \t; s1=\"s=3\"", "s.1=x; s=y", "ss=1", "s;s=1", "=s=1", "a=b;\ts=1 \t"} {
+		f.Add(line, "s")
+	}
+	f.Fuzz(func(t *testing.T, line, prefix string) {
+		if prefix == "" || strings.ContainsAny(prefix, "=; \t") {
+			return
+		}
+		var want, got [][2]string
+		for pair := range strings.SplitSeq(line, ";") {
+			if name, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok && strings.HasPrefix(name, prefix) {
+				want = append(want, [2]string{name, value})
+			}
+		}
+		for name, value := range (Request{Cookie: []string{line}}).eachCookie(prefix) {
+			got = append(got, [2]string{name, value})
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q in %q: %q, want %q", prefix, line, got, want)
 		}
 	})
 }

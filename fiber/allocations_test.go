@@ -68,32 +68,3 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 }
-
-// signedIn returns the Cookie line of alice's browser.
-func signedIn(t *testing.T, client *idserver.Client, provider *idtest.Provider) string {
-	t.Helper()
-	routes := client.Routes()
-	begun := routes[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
-	var location string
-	for _, f := range begun.Set {
-		if f.Name == "Location" {
-			location = f.Value
-		}
-	}
-	callback, err := provider.Authorize(t.Context(), location, "alice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	back := routes[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback.RawQuery, Cookie: cookies(begun)})
-	return strings.Join(cookies(back), "; ")
-}
-
-func cookies(a idserver.Answer) (lines []string) {
-	for _, f := range a.Add {
-		if f.Name == "Set-Cookie" {
-			pair, _, _ := strings.Cut(f.Value, ";")
-			lines = append(lines, pair)
-		}
-	}
-	return lines
-}

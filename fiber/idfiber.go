@@ -95,9 +95,12 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 	for _, f := range answer.Set {
 		c.Set(f.Name, f.Value)
 	}
+	header := &c.Response().Header
 	for _, f := range answer.Add {
-		if !slices.ContainsFunc(c.Response().Header.PeekAll(f.Name), func(written []byte) bool { return string(written) == f.Value }) {
-			c.Response().Header.Add(f.Name, f.Value)
+		written := slices.ContainsFunc(header.PeekAll(f.Name), func(value []byte) bool { return string(value) == f.Value })
+		header.VisitAllCookie(func(_, cookie []byte) { written = written || string(cookie) == f.Value }) // PeekAll joins them
+		if !written {
+			header.Add(f.Name, f.Value)
 		}
 	}
 }

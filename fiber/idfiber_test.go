@@ -2,6 +2,8 @@ package idfiber_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -9,7 +11,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -195,4 +199,74 @@ func TestHeaderLimit(t *testing.T) {
 			t.Errorf("ReadBufferSize %d: %d warnings, want %d:\n%s", limit, n, warnings, log.String())
 		}
 	}
+}
+
+// A guard behind another writes the same cookies. Fasthttp keeps them apart from other header fields.
+func TestCookiesAreWrittenOnce(t *testing.T) {
+	provider := idtest.NewProvider(t)
+	provider.SetAccessTokenClaims(func(claims map[string]any) {
+		noise := make([]byte, 3000) // more than fits into one cookie
+		_, _ = rand.Read(noise)
+		claims["noise"] = hex.EncodeToString(noise)
+	})
+	var later atomic.Int64
+	cfg := provider.Config("http://127.0.0.1:8080")
+	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	client, err := idserver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	auth := idfiber.New(client)
+	app := fiber.New(fiber.Config{ReadBufferSize: 64 << 10})
+	ok := func(c *fiber.Ctx) error { return c.SendStatus(fiber.StatusNoContent) }
+	app.Get("/one", auth.RequireUser(), ok)
+	app.Get("/three", auth.LoadUser(), auth.RequireUser(), auth.RequireRole("admin"), ok)
+	line := signedIn(t, client, provider)
+	later.Store(int64(7 * time.Minute)) // the cookies are written again
+	lines := func(path string) (cookies, vary int) {
+		request := httptest.NewRequest("GET", path, nil)
+		request.Header.Set("Cookie", line)
+		answer, err := app.Test(request, -1)
+		if err != nil || answer.StatusCode != fiber.StatusNoContent {
+			t.Fatalf("%s: %v, %v", path, answer, err)
+		}
+		return len(answer.Header.Values("Set-Cookie")), len(answer.Header.Values("Vary"))
+	}
+	if cookies, vary := lines("/one"); cookies < 2 || vary != 1 {
+		t.Fatalf("behind one guard there are %d cookies and %d lines of Vary, want some and 1", cookies, vary)
+	}
+	one, _ := lines("/one")
+	if three, vary := lines("/three"); three != one || vary != 1 {
+		t.Errorf("behind three guards there are %d cookies and %d lines of Vary, want %d and 1", three, vary, one)
+	}
+}
+
+// signedIn returns the Cookie line of alice's browser.
+func signedIn(t *testing.T, client *idserver.Client, provider *idtest.Provider) string {
+	t.Helper()
+	routes := client.Routes()
+	begun := routes[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
+	var location string
+	for _, f := range begun.Set {
+		if f.Name == "Location" {
+			location = f.Value
+		}
+	}
+	callback, err := provider.Authorize(t.Context(), location, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := routes[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback.RawQuery, Cookie: cookies(begun)})
+	return strings.Join(cookies(back), "; ")
+}
+
+func cookies(a idserver.Answer) (lines []string) {
+	for _, f := range a.Add {
+		if f.Name == "Set-Cookie" {
+			pair, _, _ := strings.Cut(f.Value, ";")
+			lines = append(lines, pair)
+		}
+	}
+	return lines
 }

@@ -15,10 +15,8 @@ import (
 
 // Document is the result of a fetch.
 type Document[T any] struct {
-	Value     T
-	Fresh     time.Duration // how long the provider allows it to be kept; 0: it did not say
-	ETag      string
-	Unchanged bool // the previous one is still valid (304); Value is ignored
+	Value T
+	Fresh time.Duration // how long the provider allows it to be kept; 0: it did not say
 }
 
 // Limits on what a provider may ask for, and on how often this package asks.
@@ -36,7 +34,7 @@ var errClosed = errors.New("the client is closed")
 
 // Value is a document and the function that fetches it. Create it with New. It is safe for concurrent use.
 type Value[T any] struct {
-	fetch  func(ctx context.Context, etag string) (Document[T], error)
+	fetch  func(ctx context.Context, held T) (Document[T], error)
 	now    func() time.Time
 	jitter func() float64 // in [0, 1)
 
@@ -57,7 +55,6 @@ type Value[T any] struct {
 
 type held[T any] struct {
 	value      T
-	etag       string
 	confirmed  time.Time // when the provider last confirmed it
 	refreshDue time.Time // before it expires
 }
@@ -68,8 +65,12 @@ type flight[T any] struct {
 	err   error
 }
 
-// New returns a Value. Nothing is fetched before its first use.
-func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx context.Context, etag string) (Document[T], error)) *Value[T] {
+// New returns a Value. Nothing is fetched before its first use. fetch is given the document that is held, or the zero
+// value: it may return the same one when nothing has changed.
+//
+// There are no conditional requests on purpose. Whoever can answer once in the provider's place could send a document of
+// their own with the ETag of the genuine one, and the provider itself would confirm theirs with 304 from then on.
+func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx context.Context, held T) (Document[T], error)) *Value[T] {
 	v := &Value[T]{fetch: fetch, now: now, jitter: jitter}
 	v.background, v.stop = context.WithCancel(context.Background())
 	return v
@@ -167,12 +168,12 @@ func (v *Value[T]) start() *flight[T] {
 		return f
 	}
 	v.flight = f
-	etag := ""
+	var before T
 	if h := v.held.Load(); h != nil {
-		etag = h.etag
+		before = h.value
 	}
 	v.running.Go(func() {
-		document, err := v.fetch(v.background, etag)
+		document, err := v.fetch(v.background, before)
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if f.err = err; err == nil {
@@ -194,10 +195,7 @@ func (v *Value[T]) keep(d Document[T]) T {
 	}
 	fresh = min(max(fresh, minFresh), maxFresh)
 	now := v.now()
-	next := &held[T]{value: d.Value, etag: d.ETag, confirmed: now}
-	if h := v.held.Load(); d.Unchanged && h != nil {
-		next.value, next.etag = h.value, h.etag
-	}
+	next := &held[T]{value: d.Value, confirmed: now}
 	// Between 75 and 90 per cent of its lifetime, so that a fleet does not ask in step.
 	ahead := time.Duration(float64(fresh) * (0.75 + 0.15*v.jitter()))
 	next.refreshDue = now.Add(ahead)

@@ -19,7 +19,7 @@ import (
 type source struct {
 	mu       sync.Mutex
 	asked    []time.Time
-	etags    []string
+	given    []int // what each fetch was told to be held
 	running  int
 	together int // the most that ever ran at a time
 	document Document[int]
@@ -28,9 +28,9 @@ type source struct {
 	deaf     chan struct{} // the same, and they do not hear that they are to end
 }
 
-func (s *source) fetch(ctx context.Context, etag string) (Document[int], error) {
+func (s *source) fetch(ctx context.Context, before int) (Document[int], error) {
 	s.mu.Lock()
-	s.asked, s.etags = append(s.asked, time.Now()), append(s.etags, etag)
+	s.asked, s.given = append(s.asked, time.Now()), append(s.given, before)
 	s.running++
 	s.together = max(s.together, s.running)
 	held, deaf := s.held, s.deaf
@@ -469,34 +469,21 @@ func TestGetWithoutWaiting(t *testing.T) {
 	})
 }
 
-func TestUnchanged(t *testing.T) {
+// A fetch is told what is held, and what it returns takes its place, be it the same.
+func TestFetchKnowsWhatIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{document: Document[int]{ETag: `"a"`, Fresh: time.Hour}}
+		s := &source{document: Document[int]{Fresh: time.Hour}}
 		v := start(t, s, least)
 		get(t, v, 1)
-		s.set(func(s *source) { s.document = Document[int]{Unchanged: true, ETag: `"ignored"`, Fresh: time.Minute} })
 		pass(45 * time.Minute)
 		asked(t, s, 2)
-		get(t, v, 1)
-		pass(45 * time.Second) // as fresh as the 304 said
-		asked(t, s, 3)
-		get(t, v, 1)
 		s.set(fails)
-		pass(maxStale - 1) // the day begins with the 304
-		get(t, v, 1)
-		s.set(func(s *source) { s.err, s.document = nil, Document[int]{} })
+		pass(45 * time.Minute)
+		s.set(func(s *source) { s.err = nil })
 		pass(lastRetry)
-		last := s.count()
-		get(t, v, last)
-		pass(450 * time.Second)
-		asked(t, s, last+1)
-		for i, etag := range s.etags {
-			want := `"a"`
-			if i == 0 || i == last { // before the first document, and after one without
-				want = ""
-			}
-			if etag != want {
-				t.Errorf("fetch %d was told %q, want %q", i+1, etag, want)
+		for i, held := range s.given {
+			if want := min(i, 2); held != want {
+				t.Errorf("fetch %d is given %d, want %d", i+1, held, want)
 			}
 		}
 	})

@@ -20,7 +20,7 @@ type issuer struct {
 
 var errAway = errors.New("the provider is away")
 
-func (i *issuer) fetch(context.Context, string) (fetched.Document[[]jose.Key], error) {
+func (i *issuer) fetch(context.Context, []jose.Key) (fetched.Document[[]jose.Key], error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	set := i.sets[min(i.fetches, len(i.sets)-1)]
@@ -117,7 +117,7 @@ func TestFindCallerLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reached := make(chan struct{})
 			fetches := 0 // one runs at a time
-			v := fetched.New(time.Now, func() float64 { return 0.5 }, func(ctx context.Context, _ string) (fetched.Document[[]jose.Key], error) {
+			v := fetched.New(time.Now, func() float64 { return 0.5 }, func(ctx context.Context, _ []jose.Key) (fetched.Document[[]jose.Key], error) {
 				if fetches++; fetches > patient {
 					close(reached)
 					<-ctx.Done()

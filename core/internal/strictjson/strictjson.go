@@ -72,14 +72,21 @@ func describe(err error) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("not JSON (at byte %d)", syntax.ByteOffset)
 	case errors.As(err, &semantic):
-		return fmt.Errorf("JSON %v where a Go %v is wanted (at byte %d)", semantic.JSONKind, semantic.GoType, semantic.ByteOffset)
+		if semantic.GoType == nil {
+			return fmt.Errorf("not the JSON that is wanted (at byte %d)", semantic.ByteOffset)
+		}
+		return fmt.Errorf("JSON %v where a Go %v is wanted (at byte %d)", semantic.JSONKind, semantic.GoType.Kind(), semantic.ByteOffset)
 	default:
 		return errors.New("not the JSON that is wanted")
 	}
 }
 
+// maxElements is how many elements Elements reads: more would make much work of a small document.
+const maxElements = 1000
+
 // Elements returns the elements of the array that the object data has under name, each in its original text and not
-// parsed, so that one broken element does not spoil the others. It is an error if the name occurs twice.
+// parsed, so that one broken element does not spoil the others. It is an error if the name occurs twice, and if there are
+// more than 1000 elements.
 func Elements(data []byte, name string) ([]Raw, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if err := expect(d, jsontext.KindBeginObject); err != nil {
@@ -124,8 +131,11 @@ func readArray(d *jsontext.Decoder) ([]Raw, error) {
 	elements := []Raw{}
 	for d.PeekKind() != jsontext.KindEndArray {
 		value, err := d.ReadValue()
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, describe(err)
+		case len(elements) == maxElements:
+			return nil, fmt.Errorf("an array of more than %d elements", maxElements)
 		}
 		elements = append(elements, value.Clone())
 	}
