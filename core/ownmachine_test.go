@@ -13,7 +13,7 @@ import (
 func TestMetadataLeadsToOwnMachine(t *testing.T) {
 	for _, host := range []string{
 		"localhost", "LOCALHOST", "LocalHost", "localhost.", "LOCALHOST.", "x.localhost", "x.LocalHost.", "127.0.0.1", "127.255.0.9", "[::1]",
-		"[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "[::]", "[::ffff:0.0.0.0]",
+		"[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "0.0.0.0.", "[::]", "[::ffff:0.0.0.0]",
 	} {
 		for _, name := range []string{"token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint"} {
 			client := elsewhere(t, &provided{status: 200, kind: "application/json", body: document(map[string]any{name: "https://" + host + ":8443/x"})}, nil)
