@@ -59,12 +59,12 @@ func (c *Client) validate(ctx context.Context, accessToken string, now time.Time
 			return &p.user, nil
 		}
 	}
-	issuer, err := c.issuer(ctx)
+	issuer, err := c.issuer(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	revoked := c.revoked.made.Load() // a revocation from here on is noticed at the next use
-	v, facts, err := c.proveAccessToken(ctx, accessToken, issuer, want)
+	v, facts, err := c.proveAccessToken(ctx, accessToken, issuer, want, now)
 	if err != nil {
 		return nil, err
 	}
@@ -85,14 +85,14 @@ func (c *Client) validate(ctx context.Context, accessToken string, now time.Time
 }
 
 // proveAccessToken verifies and checks a token that is not remembered.
-func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer string, want validation) (v verified, facts accessFacts, err error) {
-	if v, err = c.verify(ctx, accessToken); err != nil {
+func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer string, want validation, now time.Time) (v verified, facts accessFacts, err error) {
+	if v, err = c.verify(ctx, accessToken, now); err != nil {
 		return v, facts, err
 	}
 	if facts, err = accessTokenFacts(v.tokenClaims, v.header.Type); err != nil {
 		return v, facts, err
 	}
-	if err := facts.check(v.Issuer, issuer, c.cfg.ClientID, want, c.now()); err != nil {
+	if err := facts.check(v.Issuer, issuer, c.cfg.ClientID, want, c.now()); err != nil { // the keys may have taken a while
 		return v, facts, err
 	}
 	if c.revoked.has(accessToken) {
@@ -103,11 +103,12 @@ func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer strin
 
 // verifyAccessToken returns the claims of an access token that is valid here.
 func (c *Client) verifyAccessToken(ctx context.Context, accessToken string) (*tokenClaims, error) {
-	issuer, err := c.issuer(ctx)
+	now := c.now()
+	issuer, err := c.issuer(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	v, _, err := c.proveAccessToken(ctx, accessToken, issuer, validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway})
+	v, _, err := c.proveAccessToken(ctx, accessToken, issuer, validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway}, now)
 	return v.tokenClaims, err
 }
 

@@ -137,7 +137,7 @@ type verified struct {
 var messages = sync.Pool{New: func() any { return new(jose.Message) }}
 
 // verify checks a token's form and signature and parses its claims.
-func (c *Client) verify(ctx context.Context, token string) (v verified, err error) {
+func (c *Client) verify(ctx context.Context, token string, now time.Time) (v verified, err error) {
 	message := messages.Get().(*jose.Message)
 	defer messages.Put(message)
 	if err := message.Parse(token, &c.headers); err != nil {
@@ -147,7 +147,7 @@ func (c *Client) verify(ctx context.Context, token string) (v verified, err erro
 	if !jose.Known(v.header.Algorithm) {
 		return v, &InvalidTokenError{ReasonAlgorithm, jose.ErrAlgorithm}
 	}
-	v.key, err = c.keys.Find(ctx, v.header)
+	v.key, err = c.keys.Find(ctx, v.header, now)
 	switch {
 	case errors.Is(err, jose.ErrUnknownKey):
 		return v, &InvalidTokenError{ReasonUnknownKey, err}
@@ -184,8 +184,8 @@ func (c *Client) verifySignature(ctx context.Context, message *jose.Message, key
 }
 
 // issuer returns the issuer that every token must have.
-func (c *Client) issuer(ctx context.Context) (string, error) {
-	m, err := c.metadata.Get(ctx)
+func (c *Client) issuer(ctx context.Context, now time.Time) (string, error) {
+	m, err := c.metadata.GetAt(ctx, now)
 	if err != nil {
 		return "", cannotJudge(err)
 	}

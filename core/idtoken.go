@@ -38,11 +38,11 @@ func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTo
 }
 
 func (c *Client) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*tokenClaims, error) {
-	issuer, err := c.issuer(ctx)
+	issuer, err := c.issuer(ctx, c.now())
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.verify(ctx, idToken) // steps 1 and 6 to 8
+	v, err := c.verify(ctx, idToken, c.now()) // steps 1 and 6 to 8
 	if err != nil {
 		return nil, err
 	}

@@ -77,19 +77,13 @@ func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 // in the key set that the provider publishes now, and whether the token has not been revoked here. It also returns the
 // provider's current issuer.
 func (c *Client) stillGood(ctx context.Context, p *proven, token string, now time.Time) (issuer string, ok bool) {
-	m, ok := c.metadata.Fresh(now)
-	if !ok {
-		var err error
-		if m, err = c.metadata.Get(ctx); err != nil {
-			return "", false
-		}
+	m, err := c.metadata.GetAt(ctx, now)
+	if err != nil {
+		return "", false
 	}
-	set, ok := c.keys.Fresh(now)
-	if !ok {
-		var err error
-		if set, err = c.keys.Get(ctx); err != nil || len(set) == 0 {
-			return "", false
-		}
+	set, err := c.keys.GetAt(ctx, now)
+	if err != nil || len(set) == 0 {
+		return "", false
 	}
 	revoked := c.revoked.made.Load()
 	if p.set.Load() == &set[0] && p.revoked.Load() == revoked {
@@ -178,7 +172,7 @@ func (c *Client) forgetToken(ctx context.Context, token string) {
 	}
 	// A provider accepts the revocation of any string. Only what may be accepted here takes up memory: forged tokens
 	// would push the real ones out of it.
-	if _, err := c.verify(context.WithoutCancel(ctx), token); err != nil && !errors.Is(err, ErrUnavailable) {
+	if _, err := c.verify(context.WithoutCancel(ctx), token, c.now()); err != nil && !errors.Is(err, ErrUnavailable) {
 		return
 	}
 	if claims, err := parseClaims(message.Payload); err == nil && c.now().Before(claims.Expiry.Add(maxLeeway)) {

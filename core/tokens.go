@@ -112,7 +112,7 @@ func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error)
 // the user.
 func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, error) {
 	if old.IDToken == "" {
-		issuer, err := c.issuer(ctx)
+		issuer, err := c.issuer(ctx, c.now())
 		if err != nil {
 			return nil, err
 		}

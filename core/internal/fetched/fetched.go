@@ -76,8 +76,7 @@ func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx cont
 	return v
 }
 
-// Fresh returns the document if there is one that need not be refreshed at now. It is for a caller that already has the
-// time.
+// Fresh returns the document if there is one that need not be refreshed at now.
 func (v *Value[T]) Fresh(now time.Time) (value T, ok bool) {
 	if h := v.held.Load(); h != nil && now.Before(h.refreshDue) {
 		return h.value, true // as is nearly always the case, and without a lock
@@ -87,8 +86,10 @@ func (v *Value[T]) Fresh(now time.Time) (value T, ok bool) {
 
 // Get returns the document. It waits for the network only if there is none that may still be served; ctx limits how long
 // this caller waits, and does not affect anyone else.
-func (v *Value[T]) Get(ctx context.Context) (T, error) {
-	now := v.now()
+func (v *Value[T]) Get(ctx context.Context) (T, error) { return v.GetAt(ctx, v.now()) }
+
+// GetAt is Get for a caller that already knows the time: to read the clock takes longer than the rest.
+func (v *Value[T]) GetAt(ctx context.Context, now time.Time) (T, error) {
 	if value, ok := v.Fresh(now); ok {
 		return value, nil
 	}

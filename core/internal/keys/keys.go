@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/signward/idserver-go/core/internal/fetched"
 	"github.com/signward/idserver-go/core/internal/jose"
@@ -20,8 +21,8 @@ type Set struct{ *fetched.Value[[]jose.Key] }
 // Find returns the key that the header refers to. If the kid is not in the set, the set is fetched again, once for all
 // who wait and at most once in ten seconds: that is how a rotated key is found, and it limits what a stranger with
 // made-up kids can cost. The errors are ErrUnavailable and those of jose.Select, or ctx's.
-func (s Set) Find(ctx context.Context, h jose.Header) (*jose.Key, error) {
-	held, err := s.Get(ctx)
+func (s Set) Find(ctx context.Context, h jose.Header, now time.Time) (*jose.Key, error) {
+	held, err := s.GetAt(ctx, now)
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}

@@ -76,7 +76,7 @@ func TestFind(t *testing.T) {
 				h.KeyID = &row.kid
 			}
 			for range 3 {
-				got, err := set.Find(t.Context(), h)
+				got, err := set.Find(t.Context(), h, time.Now())
 				if !errors.Is(err, row.err) || (err == nil) != (row.err == nil) {
 					t.Fatalf("got %v, %v, want %v", got, err, row.err)
 				}
@@ -102,10 +102,10 @@ func TestFindWhileAway(t *testing.T) {
 	set := setOf(t, i)
 	known, unknown := "1", "2"
 	for range 3 {
-		if _, err := set.Find(t.Context(), jose.Header{Algorithm: "RS256", KeyID: &known}); err != nil {
+		if _, err := set.Find(t.Context(), jose.Header{Algorithm: "RS256", KeyID: &known}, time.Now()); err != nil {
 			t.Errorf("a known key: %v", err)
 		}
-		if _, err := set.Find(t.Context(), jose.Header{Algorithm: "RS256", KeyID: &unknown}); !errors.Is(err, ErrUnavailable) || errors.Is(err, jose.ErrUnknownKey) {
+		if _, err := set.Find(t.Context(), jose.Header{Algorithm: "RS256", KeyID: &unknown}, time.Now()); !errors.Is(err, ErrUnavailable) || errors.Is(err, jose.ErrUnknownKey) {
 			t.Errorf("an unknown key: got %v, want ErrUnavailable alone", err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestFindCallerLeaves(t *testing.T) {
 			t.Cleanup(v.Close)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-reached; cancel() }()
-			_, err := Set{v}.Find(ctx, jose.Header{Algorithm: "RS256"})
+			_, err := Set{v}.Find(ctx, jose.Header{Algorithm: "RS256"}, time.Now())
 			if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) || errors.Is(err, jose.ErrUnknownKey) {
 				t.Errorf("got %v, want context.Canceled alone", err)
 			}
