@@ -51,7 +51,7 @@ func admittedFrom(ctx context.Context) *admitted {
 }
 
 // admit returns the context behind a guard that lets a request through.
-func (c *Client) admit(ctx context.Context, r Request, v identity) context.Context {
+func (c *Client) admit(ctx context.Context, r *Request, v *identity) context.Context {
 	a := &admitted{
 		Context: ctx, user: v.user, accessToken: v.accessToken, fields: v.fields,
 		client: c, bySession: len(r.Authorization) == 0, found: v.found.UnixNano(), revoked: v.revoked,
@@ -70,7 +70,7 @@ func (c *Client) admit(ctx context.Context, r Request, v identity) context.Conte
 // It holds only for the same credentials, since an application may pass another request on with the context of the first;
 // it holds only for a request whose origin is acceptable, where sessions depend on that; and only until a token is
 // revoked.
-func (c *Client) stillAdmitted(ctx context.Context, r Request) *admitted {
+func (c *Client) stillAdmitted(ctx context.Context, r *Request) *admitted {
 	a := admittedFrom(ctx)
 	if a == nil || a.client != c || a.credentials == "" || a.revoked != c.revoked.made.Load() {
 		return nil

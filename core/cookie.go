@@ -10,7 +10,7 @@ import (
 // eachCookie iterates over the cookies of a request whose names begin with prefix, in order. A malformed one is skipped:
 // http.ParseCookie would drop the whole line, and sign the user out because of somebody else's cookie. It looks for the
 // prefix, because taking apart a line of a megabyte, which servers accept, costs an attacker nothing.
-func (r Request) eachCookie(prefix string) iter.Seq2[string, string] {
+func (r *Request) eachCookie(prefix string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for _, line := range r.Cookie {
 			for at := 0; ; {
@@ -36,7 +36,7 @@ func (r Request) eachCookie(prefix string) iter.Seq2[string, string] {
 
 // cookie returns the value of a cookie. ok is false if there is none, and also if there are two: one of them was planted,
 // from a neighbouring host or over http, and there is no telling which.
-func (r Request) cookie(name string) (value string, ok bool) {
+func (r *Request) cookie(name string) (value string, ok bool) {
 	for n, v := range r.eachCookie(name) {
 		if n != name {
 			continue
@@ -50,7 +50,7 @@ func (r Request) cookie(name string) (value string, ok bool) {
 }
 
 // hasCookie reports whether there is a cookie of that name, even more than one.
-func (r Request) hasCookie(name string) bool {
+func (r *Request) hasCookie(name string) bool {
 	for n := range r.eachCookie(name) {
 		if n == name {
 			return true
@@ -91,7 +91,7 @@ func chunks(name, value string) map[string]string {
 }
 
 // unchunk is the inverse of chunks.
-func (r Request) unchunk(name string) (value string, ok bool) {
+func (r *Request) unchunk(name string) (value string, ok bool) {
 	value, ok = r.cookie(name)
 	count, rest, chunked := strings.Cut(value, ".")
 	if !ok || !chunked {

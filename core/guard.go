@@ -15,17 +15,17 @@ import (
 // unsafe cross-site request, counts as not signed in.
 func (c *Client) LoadUser() Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
-		if a := c.stillAdmitted(ctx, r); a != nil {
-			return ctx, c.goOn(r, a.user, a.fields)
+		if a := c.stillAdmitted(ctx, &r); a != nil {
+			return ctx, c.goOn(&r, a.user, a.fields)
 		}
-		v := c.identify(ctx, r)
+		v := c.identify(ctx, &r)
 		if v.user == nil {
 			if a := admittedFrom(ctx); a != nil && a.client == c { // whom a guard found for other credentials, or earlier
 				ctx = &admitted{Context: ctx}
 			}
-			return ctx, c.goOn(r, nil, v.fields)
+			return ctx, c.goOn(&r, nil, v.fields)
 		}
-		return c.admit(ctx, r, v), c.goOn(r, v.user, v.fields)
+		return c.admit(ctx, &r, &v), c.goOn(&r, v.user, v.fields)
 	})
 }
 
@@ -82,13 +82,13 @@ func mustBeRoles(role string, more []string) {
 // adds each field once.
 func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
-		if a := c.stillAdmitted(ctx, r); a != nil {
+		if a := c.stillAdmitted(ctx, &r); a != nil {
 			if !admit(a.user) {
 				return ctx, c.refuse(ctx, r, other, nil, a.fields...)
 			}
-			return ctx, c.goOn(r, a.user, a.fields)
+			return ctx, c.goOn(&r, a.user, a.fields)
 		}
-		v := c.identify(ctx, r)
+		v := c.identify(ctx, &r)
 		switch {
 		case v.code == CodeNotSignedIn && v.err == nil && c.web != nil && r.isNavigation() && len(r.Authorization) == 0:
 			return ctx, seeOther(c.web.signInURL(r), v.fields...)
@@ -97,7 +97,7 @@ func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 		case !admit(v.user):
 			return ctx, c.refuse(ctx, r, other, nil, v.fields...)
 		}
-		return c.admit(ctx, r, v), c.goOn(r, v.user, v.fields)
+		return c.admit(ctx, &r, &v), c.goOn(&r, v.user, v.fields)
 	})
 }
 
@@ -115,7 +115,7 @@ type identity struct {
 // goOn is the answer for a request that is let through. Unless the handler says otherwise, a page of a session is not to
 // be stored: the browser's back button would show it after sign-out (which clears the cache all the same). An answer with
 // cookies is not to be stored either, so that nobody else gets them.
-func (c *Client) goOn(r Request, user *User, fields []Field) Answer {
+func (c *Client) goOn(r *Request, user *User, fields []Field) Answer {
 	a := Answer{Add: onlyVary}
 	if len(fields) > 0 {
 		a.Add = append([]Field{varyOnCredentials}, fields...)
@@ -134,7 +134,7 @@ var (
 
 // identify finds out who sent a request. If there is an Authorization header, it alone decides: a request that has one
 // never counts as the browser's session.
-func (c *Client) identify(ctx context.Context, r Request) identity {
+func (c *Client) identify(ctx context.Context, r *Request) identity {
 	switch {
 	case len(r.Authorization) > 0:
 		return c.bearer(ctx, r)
@@ -147,7 +147,7 @@ func (c *Client) identify(ctx context.Context, r Request) identity {
 }
 
 // bearer identifies the user by a bearer token, RFC 6750 section 2.1.
-func (c *Client) bearer(ctx context.Context, r Request) identity {
+func (c *Client) bearer(ctx context.Context, r *Request) identity {
 	scheme, token, _ := strings.Cut(r.Authorization[0], " ")
 	token = strings.TrimLeft(token, " ")
 	switch {
@@ -178,16 +178,16 @@ func isToken68(s string) bool {
 }
 
 // fromSession identifies the user by the session cookie, and renews the session when that is due.
-func (c *Client) fromSession(ctx context.Context, r Request) identity {
+func (c *Client) fromSession(ctx context.Context, r *Request) identity {
 	now, revoked := c.now(), c.revoked.made.Load()
-	s, renew := c.loadSession(r, now)
+	s, renew := c.loadSession(*r, now)
 	if s == nil {
-		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
+		return identity{code: CodeNotSignedIn, fields: c.dropSession(*r)}
 	}
 	next, err := c.refresh(ctx, s)
 	if err != nil {
 		c.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
-		return identity{code: CodeNotSignedIn, fields: c.dropSession(r)}
+		return identity{code: CodeNotSignedIn, fields: c.dropSession(*r)}
 	}
 	if next == nil && renew {
 		next = newSession(s.user, s.tokens, s.signedIn, now)
@@ -195,7 +195,7 @@ func (c *Client) fromSession(ctx context.Context, r Request) identity {
 	if next == nil {
 		return identity{user: s.user, accessToken: s.tokens.AccessToken, found: now, revoked: revoked}
 	}
-	fields, err := c.saveSession(r, next)
+	fields, err := c.saveSession(*r, next)
 	if err != nil {
 		return identity{code: CodeInternal, err: err}
 	}
@@ -221,14 +221,14 @@ func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return c.refuse(ctx, r, CodeMethodNotAllowed, nil)
 	}
-	v := c.identify(ctx, r)
+	v := c.identify(ctx, &r)
 	if v.user == nil {
 		return c.refuse(ctx, r, v.code, v.err, v.fields...)
 	}
 	var shown any = v.user
 	if c.cfg.UserInfoRoute != nil {
 		var err error
-		if shown, err = c.cfg.UserInfoRoute(c.admit(ctx, r, v), v.user); err != nil {
+		if shown, err = c.cfg.UserInfoRoute(c.admit(ctx, &r, &v), v.user); err != nil {
 			code := codeOf(err)
 			if refused := (*UserInfoError)(nil); errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
 				code = CodeInvalidToken // the access token has expired and the session has not: signing in brings a new one

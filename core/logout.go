@@ -28,7 +28,7 @@ func (c *Client) askSignOut(ctx context.Context, r Request) Answer {
 
 // signOut answers POST /logout.
 func (c *Client) signOut(ctx context.Context, r Request) Answer {
-	if c.web.crossSite(r) {
+	if c.web.crossSite(&r) {
 		return c.refuse(ctx, r, CodeCrossSite, nil)
 	}
 	return c.endSession(ctx, r, r.SecFetchMode != "navigate" && r.acceptsJSON() && c.web.fromOwnPage(r))

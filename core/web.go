@@ -151,7 +151,7 @@ func (c *Client) CheckHeaderLimit(limit int) {
 
 // isNavigation reports whether a browser is loading a page: judged by Fetch Metadata or, in a browser without it, by the
 // Accept header.
-func (r Request) isNavigation() bool {
+func (r *Request) isNavigation() bool {
 	if r.Method != http.MethodGet {
 		return false
 	}
@@ -161,15 +161,15 @@ func (r Request) isNavigation() bool {
 	return strings.Contains(r.Accept, "text/html")
 }
 
-func (r Request) acceptsJSON() bool { return strings.Contains(r.Accept, "application/json") }
+func (r *Request) acceptsJSON() bool { return strings.Contains(r.Accept, "application/json") }
 
 // isPrefetch reports whether a browser is fetching the page only because its user might go there.
-func (r Request) isPrefetch() bool { return strings.Contains(r.SecPurpose, "prefetch") }
+func (r *Request) isPrefetch() bool { return strings.Contains(r.SecPurpose, "prefetch") }
 
 // crossSite reports whether an unsafe request comes from a page of another origin. It follows net/http's
 // CrossOriginProtection, but compares with the origin of BaseURL instead of the Host header, which a proxy may have
 // changed.
-func (w *web) crossSite(r Request) bool {
+func (w *web) crossSite(r *Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return false
