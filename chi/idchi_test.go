@@ -11,9 +11,10 @@ import (
 	idchi "github.com/signward/idserver-go/chi"
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/idtest/adaptertest"
 )
 
-// onChi is the application that idtest.Application asks for.
+// onChi is the application that adaptertest.Application asks for.
 func onChi(client *idserver.Client, listener net.Listener) error {
 	auth := idchi.New(client)
 	r := chi.NewRouter()
@@ -27,7 +28,7 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 		r.With(auth.RequireRole("admin", "editor")).Get("/editors", seen)
 		r.With(auth.RequireAllRoles("admin", "billing")).Get("/billing", seen)
 		r.With(auth.Guard(client.RequireBuiltInRole("billing"))).Get("/builtin", seen)
-		r.With(auth.Guard(client.Require(idtest.IsAlice))).Get("/own", seen)
+		r.With(auth.Guard(client.Require(adaptertest.IsAlice))).Get("/own", seen)
 		r.With(clash, auth.RequireUser()).Get("/clash", seen)
 	})
 	return http.Serve(listener, r)
@@ -46,19 +47,19 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	mux.Handle("GET /suite/editors", auth.RequireRole("admin", "editor")(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/billing", auth.RequireAllRoles("admin", "billing")(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/builtin", auth.Guard(client.RequireBuiltInRole("billing"))(http.HandlerFunc(seen)))
-	mux.Handle("GET /suite/own", auth.Guard(client.Require(idtest.IsAlice))(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/own", auth.Guard(client.Require(adaptertest.IsAlice))(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/clash", clash(auth.RequireUser()(http.HandlerFunc(seen))))
 	return http.Serve(listener, mux)
 }
 
 func seen(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(idtest.Seen(r.Context(), idchi.User(r))))
+	_, _ = w.Write([]byte(adaptertest.Seen(r.Context(), idchi.User(r))))
 }
 
 func clash(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, value := range idtest.Clash {
+		for name, value := range adaptertest.Clash {
 			w.Header().Set(name, value)
 		}
 		next.ServeHTTP(w, r)
@@ -66,11 +67,11 @@ func clash(next http.Handler) http.Handler {
 }
 
 func TestBehaviour(t *testing.T) {
-	t.Run("chi", func(t *testing.T) { idtest.Run(t, onChi) })
-	t.Run("net/http", func(t *testing.T) { idtest.Run(t, onServeMux) })
+	t.Run("chi", func(t *testing.T) { adaptertest.Run(t, onChi) })
+	t.Run("net/http", func(t *testing.T) { adaptertest.Run(t, onServeMux) })
 }
 
-func TestIsolation(t *testing.T) { idtest.RunIsolation(t, onChi) }
+func TestIsolation(t *testing.T) { adaptertest.RunIsolation(t, onChi) }
 
 func TestMountOfAnAPI(t *testing.T) {
 	client, err := idserver.New(idtest.NewProvider(t).Config(""))

@@ -12,10 +12,11 @@ import (
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/idtest/adaptertest"
 	idecho "github.com/signward/idserver-go/echo"
 )
 
-// application is the one that idtest.Application asks for.
+// application is the one that adaptertest.Application asks for.
 func application(client *idserver.Client, listener net.Listener) error {
 	auth := idecho.New(client)
 	e := echo.New()
@@ -29,26 +30,26 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/editors", seen, auth.RequireRole("admin", "editor"))
 	suite.GET("/billing", seen, auth.RequireAllRoles("admin", "billing"))
 	suite.GET("/builtin", seen, auth.Guard(client.RequireBuiltInRole("billing")))
-	suite.GET("/own", seen, auth.Guard(client.Require(idtest.IsAlice)))
+	suite.GET("/own", seen, auth.Guard(client.Require(adaptertest.IsAlice)))
 	suite.GET("/clash", seen, clash, auth.RequireUser())
 	return http.Serve(listener, e)
 }
 
 func seen(c echo.Context) error {
-	return c.String(http.StatusOK, idtest.Seen(c.Request().Context(), idecho.User(c)))
+	return c.String(http.StatusOK, adaptertest.Seen(c.Request().Context(), idecho.User(c)))
 }
 
 func clash(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		for name, value := range idtest.Clash {
+		for name, value := range adaptertest.Clash {
 			c.Response().Header().Set(name, value)
 		}
 		return next(c)
 	}
 }
 
-func TestBehaviour(t *testing.T) { idtest.Run(t, application) }
-func TestIsolation(t *testing.T) { idtest.RunIsolation(t, application) }
+func TestBehaviour(t *testing.T) { adaptertest.Run(t, application) }
+func TestIsolation(t *testing.T) { adaptertest.RunIsolation(t, application) }
 
 func TestMount(t *testing.T) {
 	provider := idtest.NewProvider(t)

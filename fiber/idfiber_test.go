@@ -19,10 +19,11 @@ import (
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/idtest/adaptertest"
 	idfiber "github.com/signward/idserver-go/fiber"
 )
 
-// application is the one that idtest.Application asks for.
+// application is the one that adaptertest.Application asks for.
 func application(client *idserver.Client, listener net.Listener) error {
 	auth := idfiber.New(client)
 	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10, DisableStartupMessage: true})
@@ -36,9 +37,9 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.Get("/editors", auth.RequireRole("admin", "editor"), seen)
 	suite.Get("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.Get("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
-	suite.Get("/own", auth.Guard(client.Require(idtest.IsAlice)), seen)
+	suite.Get("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
 	suite.Get("/clash", func(c *fiber.Ctx) error {
-		for name, value := range idtest.Clash {
+		for name, value := range adaptertest.Clash {
 			c.Set(name, value)
 		}
 		return c.Next()
@@ -46,10 +47,12 @@ func application(client *idserver.Client, listener net.Listener) error {
 	return app.Listener(listener)
 }
 
-func seen(c *fiber.Ctx) error { return c.SendString(idtest.Seen(c.UserContext(), idfiber.User(c))) }
+func seen(c *fiber.Ctx) error {
+	return c.SendString(adaptertest.Seen(c.UserContext(), idfiber.User(c)))
+}
 
-func TestBehaviour(t *testing.T) { idtest.Run(t, application) }
-func TestIsolation(t *testing.T) { idtest.RunIsolation(t, application) }
+func TestBehaviour(t *testing.T) { adaptertest.Run(t, application) }
+func TestIsolation(t *testing.T) { adaptertest.RunIsolation(t, application) }
 
 // What a handler keeps of a request's user is still that user's when fasthttp has used the request's memory again.
 func TestKeptUser(t *testing.T) {

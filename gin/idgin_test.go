@@ -12,12 +12,13 @@ import (
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/idtest/adaptertest"
 	idgin "github.com/signward/idserver-go/gin"
 )
 
 func init() { gin.SetMode(gin.ReleaseMode) }
 
-// application is the one that idtest.Application asks for.
+// application is the one that adaptertest.Application asks for.
 func application(client *idserver.Client, listener net.Listener) error {
 	auth := idgin.New(client)
 	r := gin.New()
@@ -31,9 +32,9 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/editors", auth.RequireRole("admin", "editor"), seen)
 	suite.GET("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.GET("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
-	suite.GET("/own", auth.Guard(client.Require(idtest.IsAlice)), seen)
+	suite.GET("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
 	suite.GET("/clash", func(c *gin.Context) {
-		for name, value := range idtest.Clash {
+		for name, value := range adaptertest.Clash {
 			c.Header(name, value)
 		}
 	}, auth.RequireUser(), seen)
@@ -41,11 +42,11 @@ func application(client *idserver.Client, listener net.Listener) error {
 }
 
 func seen(c *gin.Context) {
-	c.String(http.StatusOK, "%s", idtest.Seen(c.Request.Context(), idgin.User(c)))
+	c.String(http.StatusOK, "%s", adaptertest.Seen(c.Request.Context(), idgin.User(c)))
 }
 
-func TestBehaviour(t *testing.T) { idtest.Run(t, application) }
-func TestIsolation(t *testing.T) { idtest.RunIsolation(t, application) }
+func TestBehaviour(t *testing.T) { adaptertest.Run(t, application) }
+func TestIsolation(t *testing.T) { adaptertest.RunIsolation(t, application) }
 
 func TestMount(t *testing.T) {
 	provider := idtest.NewProvider(t)

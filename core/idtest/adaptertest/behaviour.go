@@ -1,4 +1,12 @@
-package idtest
+// Package adaptertest is the behaviour suite that every adapter of idserver passes: an application that serves the sign-in
+// routes and a few guarded pages is sent the same requests in every framework, and must give the same responses. It also
+// runs on your own router, with your middleware in front, and finds what that takes away.
+//
+//	func TestBehaviour(t *testing.T) { adaptertest.Run(t, application) } // application is an Application
+//	func TestIsolation(t *testing.T) { adaptertest.RunIsolation(t, application) }
+//
+// To test your own handlers, package idtest is enough.
+package adaptertest
 
 import (
 	"context"
@@ -13,11 +21,12 @@ import (
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
 )
 
 // T is what [Run] needs of a *testing.T.
 type T interface {
-	TB
+	idtest.TB
 	Errorf(format string, args ...any)
 }
 
@@ -32,7 +41,7 @@ type T interface {
 //	GET /suite/editors    RequireRole("admin", "editor")
 //	GET /suite/billing    RequireAllRoles("admin", "billing")
 //	GET /suite/builtin    Guard(client.RequireBuiltInRole("billing"))
-//	GET /suite/own        Guard(client.Require(idtest.IsAlice))
+//	GET /suite/own        Guard(client.Require(adaptertest.IsAlice))
 //	GET /suite/clash      RequireUser, after a middleware that sets the header fields of [Clash]
 type Application func(client *idserver.Client, listener net.Listener) error
 
@@ -140,7 +149,7 @@ func record(t T, application Application) (steps []step) {
 	t.Helper()
 	for _, scenario := range scenarios {
 		s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
-		s.provider = NewProvider(t, func(o *Options) { o.Now = s.clock.Now })
+		s.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = s.clock.Now })
 		s.registerClient()
 		scenario(s)
 		steps = append(steps, s.steps...)
@@ -159,7 +168,7 @@ func record(t T, application Application) (steps []step) {
 type suite struct {
 	t           T
 	application Application
-	provider    *Provider
+	provider    *idtest.Provider
 	clock       *suiteClock
 	steps       []step
 	states      map[string]int // the login cookies, in the order in which they were set
@@ -175,8 +184,8 @@ const (
 )
 
 func (s *suite) registerClient() {
-	s.provider.AddClient(Client{
-		ID: ExampleClient, Secret: ExampleSecret,
+	s.provider.AddClient(idtest.Client{
+		ID: idtest.ExampleClient, Secret: idtest.ExampleSecret,
 		RedirectURIs: []string{suiteOrigin + "/auth/callback"}, PostLogoutRedirectURIs: []string{suiteOrigin + "/"},
 	})
 }

@@ -1,4 +1,4 @@
-package idtest
+package adaptertest
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
 )
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
@@ -95,17 +96,17 @@ func callbacks(s *suite) {
 		v.step("callback with the error "+name, "RFC 6749 section 4.1.2.1", "GET", edited(back, func(q url.Values) { q.Del("code"); q.Set("error", name); q.Set("error_description", "<b>\n") }), aPage)
 	}
 
-	for name, fault := range inOrder(map[string]Fault{
+	for name, fault := range inOrder(map[string]idtest.Fault{
 		"refuses the code": {OAuthError: "invalid_grant"}, "is broken": {Status: 500}, "answers HTML": {HTML: true}, "redirects": {Redirect: "https://evil.example/"},
 		"limits the rate": {Status: 429}, "drops": {Drop: true}, "answers without end": {Endless: true},
 	}) {
 		v, back = fresh()
-		s.provider.Fail(Token, fault)
+		s.provider.Fail(idtest.Token, fault)
 		v.step("callback when the token endpoint "+name, "502 for good, 503 for now", "GET", back, aPage)
-		s.provider.Heal(Token)
+		s.provider.Heal(idtest.Token)
 	}
 	v, back = fresh()
-	s.provider.Fail(Token, Fault{Status: 503, Once: true})
+	s.provider.Fail(idtest.Token, idtest.Fault{Status: 503, Once: true})
 	v.do("GET", back, aPage)
 	v.step("callback reloaded after a fault", "it works again as soon as the provider does", "GET", back, aPage)
 
@@ -233,7 +234,7 @@ func cookieLines(s *suite) {
 	_, login, _ := strings.Cut(begun.cookies("/auth/login"), "=")
 	v.step("a login cookie as the session", "a value has one purpose", "GET", "/suite/user", lines("__Host-idserver="+login))
 
-	long := Person{Login: "dave", Subject: "dave", Email: "dave@example.test", Name: "Dave"}
+	long := idtest.Person{Login: "dave", Subject: "dave", Email: "dave@example.test", Name: "Dave"}
 	for i := range 700 {
 		long.CustomRoles = append(long.CustomRoles, fmt.Sprintf("%x", 7919*(i+1)*(i+3)))
 	}
@@ -274,17 +275,17 @@ func renewal(s *suite) {
 	v = rotated
 
 	s.clock.advance(7*time.Minute + 30*time.Second)
-	s.provider.SetPerson(Person{Login: "alice", Subject: People()[0].Subject, Email: "alice@example.test", Name: "Alice Tan", Roles: []string{"user"}})
+	s.provider.SetPerson(idtest.Person{Login: "alice", Subject: idtest.People()[0].Subject, Email: "alice@example.test", Name: "Alice Tan", Roles: []string{"user"}})
 	v.step("a session when its access token ends", "refreshed, and roles taken again", "GET", "/suite/admin", aPage)
 	s.clock.advance(14*time.Minute + 30*time.Second)
-	s.provider.Fail(Token, Fault{Status: 503})
+	s.provider.Fail(idtest.Token, idtest.Fault{Status: 503})
 	v.step("a session while the provider is away", "nobody is signed out", "GET", "/suite/user", aPage)
 	s.clock.advance(10 * time.Minute)
 	v.step("a session past its access token's end", "the session has limits of its own", "GET", "/suite/user", aPage)
-	s.provider.Fail(Token, Fault{OAuthError: "invalid_grant"})
+	s.provider.Fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant"})
 	s.clock.advance(2 * time.Minute)
 	v.step("a session whose refresh is refused", "it is over", "GET", "/suite/user", aPage)
-	s.provider.Heal(Token)
+	s.provider.Heal(idtest.Token)
 
 	v.signIn("bob")
 	s.clock.advance(61 * time.Minute)
@@ -317,9 +318,9 @@ func signOut(s *suite) {
 	signedIn().step("logout posted by a script", "it navigates by itself", "POST", "/auth/logout", aScript)
 	s.visitor(addr).step("logout of nobody", "home", "POST", "/auth/logout", aPage)
 	v = signedIn()
-	s.provider.Fail(Revocation, Fault{Status: 500})
+	s.provider.Fail(idtest.Revocation, idtest.Fault{Status: 500})
 	v.step("logout while revocation is broken", "the session here ends all the same", "POST", "/auth/logout", aPage)
-	s.provider.Heal(Revocation)
+	s.provider.Heal(idtest.Revocation)
 	s.provider.SetMetadata(func(m map[string]any) { delete(m, "end_session_endpoint") })
 	signedInAt := s.visitor(s.serve()).signIn("alice")
 	signedInAt.step("logout where the provider has none", "home", "POST", "/auth/logout", aPage)
@@ -368,14 +369,14 @@ func tabs(s *suite) {
 
 func outage(s *suite) {
 	token := s.provider.MintAccessToken("alice")
-	s.provider.Fail(Discovery, Fault{Drop: true})
+	s.provider.Fail(idtest.Discovery, idtest.Fault{Drop: true})
 	v := s.visitor(s.serve())
 	v.step("login while the provider is down", "503, and Retry-After", "GET", "/auth/login", aPage)
 	v.step("login by a script while the provider is down", "the same as problem+json", "GET", "/auth/login", aScript)
 	v.step("a token while the provider is down", "503 and never 401: nothing is known of it", "GET", "/suite/user", with(aProgram, "Authorization", "Bearer "+token))
 	v.step("a stranger while the provider is down", "nothing is needed of it", "GET", "/suite/user", aScript)
 	v.step("an open page while the provider is down", "LoadUser makes nobody of the token", "GET", "/suite/open", with(aProgram, "Authorization", "Bearer "+token))
-	s.provider.Heal(Discovery)
+	s.provider.Heal(idtest.Discovery)
 	s.clock.advance(5 * time.Second)
 	v.step("login when the provider is back", "at once", "GET", "/auth/login", aPage)
 	s.provider.SetMetadata(func(m map[string]any) { m["issuer"] = "https://evil.example" })

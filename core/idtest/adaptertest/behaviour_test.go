@@ -1,4 +1,4 @@
-package idtest
+package adaptertest
 
 import (
 	"context"

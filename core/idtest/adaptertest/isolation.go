@@ -1,4 +1,4 @@
-package idtest
+package adaptertest
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 func RunIsolation(t T, application Application) {
 	t.Helper()
 	s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
-	s.provider = NewProvider(t, func(o *Options) { o.Now = s.clock.Now })
+	s.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = s.clock.Now })
 	s.registerClient()
 	log := &keptLog{}
 	addr := s.serve(func(c *idserver.Config) { c.Logger = slog.New(log) })
