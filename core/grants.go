@@ -69,6 +69,11 @@ func (g *grants) once(ctx context.Context, key [32]byte, pause time.Duration, re
 	case <-known.done:
 		return known.tokens, known.err
 	case <-ctx.Done():
+	}
+	select { // of two that are ready, select takes either: a refusal that is known must not be missed by half of those who left
+	case <-known.done:
+		return known.tokens, known.err
+	default:
 		return nil, errors.Join(ErrUnavailable, context.Cause(ctx))
 	}
 }

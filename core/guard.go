@@ -185,6 +185,9 @@ func (c *Client) fromSession(ctx context.Context, r *Request) identity {
 		return identity{code: CodeNotSignedIn, fields: c.dropSession(*r)}
 	}
 	next, err := c.refresh(ctx, s)
+	if errors.Is(err, errLeft) {
+		return identity{code: CodeProviderUnavailable, err: err}
+	}
 	if err != nil {
 		c.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
 		return identity{code: CodeNotSignedIn, fields: c.dropSession(*r)}

@@ -23,7 +23,8 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // refresh returns a session with a new access token, and the user made anew, if the old token is about to expire; nil if
 // the session goes on as it is. An error means that the session is over: the provider refused (the person was disabled,
 // the grant was revoked), or the application did. A temporary failure changes nothing: the user stays signed in. A
-// refusal that may be due to the configuration ends the session once its access token has expired.
+// refusal that may be due to the configuration ends the session once its access token has expired. errLeft is no verdict:
+// the caller left before there was one, and is neither admitted nor signed out.
 func (c *Client) refresh(ctx context.Context, s *session) (next *session, err error) {
 	if s.tokens.RefreshToken == "" {
 		return nil, nil
@@ -57,6 +58,9 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	if errors.As(err, &refused) && refused.definite() && !now.Before(s.tokens.Expiry) {
 		return nil, err
 	}
+	if ctx.Err() != nil { // to close the connection must not be a way around the provider's refusal, which is still on its way
+		return nil, errors.Join(errLeft, err)
+	}
 	c.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
 	if tokens == nil {
 		return nil, nil
@@ -64,6 +68,9 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again.
 	return newSession(s.user, *tokens, s.signedIn, now), nil
 }
+
+// errLeft marks a request that ended before it was known whether its session goes on.
+var errLeft = errors.New("the request ended while its session was being refreshed")
 
 // errNotAdmitted marks a refusal by OnSignIn at a refresh.
 var errNotAdmitted = errors.New("the application no longer admits the user")

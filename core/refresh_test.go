@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,5 +197,57 @@ func TestRefreshHangsAndClose(t *testing.T) {
 	w.Close()
 	if u, _ := b.visit(); u == nil {
 		t.Error("signed out by Close")
+	}
+}
+
+// To close the connection is no way around a refusal: a request whose own context has ended is not admitted on an access
+// token that is due, and its session is not renewed.
+func TestRequestThatEndedIsNotAdmitted(t *testing.T) {
+	type guarded struct {
+		*world
+		*browser
+	}
+	ended := func(g guarded) (context.Context, idserver.Answer) {
+		ctx, cancel := context.WithCancel(g.t.Context())
+		cancel()
+		return g.Client.RequireRole("admin")(ctx, g.request("POST", "/admin", []edit{fetches}))
+	}
+	for name, row := range map[string]struct {
+		before func(g guarded)
+		want   int
+	}{
+		"the provider has not answered yet": {func(g guarded) {
+			g.provider.Fail(idtest.Token, idtest.Fault{Hang: true})
+		}, 503},
+		"the provider has refused, and it is remembered": {func(g guarded) {
+			g.provider.Fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant"})
+			(&browser{g.t, g.Client, copyOf(g.cookies)}).visit()
+		}, 401},
+		"the provider is away": {func(g guarded) {
+			g.provider.Fail(idtest.Token, idtest.Fault{Status: 500})
+			(&browser{g.t, g.Client, copyOf(g.cookies)}).visit()
+		}, 503},
+		"it was signed out": {func(g guarded) {
+			(&browser{g.t, g.Client, copyOf(g.cookies)}).route("POST", "/auth/logout", navigates)
+		}, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			g := guarded{w, w.signedIn(t, "alice")}
+			w.clock.advance(nearlyOver)
+			row.before(g)
+			for range 100 { // a select picks at random
+				ctx, a := ended(g)
+				if a.Status != row.want || idserver.UserFrom(ctx) != nil {
+					t.Fatalf("status %d, want %d: %s", a.Status, row.want, a.Body)
+				}
+				for _, f := range a.Add {
+					if f.Name == "Set-Cookie" && (row.want == 503 || !strings.Contains(f.Value, "Max-Age=0")) {
+						t.Fatalf("the session is renewed or dropped: %s", f.Name)
+					}
+				}
+			}
+		})
 	}
 }

@@ -93,6 +93,14 @@ func Run(t T, application Application) {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		t.Errorf("step %q was not reached", name)
 	}
+	halfClosed(newSuite(t, application))
+}
+
+func newSuite(t T, application Application) *suite {
+	s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
+	s.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = s.clock.Now })
+	s.registerClient()
+	return s
 }
 
 //go:embed behaviour.golden
@@ -148,9 +156,7 @@ func difference(want, got string) string {
 func record(t T, application Application) (steps []step) {
 	t.Helper()
 	for _, scenario := range scenarios {
-		s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
-		s.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = s.clock.Now })
-		s.registerClient()
+		s := newSuite(t, application)
 		scenario(s)
 		steps = append(steps, s.steps...)
 	}

@@ -6,10 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	idserver "github.com/signward/idserver-go/core"
-	"github.com/signward/idserver-go/core/idtest"
 )
 
 const (
@@ -23,9 +21,7 @@ const (
 // /suite/user, /suite/open and /suite/admin. Run it with -race.
 func RunIsolation(t T, application Application) {
 	t.Helper()
-	s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
-	s.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = s.clock.Now })
-	s.registerClient()
+	s := newSuite(t, application)
 	log := &keptLog{}
 	addr := s.serve(func(c *idserver.Config) { c.Logger = slog.New(log) })
 
