@@ -73,7 +73,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fault := request.read(params)
-	if fault == nil && p.options.SGID != nil && !hasScope(request.scope, "openid") {
+	if fault == nil && p.options.Dialect.OpenIDOnly && !hasScope(request.scope, "openid") {
 		fault = &oauthError{Code: "invalid_scope", Description: "openid must be among the scopes"}
 	}
 	if fault != nil {
@@ -184,10 +184,8 @@ func (p *Provider) respond(w http.ResponseWriter, request authorizationRequest, 
 	if request.state != "" {
 		response.Set("state", request.state)
 	}
-	if p.options.SGID == nil {
-		response.Set("iss", p.URL())
-	}
-	p.hooks.authorizationResponse.apply(response)
+	response.Set("iss", p.URL())
+	applyEdits(response, p.options.Dialect.AuthorizationResponse, &p.hooks.authorizationResponse)
 	redirect(w, withQuery(request.redirectURI, response))
 }
 

@@ -1,11 +1,12 @@
 package idtest
 
 import (
-	"crypto/rsa"
 	"crypto/subtle"
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/signward/idserver-go/core/internal/devenv"
 )
 
 // The clients of [Clients].
@@ -33,9 +34,6 @@ type Client struct {
 	// PostLogoutRedirectURIs are the allowed values of post_logout_redirect_uri, which must match exactly.
 	PostLogoutRedirectURIs []string
 
-	// EncryptionKey is the key that userinfo is encrypted for by a provider that behaves like sgID.
-	EncryptionKey *rsa.PublicKey
-
 	// AnyLoopbackRedirect also allows every http URL with a loopback host, for both kinds of redirect.
 	AnyLoopbackRedirect bool
 }
@@ -62,7 +60,7 @@ func (c Client) mayRedirectAfterLogout(uri string) bool {
 
 func isLoopbackURL(uri string) bool {
 	u, err := url.Parse(uri)
-	return err == nil && u.Scheme == "http" && isLoopback(u.Hostname()) && u.User == nil && u.Fragment == ""
+	return err == nil && u.Scheme == "http" && devenv.IsLoopback(u.Hostname()) && u.User == nil && u.Fragment == ""
 }
 
 // oauthError is an error response: RFC 6749 section 4.1.2.1 in a redirect, section 5.2 in a body.

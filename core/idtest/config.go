@@ -4,12 +4,12 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/devenv"
 )
 
 // Config returns the configuration of an application at baseURL ("" for an API) that signs its users in at this provider,
@@ -41,15 +41,15 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	if !ok {
 		return cfg, nil, fmt.Errorf("idtest: ConfigFromEnv: want a TCP address, got %q", listen)
 	}
-	fill(&cfg.BaseURL, baseURLOf(*address))
+	fill(&cfg.BaseURL, devenv.URLOf(*address))
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/") // the programs append a path to it
-	if anySet("IDSERVER_", "SESSION_SECRET") {
+	if devenv.AnySet("IDSERVER_", "SESSION_SECRET") {
 		return cfg, nil, nil
 	}
 	if !address.IP.IsLoopback() {
 		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET, or ADDR=127.0.0.1:8080", listen)
 	}
-	if !onLoopback(cfg.BaseURL) {
+	if !devenv.IsLoopbackURL(cfg.BaseURL) {
 		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET", cfg.BaseURL)
 	}
 	var options Options
@@ -65,31 +65,4 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 		return cfg, nil, err
 	}
 	return provider.Config(cfg.BaseURL), provider, nil
-}
-
-// onLoopback reports whether a URL can be reached from this machine only: where anyone may sign in must not be seen from
-// elsewhere.
-func onLoopback(baseURL string) bool {
-	u, err := url.Parse(baseURL)
-	return err == nil && isLoopback(u.Hostname())
-}
-
-// baseURLOf returns the URL at which a browser on this machine reaches an address.
-func baseURLOf(address net.TCPAddr) string {
-	if address.IP.IsUnspecified() {
-		address.IP = net.IPv4(127, 0, 0, 1)
-	}
-	return "http://" + address.String()
-}
-
-func anySet(prefixes ...string) bool {
-	for _, variable := range os.Environ() {
-		name, value, _ := strings.Cut(variable, "=")
-		for _, prefix := range prefixes {
-			if value != "" && strings.HasPrefix(name, prefix) {
-				return true
-			}
-		}
-	}
-	return false
 }

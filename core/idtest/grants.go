@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -26,8 +27,9 @@ type code struct {
 
 type issuedToken struct {
 	grant   *grant
-	expires time.Time // of a refresh token
-	used    bool      // a refresh token can be used once
+	scope   string // of an access token
+	expires time.Time
+	used    bool // a refresh token can be used once
 	revoked bool
 }
 
@@ -37,7 +39,7 @@ type ledger struct {
 	mu      sync.Mutex
 	codes   map[string]*code
 	refresh map[string]*issuedToken // by the token
-	access  map[string]*issuedToken // by its jti
+	access  map[string]*issuedToken // by its jti, or by itself if it is opaque
 }
 
 func invalidGrant(description string) *oauthError {
@@ -90,17 +92,33 @@ func answersChallenge(verifier, challenge string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64url.EncodeToString(sum[:])), []byte(challenge)) == 1
 }
 
-// issue records a new access token by its jti and returns a new refresh token.
-func (l *ledger) issue(g *grant, jti string, refreshExpires time.Time) string {
+// issue records a new access token by its ID and returns a new refresh token.
+func (l *ledger) issue(id string, access issuedToken, refreshExpires time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.refresh == nil {
 		l.refresh, l.access = map[string]*issuedToken{}, map[string]*issuedToken{}
 	}
 	token := rand.Text() + rand.Text()
-	l.refresh[token] = &issuedToken{grant: g, expires: refreshExpires}
-	l.access[jti] = &issuedToken{grant: g}
+	l.refresh[token] = &issuedToken{grant: access.grant, expires: refreshExpires}
+	l.access[id] = &access
 	return token
+}
+
+// opaque returns what an opaque access token stands for.
+func (l *ledger) opaque(token string, now time.Time) (Grant, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, ok := l.access[token]
+	switch {
+	case !ok:
+		return Grant{}, errors.New("not an access token of this provider")
+	case !now.Before(t.expires):
+		return Grant{}, errors.New("the token has expired")
+	case t.revoked || t.grant.revoked:
+		return Grant{}, errors.New("the token is revoked")
+	}
+	return Grant{Login: t.grant.login, ClientID: t.grant.client, Scope: t.scope}, nil
 }
 
 // spend uses a refresh token up. A second use revokes everything that came from the sign-in, RFC 9700 section 4.14.2: one

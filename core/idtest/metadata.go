@@ -32,28 +32,13 @@ var paths = map[Endpoint]string{
 	EndSession:    "/connect/endsession",
 }
 
-// path returns the path of an endpoint below [Provider.URL], or "" if there is none.
-func (p *Provider) path(e Endpoint) string {
-	if p.options.SGID != nil {
-		return sgidPaths[e]
-	}
-	return paths[e]
-}
-
 // SetMetadata sets a function that may change the provider's metadata (OpenID Connect Discovery section 3, RFC 8414) each
 // time it is requested; nil removes it. It is called concurrently.
 func (p *Provider) SetMetadata(edit func(metadata map[string]any)) { p.hooks.metadata.Store(&edit) }
 
 func (p *Provider) metadata() map[string]any {
-	at := func(e Endpoint) string { return p.URL() + p.path(e) }
 	metadata := map[string]any{
-		"issuer":                 p.URL(),
-		"authorization_endpoint": at(Authorization),
-		"token_endpoint":         at(Token),
-		"userinfo_endpoint":      at(UserInfo),
-		"revocation_endpoint":    at(Revocation),
-		"end_session_endpoint":   at(EndSession),
-		"jwks_uri":               at(KeySet),
+		"issuer": p.URL(),
 
 		"scopes_supported":                 []string{"openid", "profile", "email", "roles", "offline_access"},
 		"response_types_supported":         []string{"code"},
@@ -72,15 +57,15 @@ func (p *Provider) metadata() map[string]any {
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,
 	}
-	if p.options.SGID != nil {
-		for _, name := range []string{"revocation_endpoint", "end_session_endpoint", "revocation_endpoint_auth_methods_supported", "authorization_response_iss_parameter_supported", "claims_supported"} {
-			delete(metadata, name)
+	for member, e := range map[string]Endpoint{
+		"authorization_endpoint": Authorization, "token_endpoint": Token, "userinfo_endpoint": UserInfo,
+		"revocation_endpoint": Revocation, "end_session_endpoint": EndSession, "jwks_uri": KeySet,
+	} {
+		if path := p.path(e); path != "" {
+			metadata[member] = p.URL() + path
 		}
-		metadata["scopes_supported"] = []string{"openid", "myinfo.name"}
-		metadata["grant_types_supported"] = []string{"authorization_code"}
-		metadata["subject_types_supported"] = []string{"pairwise"}
 	}
-	p.hooks.metadata.apply(metadata)
+	applyEdits(metadata, p.options.Dialect.Metadata, &p.hooks.metadata)
 	return metadata
 }
 

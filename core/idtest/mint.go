@@ -98,7 +98,7 @@ func (p *Provider) idToken(person Person, clientID, scope string, about map[stri
 		"iss": p.URL(), "aud": clientID, "iat": now.Unix(), "exp": now.Add(idTokenTTL).Unix(),
 	})
 	maps.Copy(claims, about)
-	p.hooks.idToken.apply(claims)
+	applyEdits(claims, p.options.Dialect.IDTokenClaims, &p.hooks.idToken)
 	for _, change := range edit {
 		change(claims)
 	}

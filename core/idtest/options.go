@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/devenv"
 )
 
 // Options configure a [Provider]. The zero value is a provider with the example clients and people on a free port.
@@ -29,9 +30,8 @@ type Options struct {
 	// People are those who can be signed in. Default: [People].
 	People []Person
 
-	// SGID, if set, makes the provider behave like sgID; the defaults of BaseURL, Clients and People are then
-	// "http://localhost/v2", [SGIDClients] and [SGIDPeople]. Default: the provider behaves like Signward Identity Server.
-	SGID *SGID
+	// Dialect is how the provider differs from Signward Identity Server. Default: in nothing.
+	Dialect Dialect
 
 	// Audience is the aud claim of access tokens. Default: "idserver-api".
 	Audience string
@@ -56,15 +56,6 @@ func (o Options) complete() (Options, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("Options."+format, args...)) }
 
-	if o.SGID != nil {
-		fill(&o.BaseURL, "http://localhost/v2")
-		if o.Clients == nil {
-			o.Clients = SGIDClients()
-		}
-		if o.People == nil {
-			o.People = SGIDPeople()
-		}
-	}
 	fill(&o.Addr, "127.0.0.1:0")
 	fill(&o.BaseURL, "http://localhost")
 	fill(&o.Audience, "idserver-api")
@@ -83,7 +74,7 @@ func (o Options) complete() (Options, error) {
 	switch host, port, err := net.SplitHostPort(o.Addr); {
 	case err != nil:
 		fault("Addr %q: a host and a port are wanted, such as 127.0.0.1:9000", o.Addr)
-	case !isLoopback(host):
+	case !devenv.IsLoopback(host):
 		fault("Addr %q is not on loopback: a provider that signs in anyone must not be reached from elsewhere", o.Addr)
 	case strings.EqualFold(host, "localhost"):
 		o.Addr = net.JoinHostPort("127.0.0.1", port)
@@ -96,6 +87,11 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.RefreshTTL < time.Second {
 		fault("RefreshTTL is %v, at least 1s is wanted", o.RefreshTTL)
+	}
+	for e, path := range o.Dialect.Paths {
+		if paths[e] == "" || !isPlainPath(path) {
+			fault("Dialect.Paths[%q] %q: an endpoint and a plain path are wanted", e, path)
+		}
 	}
 	ids := map[string]bool{}
 	for i, client := range o.Clients {
@@ -128,15 +124,20 @@ func checkBaseURL(text string) error {
 		return errors.New("it is no URL")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return errors.New("its scheme must be http or https")
-	case !isLoopback(u.Hostname()):
+	case !devenv.IsLoopback(u.Hostname()):
 		return errors.New("its host must be localhost, in 127.0.0.0/8 or [::1]")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("it may have a host, a port and a path, and nothing else")
 	}
-	if base := strings.TrimRight(u.Path, "/"); base != "" && path.Clean(base) != base || strings.ContainsAny(base, "{} ") {
+	if base := strings.TrimRight(u.Path, "/"); base != "" && !isPlainPath(base) {
 		return errors.New("its path must be plain")
 	}
 	return nil
+}
+
+// isPlainPath reports whether a path means itself to an http.ServeMux.
+func isPlainPath(text string) bool {
+	return strings.HasPrefix(text, "/") && path.Clean(text) == text && !strings.ContainsAny(text, "{} ")
 }
 
 // baseURL returns BaseURL with a port and without a trailing slash; complete has checked it.
@@ -150,14 +151,4 @@ func (o Options) baseURL(port int) *url.URL {
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u
-}
-
-// isLoopback reports whether a host, without a port, can only be this machine. Names under .localhost do not count,
-// because not every system resolves them alike.
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback()
 }

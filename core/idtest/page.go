@@ -123,7 +123,7 @@ func (p *Provider) home(w http.ResponseWriter, r *http.Request) {
 	if people := p.registry.everyone(); len(people) > 0 {
 		login = people[0].Login
 	}
-	if p.options.SGID != nil { // whose access tokens are for userinfo only
+	if p.options.Dialect.OpaqueAccessTokens { // there is no /dev/token then
 		login = ""
 	}
 	writePage(w, http.StatusOK, "home", struct{ Issuer, Discovery, Login string }{

@@ -1,7 +1,6 @@
 package idtest
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,9 +19,6 @@ type Person struct {
 	TenantID      string   // tenant_id
 	Roles         []string // roles
 	CustomRoles   []string // custom_roles
-
-	// Myinfo are the person's values at sgID, by scope.
-	Myinfo map[string]string
 }
 
 // People returns the people of the example apps, all of one tenant: alice (admin, user; custom role billing), bob
@@ -103,7 +99,6 @@ func (g *registry) fill(clients []Client, people []Person) {
 func (g *registry) setPerson(person Person) {
 	fill(&person.Subject, person.Login)
 	person.Roles, person.CustomRoles = slices.Clone(person.Roles), slices.Clone(person.CustomRoles)
-	person.Myinfo = maps.Clone(person.Myinfo)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if i := slices.IndexFunc(g.people, func(other Person) bool { return other.Login == person.Login }); i >= 0 {

@@ -3,9 +3,9 @@
 //
 // It behaves like Signward Identity Server: the paths under /connect/, the authorization code flow with PKCE S256 (RFC
 // 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse detection, RS256 access tokens (RFC 9068),
-// revocation (RFC 7009), issuer identification (RFC 9207) and RP-initiated sign-out. With Options.SGID
-// ([NewSGIDProvider]) it behaves like sgID instead. In addition, a test can count requests, rotate keys, move the clock,
-// edit every response and make every endpoint fail.
+// revocation (RFC 7009), issuer identification (RFC 9207) and RP-initiated sign-out. Package sgidtest has one that behaves
+// like sgID, and [Dialect] makes others. In addition, a test can count requests, rotate keys, move the clock, edit every
+// response and make every endpoint fail.
 //
 //	func TestSignIn(t *testing.T) {
 //		provider := idtest.NewProvider(t)
@@ -25,6 +25,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/devenv"
 )
 
 const maxBody = 64 << 10
@@ -173,7 +175,7 @@ func (p *Provider) now() time.Time {
 func (p *Provider) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !isLoopback(hostname(r.Host)) {
+		if !devenv.IsLoopback(hostname(r.Host)) {
 			problem(w, http.StatusMisdirectedRequest, "this development provider answers to loopback hosts only")
 			return
 		}
@@ -202,10 +204,8 @@ func (p *Provider) routes() http.Handler {
 	endpoint(KeySet, p.keySet, get)
 	endpoint(Authorization, p.authorize, get, post)
 	endpoint(Token, p.token, post)
-	if p.options.SGID != nil {
-		endpoint(UserInfo, p.sgidUserInfo, get)
-	} else {
-		endpoint(UserInfo, p.userInfo, get, post)
+	endpoint(UserInfo, p.userInfo, get, post)
+	if !p.options.Dialect.OpaqueAccessTokens {
 		mux.Handle(p.base.Path+"/dev/token", allow(p.devToken, post))
 	}
 	endpoint(Revocation, p.revoke, post)

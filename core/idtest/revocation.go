@@ -27,8 +27,12 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// tokenID returns the jti of one of the provider's JWTs, or "" for anything else.
+// tokenID returns what the ledger knows an access token by: the jti of one of the provider's JWTs, or "" for anything
+// else, or the token itself where it is opaque.
 func (p *Provider) tokenID(token string) string {
+	if p.options.Dialect.OpaqueAccessTokens {
+		return token
+	}
 	claims, err := p.keys.verify(token)
 	if err != nil {
 		return ""

@@ -55,7 +55,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	case "authorization_code":
 		response, fault = p.exchange(client, form)
 	case "refresh_token":
-		if p.options.SGID != nil {
+		if p.options.Dialect.NoRefreshTokens {
 			fault = &oauthError{Code: "unsupported_grant_type", Description: "grant_type must be authorization_code"}
 			break
 		}
@@ -69,7 +69,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		fault.write(w)
 		return
 	}
-	p.hooks.tokenResponse.apply(response)
+	applyEdits(response, p.options.Dialect.TokenResponse, &p.hooks.tokenResponse)
 	writeJSON(w, http.StatusOK, response)
 }
 
@@ -108,17 +108,24 @@ func (p *Provider) issue(g *grant, scope, nonce string) (map[string]any, *oauthE
 	if !ok {
 		return nil, invalidGrant("the person is no longer here")
 	}
-	if p.options.SGID != nil {
-		return p.issueSGID(g, person, nonce), nil
+	id := rand.Text()
+	accessToken := ""
+	if p.options.Dialect.OpaqueAccessTokens {
+		id += "+/" + rand.Text() // all that RFC 6750 section 2.1 allows may be in it
+		accessToken = id
+	} else {
+		accessToken = p.accessToken(person, g.client, scope, id)
 	}
-	jti := rand.Text()
-	accessToken := p.accessToken(person, g.client, scope, jti)
+	now := p.now()
 	response := map[string]any{
-		"access_token":  accessToken,
-		"token_type":    "Bearer",
-		"expires_in":    int64(p.options.AccessTTL / time.Second),
-		"refresh_token": p.grants.issue(g, jti, p.now().Add(p.options.RefreshTTL)),
-		"scope":         scope,
+		"access_token": accessToken,
+		"token_type":   "Bearer",
+		"expires_in":   int64(p.options.AccessTTL / time.Second),
+		"scope":        scope,
+	}
+	access := issuedToken{grant: g, scope: scope, expires: now.Add(p.options.AccessTTL)}
+	if refreshToken := p.grants.issue(id, access, now.Add(p.options.RefreshTTL)); !p.options.Dialect.NoRefreshTokens {
+		response["refresh_token"] = refreshToken
 	}
 	if hasScope(scope, "openid") {
 		about := map[string]any{"auth_time": g.authTime.Unix(), "sid": g.sid, "at_hash": atHash(accessToken)}

@@ -10,48 +10,105 @@ import (
 // concurrently.
 func (p *Provider) SetUserInfo(edit func(claims map[string]any)) { p.hooks.userInfo.Store(&edit) }
 
+var (
+	errNoToken = errors.New("an access token is wanted")
+	errNobody  = errors.New("the person is no longer here")
+)
+
 // userInfo implements OpenID Connect Core section 5.3, with the access token in the header only.
 func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="idtest"`)
-		problem(w, http.StatusUnauthorized, "an access token is wanted")
-		return
-	}
-	person, scope, err := p.bearer(strings.TrimSpace(token))
+	grant, err := p.bearer(r.Header.Get("Authorization"))
 	if err != nil {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="idtest", error="invalid_token", error_description="`+err.Error()+`"`)
-		problem(w, http.StatusUnauthorized, err.Error())
+		p.refuseUserInfo(w, err)
 		return
 	}
-	claims := person.standardClaims(scope)
-	person.addTenantClaims(claims)
+	about := p.claimsFor
+	if p.options.Dialect.UserInfo != nil {
+		about = p.options.Dialect.UserInfo
+	}
+	claims, err := about(grant)
+	if err != nil {
+		problem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
 	p.hooks.userInfo.apply(claims)
 	writeJSON(w, http.StatusOK, claims)
 }
 
-// bearer finds the person that an access token is about. An ID token has no jti and no scope.
-func (p *Provider) bearer(token string) (person Person, scope string, err error) {
+func (p *Provider) claimsFor(grant Grant) (map[string]any, error) {
+	person, ok := p.registry.person(grant.Login)
+	if !ok {
+		return nil, errNobody
+	}
+	claims := person.standardClaims(grant.Scope)
+	person.addTenantClaims(claims)
+	return claims, nil
+}
+
+func (p *Provider) refuseUserInfo(w http.ResponseWriter, err error) {
+	challenge := `Bearer realm="idtest"`
+	switch {
+	case p.options.Dialect.RefuseUserInfo != nil:
+		p.options.Dialect.RefuseUserInfo(w, err)
+		return
+	case !errors.Is(err, errNoToken):
+		challenge += `, error="invalid_token", error_description="` + err.Error() + `"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	problem(w, http.StatusUnauthorized, err.Error())
+}
+
+// bearer returns what the access token of an Authorization header stands for. The texts of its errors go into a quoted
+// string.
+func (p *Provider) bearer(authorization string) (Grant, error) {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return Grant{}, errNoToken
+	}
+	if p.options.Dialect.OpaqueAccessTokens {
+		return p.opaqueGrant(token)
+	}
+	return p.jwtGrant(token)
+}
+
+// opaqueGrant returns what an opaque access token stands for.
+func (p *Provider) opaqueGrant(token string) (Grant, error) {
+	grant, err := p.grants.opaque(token, p.now())
+	if err != nil {
+		return Grant{}, err
+	}
+	person, ok := p.registry.person(grant.Login)
+	if !ok {
+		return Grant{}, errNobody
+	}
+	grant.Subject = person.Subject
+	return grant, nil
+}
+
+// jwtGrant returns what an access token that is a JWT stands for. An ID token has no jti and no scope.
+func (p *Provider) jwtGrant(token string) (Grant, error) {
 	claims, err := p.keys.verify(token)
 	if err != nil {
-		return person, "", errors.New("not a token of this provider")
+		return Grant{}, errors.New("not a token of this provider")
 	}
 	jti, _ := claims["jti"].(string)
 	scope, isAccessToken := claims["scope"].(string)
 	expires, _ := claims["exp"].(float64)
 	switch {
 	case claims["iss"] != p.URL() || jti == "" || !isAccessToken:
-		return person, "", errors.New("not an access token of this provider")
+		return Grant{}, errors.New("not an access token of this provider")
 	case float64(p.now().Unix()) >= expires:
-		return person, "", errors.New("the token has expired")
+		return Grant{}, errors.New("the token has expired")
 	case p.grants.isRevoked(token, jti):
-		return person, "", errors.New("the token is revoked")
+		return Grant{}, errors.New("the token is revoked")
 	}
+	clientID, _ := claims["client_id"].(string)
 	for _, person := range p.registry.everyone() {
 		if claims["sub"] == person.Subject {
-			return person, scope, nil
+			return Grant{Login: person.Login, Subject: person.Subject, ClientID: clientID, Scope: scope}, nil
 		}
 	}
-	return person, "", errors.New("the person is no longer here")
+	return Grant{}, errNobody
 }

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/signward/idserver-go/core/idtest"
 	"github.com/signward/idserver-go/core/sgid"
+	"github.com/signward/idserver-go/core/sgid/sgidtest"
 )
 
-// dataOf are the values of one of idtest's people, as UserInfo returns them.
+// dataOf are the values of one of sgidtest's people, as UserInfo returns them.
 func dataOf(login string) sgid.Data {
-	people := idtest.SGIDPeople()
-	return sgid.Data(people[slices.IndexFunc(people, func(p idtest.Person) bool { return p.Login == login })].Myinfo)
+	people := sgidtest.People()
+	return sgid.Data(people[slices.IndexFunc(people, func(p sgidtest.Person) bool { return p.Login == login })].Data)
 }
 
 func TestAccessors(t *testing.T) {

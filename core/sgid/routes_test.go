@@ -19,24 +19,25 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 	"github.com/signward/idserver-go/core/sgid"
+	"github.com/signward/idserver-go/core/sgid/sgidtest"
 )
 
 // app is a web application with sgID's routes, in net/http.
 type app struct {
 	*sgid.Client
 	t        *testing.T
-	provider *idtest.Provider
+	provider *sgidtest.Provider
 	base     string
 }
 
-func newApp(t *testing.T, p *idtest.Provider, edit ...func(*sgid.Config)) *app {
+func newApp(t *testing.T, p *sgidtest.Provider, edit ...func(*sgid.Config)) *app {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := &app{t: t, provider: p, base: "http://" + listener.Addr().String()}
-	cfg := p.SGIDConfig(a.base)
+	cfg := p.Config(a.base)
 	cfg.Scopes = append([]string{"openid"}, allScopes()...)
 	cfg.Web.Logger = slog.New(slog.DiscardHandler)
 	for _, e := range edit {
@@ -158,7 +159,7 @@ func (b *browser) cookies() (names []string, size int) {
 
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, p *idtest.Provider) {
+	both(t, func(t *testing.T, p *sgidtest.Provider) {
 		a := newApp(t, p)
 		b := a.browser()
 		if response, _ := b.do("GET", "/me", navigation...); response.StatusCode != http.StatusSeeOther || !strings.HasPrefix(response.Header.Get("Location"), "/auth/login?return_to=") {
@@ -200,7 +201,7 @@ func TestRoutes(t *testing.T) {
 // A single-page front end: it fetches the URL, comes back, and reads who is there.
 func TestSinglePage(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	a := newApp(t, p, func(c *sgid.Config) { c.Scopes = nil; c.Web.AfterSignIn = "/logged-in" })
 	b := a.browser()
 	response, body := b.do("GET", "/auth/login", script...)
@@ -223,7 +224,7 @@ func TestSinglePage(t *testing.T) {
 // What was chosen before signing in, and data that the application asks to keep, are in the session.
 func TestOnSignIn(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	var a *app
 	a = newApp(t, p, func(c *sgid.Config) {
 		c.Web.OnSignIn = func(ctx context.Context, u *idserver.User) error {
@@ -253,7 +254,7 @@ func TestOnSignIn(t *testing.T) {
 
 func TestCallbackTwice(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	a := newApp(t, p)
 	b := a.browser()
 	callback := b.callback(b.begin("?return_to=/me"), "meiling")
@@ -275,7 +276,7 @@ func TestCallbackTwice(t *testing.T) {
 func TestUserInfoRouteFaults(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	p := idtest.NewSGIDProvider(t, func(o *idtest.Options) { o.AccessTTL = time.Minute; o.Now = func() time.Time { return now } })
+	p := sgidtest.NewProvider(t, func(o *sgidtest.Options) { o.AccessTTL = time.Minute; o.Now = func() time.Time { return now } })
 	a := newApp(t, p, func(c *sgid.Config) { c.Web.Now = func() time.Time { return now } })
 	b := a.browser()
 	b.signIn("meiling", "")
@@ -308,7 +309,7 @@ func TestUserInfoRouteFaults(t *testing.T) {
 // sgID's front ends live elsewhere: on another port, for one.
 func TestFrontEndElsewhere(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	const frontEnd = "http://localhost:5173"
 	a := newApp(t, p, func(c *sgid.Config) { c.Web.TrustedOrigins = []string{frontEnd} })
 	b := a.browser()

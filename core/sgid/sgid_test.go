@@ -19,24 +19,25 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 	"github.com/signward/idserver-go/core/sgid"
+	"github.com/signward/idserver-go/core/sgid/sgidtest"
 )
 
 const redirectURL = "http://127.0.0.1:1/callback"
 
 // both runs a test with a provider of each set of algorithms.
-func both(t *testing.T, test func(t *testing.T, p *idtest.Provider)) {
-	for name, algorithms := range map[string]idtest.SGIDAlgorithms{"fixtures": idtest.SGIDFixtures, "mockpass": idtest.SGIDMockPass} {
+func both(t *testing.T, test func(t *testing.T, p *sgidtest.Provider)) {
+	for name, algorithms := range map[string]sgidtest.Algorithms{"fixtures": sgidtest.Fixtures, "mockpass": sgidtest.MockPass} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, idtest.NewSGIDProvider(t, func(o *idtest.Options) { o.SGID.Algorithms = algorithms }))
+			test(t, sgidtest.NewProvider(t, func(o *sgidtest.Options) { o.Algorithms = algorithms }))
 		})
 	}
 }
 
 // byHand is a client without routes.
-func byHand(t testing.TB, p *idtest.Provider, edit ...func(*sgid.Config)) *sgid.Client {
+func byHand(t testing.TB, p *sgidtest.Provider, edit ...func(*sgid.Config)) *sgid.Client {
 	t.Helper()
-	cfg := p.SGIDConfig("")
+	cfg := p.Config("")
 	cfg.RedirectURL = redirectURL
 	cfg.Web.Logger = slog.New(slog.DiscardHandler)
 	for _, e := range edit {
@@ -53,8 +54,8 @@ func byHand(t testing.TB, p *idtest.Provider, edit ...func(*sgid.Config)) *sgid.
 // allScopes are those that someone at the provider has a value of, and one that nobody has.
 func allScopes() []string {
 	scopes := map[string]bool{"myinfo.unheard_of": true}
-	for _, person := range idtest.SGIDPeople() {
-		for scope := range person.Myinfo {
+	for _, person := range sgidtest.People() {
+		for scope := range person.Data {
 			scopes[scope] = true
 		}
 	}
@@ -62,7 +63,7 @@ func allScopes() []string {
 }
 
 // authorized goes to the provider with the person and returns what Callback takes.
-func authorized(t testing.TB, p *idtest.Provider, c *sgid.Client, login string, scopes ...string) sgid.CallbackParams {
+func authorized(t testing.TB, p *sgidtest.Provider, c *sgid.Client, login string, scopes ...string) sgid.CallbackParams {
 	t.Helper()
 	pair, err := sgid.GeneratePKCEPair(64)
 	if err != nil {
@@ -82,7 +83,7 @@ func authorized(t testing.TB, p *idtest.Provider, c *sgid.Client, login string, 
 	return sgid.CallbackParams{Code: back.Query().Get("code"), CodeVerifier: pair.CodeVerifier, Nonce: a.Nonce}
 }
 
-func signedIn(t testing.TB, p *idtest.Provider, c *sgid.Client, login string, scopes ...string) *sgid.SignIn {
+func signedIn(t testing.TB, p *sgidtest.Provider, c *sgid.Client, login string, scopes ...string) *sgid.SignIn {
 	t.Helper()
 	s, err := c.Callback(t.Context(), authorized(t, p, c, login, scopes...))
 	if err != nil {
@@ -93,9 +94,9 @@ func signedIn(t testing.TB, p *idtest.Provider, c *sgid.Client, login string, sc
 
 func TestByHand(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, p *idtest.Provider) {
+	both(t, func(t *testing.T, p *sgidtest.Provider) {
 		c := byHand(t, p)
-		for _, person := range idtest.SGIDPeople() {
+		for _, person := range sgidtest.People() {
 			s := signedIn(t, p, c, person.Login, allScopes()...)
 			if s.Sub != person.Subject || s.AccessToken == "" || strings.Count(s.IDToken, ".") != 2 {
 				t.Errorf("%s: %+v", person.Login, s)
@@ -106,8 +107,8 @@ func TestByHand(t *testing.T) {
 			}
 			want := sgid.Data{}
 			for _, scope := range allScopes() {
-				if want[scope] = "NA"; person.Myinfo[scope] != "" || hasKey(person.Myinfo, scope) {
-					want[scope] = person.Myinfo[scope]
+				if want[scope] = "NA"; person.Data[scope] != "" || hasKey(person.Data, scope) {
+					want[scope] = person.Data[scope]
 				}
 			}
 			if info.Sub != person.Subject || !maps.Equal(info.Data, want) {
@@ -124,7 +125,7 @@ func hasKey(m map[string]string, key string) bool { _, ok := m[key]; return ok }
 
 func TestOpenIDOnly(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, p *idtest.Provider) {
+	both(t, func(t *testing.T, p *sgidtest.Provider) {
 		c := byHand(t, p, func(cfg *sgid.Config) { cfg.Scopes = []string{"openid"} })
 		s := signedIn(t, p, c, "meiling")
 		info, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken)
@@ -136,7 +137,7 @@ func TestOpenIDOnly(t *testing.T) {
 
 func TestAuthorizationURL(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	c := byHand(t, p)
 	const challenge = "zaqUHoBV3rnhBF2g0Gkz1qkpEZXHqi2OrPK1DqRi-Lk"
 	for name, row := range map[string]struct {
@@ -191,8 +192,8 @@ func TestAuthorizationURL(t *testing.T) {
 
 func TestCallbackRefuses(t *testing.T) {
 	t.Parallel()
-	claim := func(name string, value any) func(*idtest.Provider, *sgid.CallbackParams) {
-		return func(p *idtest.Provider, _ *sgid.CallbackParams) {
+	claim := func(name string, value any) func(*sgidtest.Provider, *sgid.CallbackParams) {
+		return func(p *sgidtest.Provider, _ *sgid.CallbackParams) {
 			p.SetIDTokenClaims(func(c map[string]any) {
 				if c[name] = value; value == nil {
 					delete(c, name)
@@ -200,17 +201,17 @@ func TestCallbackRefuses(t *testing.T) {
 			})
 		}
 	}
-	response := func(edit func(map[string]any)) func(*idtest.Provider, *sgid.CallbackParams) {
-		return func(p *idtest.Provider, _ *sgid.CallbackParams) { p.SetTokenResponse(edit) }
+	response := func(edit func(map[string]any)) func(*sgidtest.Provider, *sgid.CallbackParams) {
+		return func(p *sgidtest.Provider, _ *sgid.CallbackParams) { p.SetTokenResponse(edit) }
 	}
-	params := func(edit func(*sgid.CallbackParams)) func(*idtest.Provider, *sgid.CallbackParams) {
-		return func(_ *idtest.Provider, c *sgid.CallbackParams) { edit(c) }
+	params := func(edit func(*sgid.CallbackParams)) func(*sgidtest.Provider, *sgid.CallbackParams) {
+		return func(_ *sgidtest.Provider, c *sgid.CallbackParams) { edit(c) }
 	}
-	fail := func(e idtest.Endpoint, f idtest.Fault) func(*idtest.Provider, *sgid.CallbackParams) {
-		return func(p *idtest.Provider, _ *sgid.CallbackParams) { p.Fail(e, f) }
+	fail := func(e idtest.Endpoint, f idtest.Fault) func(*sgidtest.Provider, *sgid.CallbackParams) {
+		return func(p *sgidtest.Provider, _ *sgid.CallbackParams) { p.Fail(e, f) }
 	}
 	for name, row := range map[string]struct {
-		spoil func(*idtest.Provider, *sgid.CallbackParams)
+		spoil func(*sgidtest.Provider, *sgid.CallbackParams)
 		want  []error
 	}{
 		"no code":                     {params(func(c *sgid.CallbackParams) { c.Code = "" }), []error{sgid.ErrMissingCode}},
@@ -245,11 +246,11 @@ func TestCallbackRefuses(t *testing.T) {
 		"no nonce in it":              {claim("nonce", nil), []error{idserver.ReasonNonce}},
 		"no sub":                      {claim("sub", nil), []error{idserver.ReasonSubject}},
 		"sub empty":                   {claim("sub", ""), []error{idserver.ReasonSubject}},
-		"a key that is not published": {func(p *idtest.Provider, _ *sgid.CallbackParams) { p.RotateKey(); p.SetJWKS([]byte(`{"keys":[]}`)) }, []error{idserver.ErrUnavailable}},
+		"a key that is not published": {func(p *sgidtest.Provider, _ *sgid.CallbackParams) { p.RotateKey(); p.SetJWKS([]byte(`{"keys":[]}`)) }, []error{idserver.ErrUnavailable}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := idtest.NewSGIDProvider(t)
+			p := sgidtest.NewProvider(t)
 			c := byHand(t, p)
 			params := authorized(t, p, c, "meiling")
 			code, verifier := params.Code, params.CodeVerifier
@@ -272,7 +273,7 @@ func TestCallbackRefuses(t *testing.T) {
 // The algorithm is fixed, whatever the key could do.
 func TestCallbackOtherAlgorithm(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	c := byHand(t, p)
 	for name, header := range map[string]map[string]string{
 		"PS256": {"alg": "PS256", "kid": p.KeyID()}, "HS256": {"alg": "HS256", "kid": p.KeyID()}, "none": {"alg": "none"}, "ES256": {"alg": "ES256", "kid": p.KeyID()},
@@ -288,7 +289,7 @@ func TestCallbackOtherAlgorithm(t *testing.T) {
 // What MockPass's tokens have more, and real ones less.
 func TestCallbackAccepts(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	c := byHand(t, p)
 	for name, edit := range map[string]func(r map[string]any){
 		"as it is": func(map[string]any) {},
@@ -340,21 +341,21 @@ func altered(compact string, i int) string {
 func TestUserInfoRefuses(t *testing.T) {
 	t.Parallel()
 	const field = "myinfo.name"
-	envelope := func(edit func(answer map[string]any, data map[string]string)) func(*idtest.Provider) {
-		return func(p *idtest.Provider) {
+	envelope := func(edit func(answer map[string]any, data map[string]string)) func(*sgidtest.Provider) {
+		return func(p *sgidtest.Provider) {
 			p.SetUserInfo(func(answer map[string]any) { edit(answer, answer["data"].(map[string]string)) })
 		}
 	}
-	key := func(edit func(string) string) func(*idtest.Provider) {
+	key := func(edit func(string) string) func(*sgidtest.Provider) {
 		return envelope(func(answer map[string]any, _ map[string]string) { answer["key"] = edit(answer["key"].(string)) })
 	}
-	value := func(edit func(string) string) func(*idtest.Provider) {
+	value := func(edit func(string) string) func(*sgidtest.Provider) {
 		return envelope(func(_ map[string]any, data map[string]string) { data[field] = edit(data[field]) })
 	}
-	fail := func(f idtest.Fault) func(*idtest.Provider) {
-		return func(p *idtest.Provider) { p.Fail(idtest.UserInfo, f) }
+	fail := func(f idtest.Fault) func(*sgidtest.Provider) {
+		return func(p *sgidtest.Provider) { p.Fail(idtest.UserInfo, f) }
 	}
-	member := func(name string, v any) func(*idtest.Provider) {
+	member := func(name string, v any) func(*sgidtest.Provider) {
 		return envelope(func(answer map[string]any, _ map[string]string) {
 			if answer[name] = v; v == nil {
 				delete(answer, name)
@@ -362,7 +363,7 @@ func TestUserInfoRefuses(t *testing.T) {
 		})
 	}
 	type row struct {
-		spoil func(*idtest.Provider)
+		spoil func(*sgidtest.Provider)
 		want  []error
 		field string // of a DecryptError
 	}
@@ -401,7 +402,7 @@ func TestUserInfoRefuses(t *testing.T) {
 		rows["key, "+part+" gone"] = row{key(func(s string) string { return without(s, i) }), blockKey, ""}
 		rows["value, "+part+" gone"] = row{value(func(s string) string { return without(s, i) }), data, field}
 	}
-	both(t, func(t *testing.T, p *idtest.Provider) {
+	both(t, func(t *testing.T, p *sgidtest.Provider) {
 		c := byHand(t, p)
 		s := signedIn(t, p, c, "meiling", "openid", "myinfo.email", field, "myinfo.sex")
 		for name, row := range rows {
@@ -466,7 +467,7 @@ func without(compact string, i int) string {
 }
 
 // envelopeOf is what userinfo answers, as it is.
-func envelopeOf(t *testing.T, p *idtest.Provider, s *sgid.SignIn) (e struct {
+func envelopeOf(t *testing.T, p *sgidtest.Provider, s *sgid.SignIn) (e struct {
 	Sub  string            `json:"sub"`
 	Key  string            `json:"key"`
 	Data map[string]string `json:"data"`
@@ -489,7 +490,7 @@ func envelopeOf(t *testing.T, p *idtest.Provider, s *sgid.SignIn) (e struct {
 	return e
 }
 
-func direct(t *testing.T, p *idtest.Provider, s *sgid.SignIn) bool {
+func direct(t *testing.T, p *sgidtest.Provider, s *sgid.SignIn) bool {
 	for _, value := range envelopeOf(t, p, s).Data {
 		return strings.Contains(value, "..")
 	}
@@ -499,7 +500,7 @@ func direct(t *testing.T, p *idtest.Provider, s *sgid.SignIn) bool {
 // A value of one person does not open in another's answer: each has a block key of its own.
 func TestUserInfoSwappedBetweenPeople(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, p *idtest.Provider) {
+	both(t, func(t *testing.T, p *sgidtest.Provider) {
 		c := byHand(t, p)
 		one, two := signedIn(t, p, c, "meiling"), signedIn(t, p, c, "zoe")
 		foreign := envelopeOf(t, p, two)
@@ -537,7 +538,7 @@ func TestConfigFaults(t *testing.T) {
 	if !errors.Is(err, sgid.ErrPrivateKey) || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "IDSERVER_CLIENT_ID") {
 		t.Errorf("%v", err)
 	}
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	for name, row := range map[string]struct {
 		edit func(*sgid.Config)
 		want string
@@ -550,7 +551,7 @@ func TestConfigFaults(t *testing.T) {
 		"another redirect URL":      {func(c *sgid.Config) { c.Web.BaseURL, c.Web.SessionSecret = "http://127.0.0.1:1", secret }, "/auth/callback"},
 		"an unknown endpoint":       {func(c *sgid.Config) { c.Web.Endpoints.Token = "https://x.example" }, "Web.Endpoints"},
 	} {
-		cfg := p.SGIDConfig("")
+		cfg := p.Config("")
 		cfg.RedirectURL = redirectURL
 		row.edit(&cfg)
 		if _, err := sgid.New(cfg); err == nil || !strings.Contains(err.Error(), row.want) {
@@ -558,7 +559,7 @@ func TestConfigFaults(t *testing.T) {
 		}
 	}
 	for _, hostname := range []string{"", "https://api.id.gov.sg", "https://api.id.gov.sg/", "https://api.id.gov.sg/v2", "http://localhost:5156"} {
-		cfg := p.SGIDConfig("")
+		cfg := p.Config("")
 		cfg.Hostname, cfg.RedirectURL = hostname, redirectURL
 		c, err := sgid.New(cfg)
 		if err != nil {
@@ -660,7 +661,7 @@ func testKey(t testing.TB) string {
 // Errors of the context are the caller's.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	c := byHand(t, p)
 	s := signedIn(t, p, c, "zoe")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -673,7 +674,7 @@ func TestCancelled(t *testing.T) {
 // Whoever prints or logs what this package gives shows no secret, and nothing of a person.
 func TestNothingIsPrinted(t *testing.T) {
 	t.Parallel()
-	p := idtest.NewSGIDProvider(t)
+	p := sgidtest.NewProvider(t)
 	c := byHand(t, p)
 	params := authorized(t, p, c, "meiling")
 	s, err := c.Callback(t.Context(), params)
@@ -686,7 +687,7 @@ func TestNothingIsPrinted(t *testing.T) {
 	if err := errors.Join(err, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	cfg := p.SGIDConfig("http://127.0.0.1:1")
+	cfg := p.Config("http://127.0.0.1:1")
 	var shown strings.Builder
 	text, js := slog.New(slog.NewTextHandler(&shown, nil)), slog.New(slog.NewJSONHandler(&shown, nil))
 	for _, v := range []any{params, s, *s, info, *info, pair, a, *a, c, cfg} {

@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/signward/idserver-go/core/idtest"
 	"github.com/signward/idserver-go/core/sgid"
+	"github.com/signward/idserver-go/core/sgid/sgidtest"
 )
 
 var update = flag.Bool("update", false, "make the vectors in testdata anew")
@@ -25,13 +25,13 @@ type vector struct {
 	Want map[string]string `json:"want"`
 }
 
-// The vectors are of the contract's two sets of algorithms. They were made once, by idtest, so that a change of both sides at
+// The vectors are of the contract's two sets of algorithms. They were made once, by sgidtest, so that a change of both sides at
 // once does not go unseen.
 func TestVectors(t *testing.T) {
-	for name, algorithms := range map[string]idtest.SGIDAlgorithms{"fixtures": idtest.SGIDFixtures, "mockpass": idtest.SGIDMockPass} {
+	for name, algorithms := range map[string]sgidtest.Algorithms{"fixtures": sgidtest.Fixtures, "mockpass": sgidtest.MockPass} {
 		t.Run(name, func(t *testing.T) {
-			p := idtest.NewSGIDProvider(t, func(o *idtest.Options) { o.SGID.Algorithms = algorithms })
-			client := idtest.SGIDClients()[0]
+			p := sgidtest.NewProvider(t, func(o *sgidtest.Options) { o.Algorithms = algorithms })
+			client := sgidtest.Clients()[0]
 			client.EncryptionKey = &privateKey(t).PublicKey
 			p.AddClient(client)
 			c := byHand(t, p, func(cfg *sgid.Config) { cfg.PrivateKey = testKey(t) })
@@ -69,16 +69,16 @@ func privateKey(t *testing.T) *rsa.PrivateKey {
 	return key.(*rsa.PrivateKey)
 }
 
-func writeVectors(t *testing.T, p *idtest.Provider, c *sgid.Client, file string) {
+func writeVectors(t *testing.T, p *sgidtest.Provider, c *sgid.Client, file string) {
 	t.Helper()
 	vectors := map[string]vector{}
-	for _, person := range idtest.SGIDPeople() {
+	for _, person := range sgidtest.People() {
 		var scopes []string
-		for scope := range person.Myinfo {
+		for scope := range person.Data {
 			scopes = append(scopes, scope)
 		}
 		e := envelopeOf(t, p, signedIn(t, p, c, person.Login, scopes...))
-		vectors[person.Login] = vector{e.Key, e.Data, person.Myinfo}
+		vectors[person.Login] = vector{e.Key, e.Data, person.Data}
 	}
 	text, err := json.MarshalIndent(vectors, "", "\t")
 	if err := errors.Join(err, os.WriteFile(file, append(text, '\n'), 0o644)); err != nil {

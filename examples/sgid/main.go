@@ -22,8 +22,8 @@ import (
 
 	idchi "github.com/signward/idserver-go/chi"
 	idserver "github.com/signward/idserver-go/core"
-	"github.com/signward/idserver-go/core/idtest"
 	"github.com/signward/idserver-go/core/sgid"
+	"github.com/signward/idserver-go/core/sgid/sgidtest"
 )
 
 func main() {
@@ -40,7 +40,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ADDR: want a free address, such as 127.0.0.1:8081: %w", err)
 	}
-	cfg, provider, err := idtest.SGIDConfigFromEnv(listener.Addr()) // your own program: cfg := sgid.ConfigFromEnv()
+	cfg, provider, err := sgidtest.ConfigFromEnv(listener.Addr()) // your own program: cfg := sgid.ConfigFromEnv()
 	if err != nil {
 		return err
 	}

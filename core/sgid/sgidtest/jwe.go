@@ -1,4 +1,4 @@
-package idtest
+package sgidtest
 
 import (
 	"crypto/aes"
@@ -8,15 +8,18 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 )
 
+var base64url = base64.RawURLEncoding
+
 // sealEnvelope encrypts a person's values with a fresh block key, and that key for the client. The core has decryption
 // code of its own: the two agree only on the RFCs.
-func sealEnvelope(algorithms SGIDAlgorithms, client *rsa.PublicKey, values map[string]string) (key string, data map[string]string) {
+func sealEnvelope(algorithms Algorithms, client *rsa.PublicKey, values map[string]string) (key string, data map[string]string) {
 	data = map[string]string{}
-	if algorithms == SGIDMockPass {
+	if algorithms == MockPass {
 		block := random(32)
 		for scope, value := range values {
 			header := map[string]string{"alg": "dir", "enc": "A256GCM", "kid": "block"}
@@ -47,16 +50,12 @@ func sealBlockKey(client *rsa.PublicKey, jwk, header map[string]string) string {
 	if err != nil {
 		panic(err) // the key has room for 32 bytes, whatever its size
 	}
-	return sealCompact(header, wrapped, content, raw(jwk), seal)
+	return sealCompact(header, wrapped, content, mustJSON(jwk), seal)
 }
 
 // sealCompact implements RFC 7516 section 5.1, steps 11 to 19.
 func sealCompact(header map[string]string, wrapped, key, plaintext []byte, seal func(key, iv, plaintext, additional []byte) (ciphertext, tag []byte)) string {
-	text, err := json.Marshal(header)
-	if err != nil {
-		panic(err)
-	}
-	protected := base64url.EncodeToString(text)
+	protected := base64url.EncodeToString(mustJSON(header))
 	iv := random(12)
 	if header["enc"] == "A128CBC-HS256" {
 		iv = random(aes.BlockSize)
@@ -100,6 +99,14 @@ func block(key []byte) cipher.Block {
 		panic(err) // the lengths are chosen in this file
 	}
 	return b
+}
+
+func mustJSON(value map[string]string) []byte {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // strings can always be encoded
+	}
+	return text
 }
 
 func random(n int) []byte {

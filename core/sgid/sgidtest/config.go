@@ -1,4 +1,4 @@
-package idtest
+package sgidtest
 
 import (
 	"crypto/rand"
@@ -9,13 +9,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/internal/devenv"
 	"github.com/signward/idserver-go/core/sgid"
 )
 
-// SGIDConfig returns the configuration of an application at baseURL ("" for one without the routes) that signs its users
-// in at this provider, which must behave like sgID, as the client [ExampleClient], with a fresh session secret.
-func (p *Provider) SGIDConfig(baseURL string) sgid.Config {
-	cfg := sgid.Config{ClientID: ExampleClient, ClientSecret: ExampleSecret, PrivateKey: SGIDPrivateKey(), Hostname: p.URL()}
+// Config returns the configuration of an application at baseURL ("" for one without the routes) that signs its users in at
+// this provider as the client of [Clients], with a fresh session secret.
+func (p *Provider) Config(baseURL string) sgid.Config {
+	cfg := sgid.Config{ClientID: idtest.ExampleClient, ClientSecret: idtest.ExampleSecret, PrivateKey: PrivateKey(), Hostname: p.URL()}
 	cfg.Web.HTTPClient = p.HTTPClient()
 	if baseURL != "" {
 		cfg.Web.BaseURL, cfg.Web.SessionSecret = baseURL, rand.Text()+rand.Text()
@@ -23,36 +25,38 @@ func (p *Provider) SGIDConfig(baseURL string) sgid.Config {
 	return cfg
 }
 
-// SGIDConfigFromEnv lets the sgID example start without any setup. It returns [sgid.ConfigFromEnv] if SGID_CLIENT_ID,
+// ConfigFromEnv lets the sgID example start without any setup. It returns [sgid.ConfigFromEnv] if SGID_CLIENT_ID,
 // SGID_CLIENT_SECRET, SGID_PRIVATE_KEY, SGID_HOSTNAME and SESSION_SECRET are all set, and an error if only some variables
 // that begin with SGID_ or SESSION_SECRET are. If none is, it starts a provider that behaves like sgID, which runs as
 // long as the program, and returns the configuration for that; both the address listened on and BASE_URL must then be on
 // loopback. BaseURL is BASE_URL, or else http:// and the address listened on. IDTEST_SGID_ALGORITHMS, mockpass or
 // fixtures, sets that provider's algorithms.
-func SGIDConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
+func ConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	cfg := sgid.ConfigFromEnv()
 	address, ok := listen.(*net.TCPAddr)
 	if !ok {
-		return cfg, nil, fmt.Errorf("idtest: SGIDConfigFromEnv: want a TCP address, got %q", listen)
+		return cfg, nil, fmt.Errorf("sgidtest: ConfigFromEnv: want a TCP address, got %q", listen)
 	}
-	fill(&cfg.Web.BaseURL, baseURLOf(*address))
+	if cfg.Web.BaseURL == "" {
+		cfg.Web.BaseURL = devenv.URLOf(*address)
+	}
 	wanted := []string{"SGID_CLIENT_ID", "SGID_CLIENT_SECRET", "SGID_PRIVATE_KEY", "SGID_HOSTNAME", "SESSION_SECRET"}
 	missing := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return os.Getenv(name) != "" })
 	switch {
 	case len(missing) == 0:
 		return cfg, nil, nil
-	case anySet("SGID_", "SESSION_SECRET"):
+	case devenv.AnySet("SGID_", "SESSION_SECRET"):
 		return cfg, nil, fmt.Errorf("%s: not set, while other settings of sgID are: set all of them, or none for the development provider", strings.Join(missing, ", "))
 	case !address.IP.IsLoopback():
 		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set %s, or ADDR=127.0.0.1:8080", listen, strings.Join(wanted, ", "))
-	case !onLoopback(cfg.Web.BaseURL):
+	case !devenv.IsLoopbackURL(cfg.Web.BaseURL):
 		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set %s", cfg.Web.BaseURL, strings.Join(wanted, ", "))
 	}
-	options := Options{SGID: &SGID{}}
+	var options Options
 	switch os.Getenv("IDTEST_SGID_ALGORITHMS") {
 	case "", "fixtures":
 	case "mockpass":
-		options.SGID.Algorithms = SGIDMockPass
+		options.Algorithms = MockPass
 	default:
 		return cfg, nil, errors.New("IDTEST_SGID_ALGORITHMS: want fixtures or mockpass")
 	}
@@ -60,5 +64,5 @@ func SGIDConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	if err != nil {
 		return cfg, nil, err
 	}
-	return provider.SGIDConfig(cfg.Web.BaseURL), provider, nil
+	return provider.Config(cfg.Web.BaseURL), provider, nil
 }

@@ -1,0 +1,62 @@
+package idtest
+
+import (
+	"net/http"
+	"net/url"
+)
+
+// Dialect is how a provider differs from Signward Identity Server, for the stand-in of another provider: package sgidtest
+// is made with it. The zero value differs in nothing. Its functions are called concurrently.
+type Dialect struct {
+	// Paths are the paths of the endpoints below Options.BaseURL, each beginning with a slash. An endpoint without one
+	// does not exist, and the metadata does not name it. Default, if nil: the paths beside the constants.
+	Paths map[Endpoint]string
+
+	// OpenIDOnly refuses an authorization request without the scope openid.
+	OpenIDOnly bool
+
+	// NoRefreshTokens neither issues nor takes refresh tokens.
+	NoRefreshTokens bool
+
+	// OpaqueAccessTokens issues access tokens that are random text, of which only the userinfo endpoint can make
+	// anything, in place of JWTs. [Provider.MintAccessToken] still makes a JWT, which userinfo then refuses.
+	OpaqueAccessTokens bool
+
+	// Metadata, AuthorizationResponse, TokenResponse and IDTokenClaims may change what the provider would send, before
+	// the function of a test does that was set with the Provider's method Set and the same name.
+	Metadata              func(metadata map[string]any)
+	AuthorizationResponse func(response url.Values)
+	TokenResponse         func(response map[string]any)
+	IDTokenClaims         func(claims map[string]any)
+
+	// UserInfo returns the userinfo response for a valid access token. An error is answered with a status of 500 that
+	// shows it. Default: the person's claims.
+	UserInfo func(grant Grant) (map[string]any, error)
+
+	// RefuseUserInfo answers a userinfo request without a valid access token. Default: a 401 as of RFC 6750 section 3.
+	RefuseUserInfo func(w http.ResponseWriter, err error)
+}
+
+// Grant is what an access token stands for.
+type Grant struct {
+	Login    string // of the [Person]
+	Subject  string // the sub claim
+	ClientID string
+	Scope    string // the names, separated by spaces
+}
+
+// path returns the path of an endpoint below [Provider.URL], or "" if there is none.
+func (p *Provider) path(e Endpoint) string {
+	if p.options.Dialect.Paths != nil {
+		return p.options.Dialect.Paths[e]
+	}
+	return paths[e]
+}
+
+// applyEdits applies a function of the dialect and then that of a test, where there is one.
+func applyEdits[T any](value T, dialect func(T), test *hook[T]) {
+	if dialect != nil {
+		dialect(value)
+	}
+	test.apply(value)
+}
