@@ -1,0 +1,75 @@
+package sessioncodec
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// MaxLoginSize limits the size of a sign-in in progress, in bytes.
+const MaxLoginSize = 8 << 10
+
+// Login is a sign-in between /login and /callback as the browser keeps it. Times are milliseconds since 1970. To change
+// one, change a copy of what UnpackLogin returned: it holds what a later version wrote besides.
+type Login struct {
+	State    string // never empty
+	Browser  string // the value of the browser's cookie
+	Nonce    string
+	Verifier string
+	ReturnTo string
+	AppData  []byte
+	Begun    int64
+	Spent    int64 // when it led to a session; 0: not yet
+
+	unknown []member
+}
+
+var loginFields = []field[Login]{
+	text("state", func(l *Login) *string { return &l.State }),
+	text("browser", func(l *Login) *string { return &l.Browser }),
+	text("nonce", func(l *Login) *string { return &l.Nonce }),
+	text("verifier", func(l *Login) *string { return &l.Verifier }),
+	text("return_to", func(l *Login) *string { return &l.ReturnTo }),
+	octets("app_data", func(l *Login) *[]byte { return &l.AppData }),
+	number("begun", func(l *Login) *int64 { return &l.Begun }),
+	number("spent", func(l *Login) *int64 { return &l.Spent }),
+}
+
+// String prints nothing of a login: all of it is confidential.
+func (l Login) String() string { return "sessioncodec.Login{…}" }
+
+// GoString returns [Login.String].
+func (l Login) GoString() string { return l.String() }
+
+// LogValue returns [Login.String], for package slog.
+func (l Login) LogValue() slog.Value { return slog.StringValue(l.String()) }
+
+// PackLogin encodes a sign-in: the version and a JSON object. It is not compressed: most of it is random.
+func PackLogin(l Login) ([]byte, error) {
+	object, err := writeObject(&l, loginFields, l.unknown)
+	if err != nil {
+		return nil, err
+	}
+	packed := append([]byte{version}, object...)
+	if _, err := UnpackLogin(packed); err != nil {
+		return nil, fmt.Errorf("the sign-in could not be read back: %w", err)
+	}
+	return packed, nil
+}
+
+// UnpackLogin is the inverse of PackLogin. The error is ErrMalformed or ErrVersion.
+func UnpackLogin(packed []byte) (l Login, err error) {
+	object, err := versioned(packed)
+	if err != nil {
+		return Login{}, err
+	}
+	if len(packed) > MaxLoginSize {
+		return Login{}, fmt.Errorf("%w: more than %d bytes", ErrMalformed, MaxLoginSize)
+	}
+	if l.unknown, err = readObject(&l, loginFields, object); err != nil {
+		return Login{}, err
+	}
+	if l.State == "" {
+		return Login{}, fmt.Errorf("%w: no state", ErrMalformed)
+	}
+	return l, nil
+}

@@ -1,0 +1,249 @@
+package sessioncodec
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+)
+
+// MaxSize limits the size of an unpacked session, in bytes.
+const MaxSize = 256 << 10
+
+// Record is a session as it is kept. Times are milliseconds since 1970; 0 means that there is none. To change a session,
+// change a copy of what Unpack returned: it holds what a later version wrote besides.
+type Record struct {
+	ID [32]byte // random, one for each sign-in; never zero
+
+	Issuer        string // never empty
+	Subject       string // never empty
+	Email         string
+	EmailVerified bool
+	Name          string
+	GivenName     string
+	FamilyName    string
+	TenantID      string
+	Roles         []string
+	CustomRoles   []string
+	RolesFrom     string // id_token, access_token, userinfo or application
+	Claims        string // a JSON object, or empty
+
+	SignedIn  int64 // the absolute limit counts from here
+	Seen      int64 // the idle limit counts from here
+	Expiry    int64 // of the access token
+	RefreshAt int64 // when a new access token is due
+
+	Nonce           string // of the ID token that came with the sign-in
+	AuthTime        int64  // auth_time of the same
+	ACR             string // acr of the same
+	ProviderSession string // sid of the same
+	Version         int64  // how often the tokens were refreshed
+
+	AccessToken  string
+	IDToken      string
+	RefreshToken string
+	ProofKey     []byte // the private key that the access token is bound to
+
+	unknown []member // of the JSON object
+	others  []part
+}
+
+// recordFields are the members of the JSON object. The application may have modified the user's fields, so they stand
+// next to the claims that they came from; compression removes the repetition.
+var recordFields = []field[Record]{
+	text("iss", func(r *Record) *string { return &r.Issuer }),
+	text("sub", func(r *Record) *string { return &r.Subject }),
+	text("email", func(r *Record) *string { return &r.Email }),
+	flag("email_verified", func(r *Record) *bool { return &r.EmailVerified }),
+	text("name", func(r *Record) *string { return &r.Name }),
+	text("given_name", func(r *Record) *string { return &r.GivenName }),
+	text("family_name", func(r *Record) *string { return &r.FamilyName }),
+	text("tenant_id", func(r *Record) *string { return &r.TenantID }),
+	texts("roles", func(r *Record) *[]string { return &r.Roles }),
+	texts("custom_roles", func(r *Record) *[]string { return &r.CustomRoles }),
+	text("roles_from", func(r *Record) *string { return &r.RolesFrom }),
+	object("claims", func(r *Record) *string { return &r.Claims }),
+	number("signed_in", func(r *Record) *int64 { return &r.SignedIn }),
+	number("seen", func(r *Record) *int64 { return &r.Seen }),
+	number("expiry", func(r *Record) *int64 { return &r.Expiry }),
+	number("refresh_at", func(r *Record) *int64 { return &r.RefreshAt }),
+	text("nonce", func(r *Record) *string { return &r.Nonce }),
+	number("auth_time", func(r *Record) *int64 { return &r.AuthTime }),
+	text("acr", func(r *Record) *string { return &r.ACR }),
+	text("sid", func(r *Record) *string { return &r.ProviderSession }),
+	number("version", func(r *Record) *int64 { return &r.Version }),
+}
+
+// String names the user and nothing else: a record holds tokens.
+func (r Record) String() string {
+	return fmt.Sprintf("sessioncodec.Record{Issuer: %q, Subject: %q}", r.Issuer, r.Subject)
+}
+
+// GoString returns [Record.String], so that %#v does not print the tokens either.
+func (r Record) GoString() string { return r.String() }
+
+// LogValue returns [Record.String], for package slog.
+func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// Pack encodes a session compactly: the version, and deflated the parts. It fails if Unpack would refuse the result: a
+// browser that is given such a session would have to sign in again and again.
+func Pack(r Record) ([]byte, error) {
+	plain, err := r.plain()
+	if err != nil {
+		return nil, err
+	}
+	var back Record
+	if err := back.read(plain); err != nil {
+		return nil, fmt.Errorf("the session could not be read back: %w", err)
+	}
+	if back.Claims != r.Claims { // they would have become members of ours
+		return nil, errors.New("the claims are not one JSON object")
+	}
+	var out bytes.Buffer
+	out.WriteByte(version)
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	w.Reset(&out)
+	if _, err := w.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// plain encodes the parts.
+func (r *Record) plain() ([]byte, error) {
+	object, err := writeObject(r, recordFields, r.unknown)
+	if err != nil {
+		return nil, err
+	}
+	size := len(object) + len(r.AccessToken) + len(r.IDToken) + len(r.RefreshToken)
+	out := part{partRecord, object}.appendTo(make([]byte, 0, size+256))
+	out = part{partID, r.ID[:]}.appendTo(out)
+	for _, token := range r.tokens() {
+		if *token.text != "" {
+			out = part{token.kind, packToken(*token.text)}.appendTo(out)
+		}
+	}
+	if len(r.ProofKey) > 0 {
+		out = part{partProofKey, r.ProofKey}.appendTo(out)
+	}
+	for _, p := range r.others {
+		out = p.appendTo(out)
+	}
+	if len(out) > MaxSize {
+		return nil, fmt.Errorf("the session has %d bytes, want at most %d", len(out), MaxSize)
+	}
+	return out, nil
+}
+
+type tokenPart struct {
+	kind uint64
+	text *string
+}
+
+func (r *Record) tokens() [3]tokenPart {
+	return [...]tokenPart{{partAccessToken, &r.AccessToken}, {partIDToken, &r.IDToken}, {partRefreshToken, &r.RefreshToken}}
+}
+
+// Unpack is the inverse of Pack. size is the number of bytes after decompression. The error is ErrMalformed or ErrVersion.
+func Unpack(packed []byte) (r Record, size int, err error) {
+	packed, err = versioned(packed)
+	if err != nil {
+		return Record{}, 0, err
+	}
+	plain, err := inflate(packed)
+	if err != nil {
+		return Record{}, 0, err
+	}
+	if err := r.read(plain); err != nil {
+		return Record{}, 0, err
+	}
+	return r, len(plain), nil
+}
+
+// read decodes the parts.
+func (r *Record) read(plain []byte) error {
+	parts, err := splitParts(plain)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if err := r.readPart(p); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.ID == [32]byte{}:
+		return fmt.Errorf("%w: no session id", ErrMalformed)
+	case r.Issuer == "" || r.Subject == "":
+		return fmt.Errorf("%w: no iss or no sub", ErrMalformed)
+	}
+	return nil
+}
+
+func (r *Record) readPart(p part) (err error) {
+	for _, token := range r.tokens() {
+		if p.kind == token.kind {
+			*token.text, err = unpackToken(p.data)
+			return err
+		}
+	}
+	switch p.kind {
+	case partRecord:
+		r.unknown, err = readObject(r, recordFields, p.data)
+		return err
+	case partID:
+		if copy(r.ID[:], p.data) != len(p.data) || len(p.data) != len(r.ID) {
+			return fmt.Errorf("%w: a session id of %d bytes", ErrMalformed, len(p.data))
+		}
+	case partProofKey:
+		if len(p.data) > 0 {
+			r.ProofKey = bytes.Clone(p.data)
+		}
+	default:
+		r.others = append(r.others, part{p.kind, bytes.Clone(p.data)})
+	}
+	return nil
+}
+
+// inflate decompresses up to MaxSize bytes: a secret may leak, and whoever has it may seal a small value that is large
+// when it is unpacked.
+func inflate(packed []byte) ([]byte, error) {
+	in := bytes.NewReader(packed)
+	inflater := inflaters.Get().(io.ReadCloser)
+	defer inflaters.Put(inflater)
+	if err := inflater.(flate.Resetter).Reset(in, dictionary); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	var out bytes.Buffer
+	out.Grow(min(4*len(packed), MaxSize) + bytes.MinRead)
+	switch n, err := out.ReadFrom(io.LimitReader(inflater, MaxSize+1)); {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	case n > MaxSize:
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrMalformed, MaxSize)
+	case in.Len() > 0:
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, errBehind)
+	}
+	return out.Bytes(), nil
+}
+
+var errBehind = errors.New("something stands behind the session")
+
+// Compressors and decompressors have large tables, which are reused.
+var (
+	deflaters = sync.Pool{New: func() any {
+		w, err := flate.NewWriterDict(nil, flate.BestCompression, dictionary)
+		if err != nil {
+			panic(err) // the level is a constant
+		}
+		return w
+	}}
+	inflaters = sync.Pool{New: func() any { return flate.NewReaderDict(nil, dictionary) }}
+)
