@@ -1,7 +1,8 @@
-// Package samples compiles what the README and the guides show.
+// Package samples compiles what the README, the guide and the modules' pages show, and follows their links.
 package samples
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,38 +16,75 @@ import (
 
 const root = "../.."
 
+// frameworks are the folders of the adapters; examples has one of the same name for each.
+var frameworks = []string{"gin", "echo", "fiber", "chi"}
+
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// Every Go block of every README.md is a whole program, and compiles. A guide for a framework is compiled in that
-// framework's example, which has all that the guide may import.
-func TestSamplesCompile(t *testing.T) {
+// pages returns every page of the repository, with the module that its samples are compiled in unless they import an adapter.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
 	modules, err := modproxy.Modules(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := map[string]string{"README.md": "examples/gin", "core/sgid/README.md": "examples/sgid"} // a page, and the module that its samples are compiled in
+	all := map[string]string{"README.md": "core", "docs/guide.md": "core", "core/sgid/README.md": "core"}
 	for _, m := range modules {
-		at := m.Dir
-		if _, err := os.Stat(filepath.Join(root, "examples", m.Dir)); err == nil {
-			at = "examples/" + m.Dir
+		if page := m.Dir + "/README.md"; m.Dir != "scripts" {
+			all[page] = m.Dir
 		}
-		pages[m.Dir+"/README.md"] = at
 	}
-	for page, at := range pages {
-		content, err := os.ReadFile(filepath.Join(root, page))
-		if os.IsNotExist(err) && page == "scripts/README.md" {
-			continue
+	return all
+}
+
+func read(t *testing.T, page string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// programs returns the Go blocks of a page.
+func programs(page []byte) (all [][]byte) {
+	for _, block := range goBlock.FindAllSubmatch(page, -1) {
+		all = append(all, block[1])
+	}
+	return all
+}
+
+func imports(program []byte, framework string) bool {
+	return bytes.Contains(program, []byte(`"github.com/signward/idserver-go/`+framework+`"`))
+}
+
+// firstOf returns the first program of a page that is for a framework.
+func firstOf(page []byte, framework string) string {
+	for _, program := range programs(page) {
+		if imports(program, framework) {
+			return string(program)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, block := range goBlock.FindAllSubmatch(content, -1) {
-			t.Run(fmt.Sprintf("%s %d", page, i+1), func(t *testing.T) { compile(t, at, block[1]) })
+	}
+	return ""
+}
+
+// Every Go block of every page is a whole program, and compiles. One for a framework is compiled in that framework's example, which
+// has all that it may import.
+func TestSamplesCompile(t *testing.T) {
+	for page, module := range pages(t) {
+		for i, program := range programs(read(t, page)) {
+			at := module
+			for _, framework := range frameworks {
+				if imports(program, framework) || bytes.Contains(program, []byte("/gin-gonic/gin")) && framework == "gin" {
+					at = "examples/" + framework
+				}
+			}
+			t.Run(fmt.Sprintf("%s %d", page, i+1), func(t *testing.T) { compile(t, at, program) })
 		}
 	}
 }
 
-// compile builds a program in a folder of the module in dir, or runs it when it is a test.
+// compile checks a program in a folder of the module in dir, or runs it when it is a test.
 func compile(t *testing.T, dir string, program []byte) {
 	t.Helper()
 	folder, err := os.MkdirTemp(filepath.Join(root, dir), "sample")
@@ -54,8 +92,8 @@ func compile(t *testing.T, dir string, program []byte) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(folder)
-	name, command := "main.go", exec.Command("go", "build", "-o", os.DevNull, ".")
-	if strings.Contains(string(program), "*testing.T") {
+	name, command := "main.go", exec.Command("go", "vet", ".")
+	if bytes.Contains(program, []byte("*testing.T")) {
 		name, command = "main_test.go", exec.Command("go", "test", ".")
 	}
 	if err := os.WriteFile(filepath.Join(folder, name), program, 0o644); err != nil {
@@ -67,37 +105,47 @@ func compile(t *testing.T, dir string, program []byte) {
 	}
 }
 
-// The guides show for sgID the programs that scripts/e2e signs a person in with.
-func TestGuidesShowSGID(t *testing.T) {
-	for _, framework := range []string{"gin", "echo", "fiber", "chi"} {
-		guide, err := os.ReadFile(filepath.Join(root, framework, "README.md"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		program, err := os.ReadFile(filepath.Join(root, "scripts/e2e/testdata/sgid", framework, "main.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(guide), "\n```go\n"+string(program)+"```\n") {
-			t.Errorf("%s/README.md does not show the program of scripts/e2e", framework)
+// The guide shows for sgID the programs that scripts/e2e signs a person in with.
+func TestGuideShowsSGID(t *testing.T) {
+	guide := string(read(t, "docs/guide.md"))
+	for _, framework := range frameworks {
+		program := string(read(t, "scripts/e2e/testdata/sgid/"+framework+"/main.go"))
+		if !strings.Contains(guide, "\n```go\n"+program+"```\n") {
+			t.Errorf("docs/guide.md does not show the program of scripts/e2e for %s", framework)
 		}
 	}
 }
 
-// The README shows the guide's program, and core/README.md's table of codes, which core compares with its own.
-func TestREADMESaysTheSame(t *testing.T) {
-	read := func(name string) string {
-		content, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
+// The README and the adapters' pages begin with the guide's programs.
+func TestFirstPrograms(t *testing.T) {
+	guide := read(t, "docs/guide.md")
+	first := map[string]string{"README.md": "gin"}
+	for _, framework := range frameworks {
+		first[framework+"/README.md"] = framework
+	}
+	for page, framework := range first {
+		if want, got := firstOf(guide, framework), firstOf(read(t, page), framework); want == "" || got != want {
+			t.Errorf("the first program of %s is not the guide's for %s", page, framework)
 		}
-		return string(content)
 	}
-	readme := read("README.md")
-	if program := goBlock.FindString(read("gin/README.md")); program == "" || !strings.Contains(readme, program) {
-		t.Error("README.md does not show the first program of gin/README.md")
+}
+
+// An adapter's page stays a page: what holds for every framework belongs in the guide.
+func TestAdapterPagesAreShort(t *testing.T) {
+	for _, framework := range frameworks {
+		if n := bytes.Count(read(t, framework+"/README.md"), []byte("\n")); n > 90 {
+			t.Errorf("%s/README.md has %d lines, want at most 90", framework, n)
+		}
 	}
-	if table := regexp.MustCompile(`(?ms)^\| code \| status .*?\n\n`).FindString(read("core/README.md")); table == "" || !strings.Contains(readme, strings.TrimSpace(table)) {
-		t.Error("README.md does not have core/README.md's table of codes")
+}
+
+// A gin sample must not log what signs a person in: gin's own logger writes the callback's code, and its recovery the cookies.
+func TestGinSamplesLogNoSecret(t *testing.T) {
+	for page := range pages(t) {
+		for i, program := range programs(read(t, page)) {
+			if loud := regexp.MustCompile(`gin\.(Default|Logger|Recovery)\(`).Find(program); loud != nil {
+				t.Errorf("%s, program %d calls %s...)", page, i+1, loud)
+			}
+		}
 	}
 }

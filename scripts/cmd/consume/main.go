@@ -19,12 +19,14 @@ import (
 	"github.com/signward/idserver-go/scripts/internal/modproxy"
 )
 
-// adapters are the modules that are consumed, with the framework that each brings and the number of modules that may be built
-// into a program of its guide, the standard library and the program itself not counted.
-var adapters = []struct {
+// adapterModule is a module that is consumed, with the framework that it brings and the number of modules that may be built into a
+// program of the guide, the standard library and the program itself not counted.
+type adapterModule struct {
 	dir, framework string
 	budget         int
-}{
+}
+
+var adapters = []adapterModule{
 	{"gin", "github.com/gin-gonic/gin", 31},
 	{"echo", "github.com/labstack/echo/v4", 22},
 	{"fiber", "github.com/gofiber/fiber/v2", 24},
@@ -32,13 +34,19 @@ var adapters = []struct {
 }
 
 func main() {
-	if err := run("."); err != nil {
+	if err := run(".", os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "consume:", err)
 		os.Exit(1)
 	}
 }
 
-func run(root string) error {
+// run consumes the adapters that are named, or all.
+func run(root string, named []string) error {
+	for _, name := range named {
+		if !slices.ContainsFunc(adapters, func(a adapterModule) bool { return a.dir == name }) {
+			return fmt.Errorf("there is no adapter %q", name)
+		}
+	}
 	temporary, err := os.MkdirTemp("", "consume")
 	if err != nil {
 		return err
@@ -58,6 +66,9 @@ func run(root string) error {
 	}
 	var faults []error
 	for _, a := range adapters {
+		if len(named) > 0 && !slices.Contains(named, a.dir) {
+			continue
+		}
 		u := user{dir: filepath.Join(temporary, a.dir), env: env}
 		if err := u.consume(root, a.dir, a.framework, a.budget); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", a.dir, err))
@@ -74,13 +85,9 @@ type user struct {
 
 func (u user) consume(root, adapter, framework string, budget int) error {
 	const prefix = "github.com/signward/idserver-go/"
-	guide, err := os.ReadFile(filepath.Join(root, adapter, "README.md"))
+	programs, err := programsFor(root, prefix, adapter, framework)
 	if err != nil {
 		return err
-	}
-	programs := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatch(guide, -1)
-	if len(programs) == 0 {
-		return errors.New("the guide has no program")
 	}
 	if err := os.MkdirAll(u.dir, 0o755); err != nil {
 		return err
@@ -93,10 +100,10 @@ func (u user) consume(root, adapter, framework string, budget int) error {
 	}
 	for i, program := range programs {
 		name := "main.go"
-		if bytes.Contains(program[1], []byte("*testing.T")) {
+		if bytes.Contains(program, []byte("*testing.T")) {
 			name = "main_test.go"
 		}
-		if err := u.write(filepath.Join(fmt.Sprintf("program%d", i+1), name), program[1]); err != nil {
+		if err := u.write(filepath.Join(fmt.Sprintf("program%d", i+1), name), program); err != nil {
 			return err
 		}
 	}
@@ -124,6 +131,29 @@ func (u user) consume(root, adapter, framework string, budget int) error {
 		return err
 	}
 	return example.starts()
+}
+
+// programsFor returns the guide's programs for an adapter, and those that belong to no framework.
+func programsFor(root, prefix, adapter, framework string) (programs [][]byte, err error) {
+	guide, err := os.ReadFile(filepath.Join(root, "docs/guide.md"))
+	if err != nil {
+		return nil, err
+	}
+	own := 0
+	for _, block := range regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatch(guide, -1) {
+		brings := func(path string) bool { return bytes.Contains(block[1], []byte(`"`+path+`"`)) }
+		switch {
+		case brings(prefix + adapter), brings(framework):
+			own++
+		case slices.ContainsFunc(adapters, func(a adapterModule) bool { return brings(prefix+a.dir) || brings(a.framework) }):
+			continue
+		}
+		programs = append(programs, block[1])
+	}
+	if own == 0 {
+		return nil, errors.New("the guide has no program for it")
+	}
+	return programs, nil
 }
 
 // starts runs the program until it prints where it is, and ends it.

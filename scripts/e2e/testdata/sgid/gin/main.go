@@ -19,8 +19,8 @@ func main() {
 	}
 	auth := idgin.New(client.Client())
 	r := gin.New()
-	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // a callback's query holds a code
-	auth.Mount(r.Group("/auth"))                                                         // login, callback, logout, userinfo
+	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true})) // a callback's query holds a code
+	auth.Mount(r.Group("/auth"))                                         // login, callback, logout, userinfo
 	r.GET("/profile", auth.RequireUser(), func(c *gin.Context) {
 		info, err := client.UserInfoFrom(c.Request.Context()) // asks sgID and decrypts
 		if err != nil {
