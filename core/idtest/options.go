@@ -19,6 +19,11 @@ type Options struct {
 	// "127.0.0.1:0".
 	Addr string
 
+	// InMemory runs the provider without a network: nothing listens, and only the client of [Provider.HTTPClient] reaches
+	// it. A test in a bubble of testing/synctest can then use the provider and an idserver.Client with the bubble's clock;
+	// both must be made in the bubble. Addr must be empty. BaseURL is "http://localhost" by default, and gets no port.
+	InMemory bool
+
 	// BaseURL is the issuer and the base of every endpoint: http or https, with the host localhost, one in 127.0.0.0/8 or
 	// [::1], and optionally a path. If it has no port, it gets the one that is listened on. Default: "http://localhost",
 	// so that an app at 127.0.0.1 does not share cookies with it.
@@ -56,6 +61,9 @@ func (o Options) complete() (Options, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("Options."+format, args...)) }
 
+	if o.InMemory && o.Addr != "" {
+		fault("Addr %q: with InMemory there is nothing to listen on", o.Addr)
+	}
 	fill(&o.Addr, "127.0.0.1:0")
 	fill(&o.BaseURL, "http://localhost")
 	fill(&o.Audience, "idserver-api")
@@ -140,13 +148,13 @@ func isPlainPath(text string) bool {
 	return strings.HasPrefix(text, "/") && path.Clean(text) == text && !strings.ContainsAny(text, "{} ")
 }
 
-// baseURL returns BaseURL with a port and without a trailing slash; complete has checked it.
+// baseURL returns BaseURL without a trailing slash, and with a port unless port is 0; complete has checked it.
 func (o Options) baseURL(port int) *url.URL {
 	u, err := url.Parse(o.BaseURL)
 	if err != nil {
 		panic(err)
 	}
-	if u.Port() == "" {
+	if u.Port() == "" && port != 0 {
 		u.Host = net.JoinHostPort(u.Hostname(), fmt.Sprint(port))
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""

@@ -12,6 +12,13 @@
 //		token := provider.MintAccessToken("alice")
 //		// provider.URL() is the authority, idtest.ExampleClient and idtest.ExampleSecret the client.
 //	}
+//
+// # Tests that do not depend on the clock
+//
+// With [Options].InMemory the provider needs no network, and a test in a bubble of testing/synctest runs it and the
+// application on the bubble's clock: a token that ends, a refresh and a provider that hangs take no real time, and no test
+// fails because the machine is slow. The provider and the idserver.Client must be made in the bubble; the application's
+// handler is called with net/http/httptest, without a listener. [Provider.Fail] has an example.
 package idtest
 
 import (
@@ -85,31 +92,56 @@ func Start(options Options) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("idtest: %w", err)
 	}
-	listener, err := net.Listen("tcp", o.Addr)
+	p := &Provider{options: o, done: make(chan struct{})}
+	p.registry.fill(o.Clients, o.People)
+	p.keys.add(firstKey())
+	listeners, err := p.listen()
 	if err != nil {
 		return nil, fmt.Errorf("idtest: Options.Addr: %w", err)
 	}
-	address := listener.Addr().(*net.TCPAddr)
-	p := &Provider{
-		options: o,
-		base:    o.baseURL(address.Port),
-		done:    make(chan struct{}),
-	}
-	p.client = &http.Client{Transport: p.transport(address)}
-	p.registry.fill(o.Clients, o.People)
-	p.keys.add(firstKey())
 	p.server = &http.Server{
 		Handler:           p.guard(p.routes()),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       time.Minute,
 	}
-	p.serve(listener)
-	// A browser may resolve "localhost" to ::1. A machine without IPv6 does not need the second listener.
-	if other, err := net.Listen("tcp", otherLoopback(address)); err == nil {
-		p.serve(other)
+	for _, listener := range listeners {
+		p.listeners.Go(func() { p.server.Serve(listener) })
 	}
 	return p, nil
+}
+
+// listen opens what the provider is reached by, and sets the base URL and the client that lead there.
+func (p *Provider) listen() ([]net.Listener, error) {
+	if p.options.InMemory {
+		p.base = p.options.baseURL(0)
+		listener := newMemory(hostAndPort(p.base))
+		p.client = &http.Client{Transport: listener.transport()}
+		return []net.Listener{listener}, nil
+	}
+	listener, err := net.Listen("tcp", p.options.Addr)
+	if err != nil {
+		return nil, err
+	}
+	address := listener.Addr().(*net.TCPAddr)
+	p.base = p.options.baseURL(address.Port)
+	p.client = &http.Client{Transport: p.transport(address)}
+	// A browser may resolve "localhost" to ::1. A machine without IPv6 does not need the second listener.
+	if other, err := net.Listen("tcp", otherLoopback(address)); err == nil {
+		return []net.Listener{listener, other}, nil
+	}
+	return []net.Listener{listener}, nil
+}
+
+// hostAndPort returns the host of a URL with the port that a client dials.
+func hostAndPort(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Host
+	case u.Scheme == "https":
+		return u.Host + ":443"
+	}
+	return u.Host + ":80"
 }
 
 func otherLoopback(address *net.TCPAddr) string {
@@ -118,10 +150,6 @@ func otherLoopback(address *net.TCPAddr) string {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, fmt.Sprint(address.Port))
-}
-
-func (p *Provider) serve(listener net.Listener) {
-	p.listeners.Go(func() { p.server.Serve(listener) })
 }
 
 // transport reaches the provider however the machine resolves "localhost".
@@ -139,7 +167,7 @@ func (p *Provider) transport(address *net.TCPAddr) *http.Transport {
 }
 
 // URL returns the issuer, which is also the base URL of every endpoint, without a trailing slash: "http://localhost:PORT"
-// by default.
+// by default, or "http://localhost" in memory.
 func (p *Provider) URL() string { return p.base.String() }
 
 // HTTPClient returns a client that reaches the provider even where "localhost" is not 127.0.0.1. It uses no proxy and has
