@@ -13,7 +13,7 @@ import (
 
 const shards = 32
 
-// Memo maps strings to values. A nil Memo remembers nothing. It is safe for concurrent use, and Get takes no lock.
+// Memo maps strings to values. A nil Memo remembers nothing. It is safe for concurrent use.
 type Memo[V any] struct {
 	seed   maphash.Seed
 	bound  int64
@@ -21,16 +21,16 @@ type Memo[V any] struct {
 	shards [shards]shard[V]
 }
 
-// shard is a part with its own lock for writers. Its entries are a list in the order in which they came. hand is where
-// SIEVE (Zhang et al., NSDI 2024) looks for the next one to forget: one that was not asked for since the hand last passed
-// it.
+// shard is a part with its own lock, which Get takes for reading. byHash has one entry for each hash: a second key with
+// the same hash replaces the first. The entries are also a list in the order in which they came. hand is where SIEVE
+// (Zhang et al., NSDI 2024) looks for the next one to forget: one that was not asked for since the hand last passed it.
 type shard[V any] struct {
-	table  atomic.Pointer[table[V]]
-	mu     sync.Mutex
+	mu     sync.RWMutex
+	byHash map[uint64]*Entry[V]
 	newest *Entry[V]
 	oldest *Entry[V]
 	hand   *Entry[V]
-	_      [64]byte // keeps the next shard's lock out of this cache line
+	_      [64]byte // keeps the next shard's lock out of this one's cache line
 }
 
 // Entry is a string and what it means, in one piece of memory. What Get reads comes first: if there are many entries, it
@@ -52,7 +52,7 @@ func New[V any](bytes int) *Memo[V] {
 	}
 	m := &Memo[V]{seed: maphash.MakeSeed(), bound: int64(bytes)}
 	for i := range m.shards {
-		m.shards[i].table.Store(newTable[V](smallest))
+		m.shards[i].byHash = map[uint64]*Entry[V]{}
 	}
 	return m
 }
@@ -74,11 +74,13 @@ func (m *Memo[V]) Get(key string) *V {
 		return nil
 	}
 	s, h := m.find(key)
-	e := s.table.Load().get(h, key)
-	if e == nil {
+	s.mu.RLock()
+	e := s.byHash[h]
+	s.mu.RUnlock()
+	if e == nil || string(e.Key) != key {
 		return nil
 	}
-	if !e.asked.Load() {
+	if !e.asked.Load() { // reading first keeps the cores' caches from taking the line from each other at every hit
 		e.asked.Store(true)
 	}
 	return &e.Value
@@ -93,7 +95,7 @@ func (m *Memo[V]) Put(e *Entry[V], size int) {
 	e.hash, e.size = maphash.Bytes(m.seed, end(e.Key)), int64(size)
 	s := m.shardOf(e.hash)
 	s.mu.Lock()
-	if before := s.table.Load().of(e.hash); before != nil {
+	if before := s.byHash[e.hash]; before != nil {
 		m.used.Add(-s.remove(before))
 	}
 	s.insert(e)
@@ -122,7 +124,7 @@ func (m *Memo[V]) Delete(key string) {
 	s, h := m.find(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.table.Load().get(h, key); e != nil {
+	if e := s.byHash[h]; e != nil && string(e.Key) == key {
 		m.used.Add(-s.remove(e))
 	}
 }
@@ -138,19 +140,14 @@ func (m *Memo[V]) Clear() {
 		for s.newest != nil {
 			m.used.Add(-s.remove(s.newest))
 		}
-		s.table.Store(newTable[V](smallest))
+		s.byHash = map[uint64]*Entry[V]{} // a map that was emptied keeps its memory
 		s.mu.Unlock()
 	}
 }
 
 // insert adds e as the newest. The caller holds the lock.
 func (s *shard[V]) insert(e *Entry[V]) {
-	t := s.table.Load()
-	if t.full() {
-		t = t.grown()
-		s.table.Store(t)
-	}
-	t.put(e)
+	s.byHash[e.hash] = e
 	if e.older = s.newest; e.older != nil {
 		e.older.newer = e
 	} else {
@@ -161,7 +158,7 @@ func (s *shard[V]) insert(e *Entry[V]) {
 
 // remove removes e and returns its size. The caller holds the lock.
 func (s *shard[V]) remove(e *Entry[V]) int64 {
-	s.table.Load().remove(e)
+	delete(s.byHash, e.hash)
 	if s.hand == e {
 		s.hand = e.newer
 	}

@@ -107,14 +107,38 @@ func TestForgottenHoldsNothing(t *testing.T) {
 	}
 }
 
-// Strings of one hash must not be taken for each other: the whole is compared.
+// Strings of one hash must not be taken for each other: the whole is compared. What is hashed is the end, so that strings of
+// one end, such as two tokens with one signature, have one hash.
 func TestSameHash(t *testing.T) {
-	m := New[int](1 << 20)
-	put(m, "a", 1, 1)
-	s, h := m.find("a")
-	s.table.Load().of(h).Key = []byte("b")
-	if _, ok := get(m, "a"); ok {
-		t.Error("another string of the same hash is taken for it")
+	for name, length := range map[string]int{"short": 65, "long": 4000} {
+		t.Run(name, func(t *testing.T) {
+			key := strings.Repeat("k", length)
+			m := New[int](1 << 20)
+			put(m, key, 1, 1)
+			for i := range length - 64 {
+				other := key[:i] + "x" + key[i+1:]
+				if _, ok := get(m, other); ok {
+					t.Fatalf("it is found by one that differs in byte %d", i)
+				}
+				m.Delete(other)
+			}
+			for _, other := range []string{key + "k", "x" + key, key[1:], ""} {
+				if _, ok := get(m, other); ok {
+					t.Errorf("it is found by one of %d bytes", len(other))
+				}
+				m.Delete(other)
+			}
+			if v, ok := get(m, key); !ok || v != 1 {
+				t.Fatal("another string of the same hash was deleted for it")
+			}
+			put(m, "x"+key, 2, 1)
+			if v, ok := get(m, "x"+key); !ok || v != 2 {
+				t.Error("the second string of a hash is not there")
+			}
+			if _, ok := get(m, key); ok || m.used.Load() != 1 {
+				t.Errorf("the first of two strings of a hash is there, or counted: %d bytes", m.used.Load())
+			}
+		})
 	}
 }
 
