@@ -23,6 +23,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	jwxjwt "github.com/lestrrat-go/jwx/v2/jwt"
+
+	idserver "github.com/signward/idserver-go/core"
 )
 
 // verifier reads a token's roles once the token is verified.
@@ -97,7 +99,7 @@ var verifiers = []struct {
 func oursVerifier(tb testing.TB, cacheBytes int) verifier {
 	client := ours(tb, cacheBytes)
 	return func(token string) ([]string, error) {
-		u, err := client.ValidateToken(context.Background(), token)
+		u, err := client.ValidateAccessToken(context.Background(), token, idserver.AccessTokenCheck{})
 		if err != nil {
 			return nil, err
 		}
@@ -226,7 +228,7 @@ func BenchmarkWarm(b *testing.B) {
 		client := ours(b, row.bytes)
 		ctx := context.Background()
 		for _, token := range all {
-			_, err := client.ValidateToken(ctx, token)
+			_, err := client.ValidateAccessToken(ctx, token, idserver.AccessTokenCheck{})
 			fatal(b, err)
 		}
 		b.Run("tokens="+row.name, func(b *testing.B) {
@@ -234,7 +236,7 @@ func BenchmarkWarm(b *testing.B) {
 			i := 0
 			for b.Loop() {
 				i += 7919 // far apart in memory
-				if _, err := client.ValidateToken(ctx, all[i%len(all)]); err != nil {
+				if _, err := client.ValidateAccessToken(ctx, all[i%len(all)], idserver.AccessTokenCheck{}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -244,7 +246,7 @@ func BenchmarkWarm(b *testing.B) {
 			var begun atomic.Int64
 			b.RunParallel(func(p *testing.PB) {
 				for i := int(begun.Add(1)) * row.n / 3; p.Next(); i += 7919 { // not all at the same token
-					if _, err := client.ValidateToken(ctx, all[i%len(all)]); err != nil {
+					if _, err := client.ValidateAccessToken(ctx, all[i%len(all)], idserver.AccessTokenCheck{}); err != nil {
 						b.Error(err)
 						return
 					}

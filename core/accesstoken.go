@@ -9,30 +9,23 @@ import (
 	"github.com/signward/idserver-go/core/internal/memo"
 )
 
-// ValidateOption changes one call of [Client.ValidateToken].
-type ValidateOption func(*validation)
-
-type validation struct {
-	audience string
-	leeway   time.Duration
+// AccessTokenCheck is what an access token must match, where that differs from the configuration.
+type AccessTokenCheck struct {
+	// Audience is the aud that the token must have. Default: Config.Audience.
+	Audience string
+	// Leeway is the clock skew allowed, at most 5 min; a negative one allows none. Default: Config.Provider.Leeway.
+	Leeway time.Duration
 }
 
-func (v validation) with(options []ValidateOption) validation {
-	for _, option := range options {
-		option(&v)
-	}
-	return v
+// or fills in what is left out.
+func (check AccessTokenCheck) or(audience string, leeway time.Duration) AccessTokenCheck {
+	set(&check.Audience, audience)
+	set(&check.Leeway, leeway)
+	check.Leeway = min(max(check.Leeway, 0), maxLeeway)
+	return check
 }
 
-// WithAudience requires this aud instead of Config.Audience. An empty one refuses every token.
-func WithAudience(aud string) ValidateOption { return func(v *validation) { v.audience = aud } }
-
-// WithLeeway allows this clock skew instead of Config.Leeway, clamped to between 0 and 5 min.
-func WithLeeway(d time.Duration) ValidateOption {
-	return func(v *validation) { v.leeway = min(max(d, 0), maxLeeway) }
-}
-
-// ValidateToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and
+// ValidateAccessToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and
 // must not be modified. It checks the signature, iss, aud, exp, nbf, iat and sub, and that the token is not an ID token
 // or of another kind. It does not check jti, nor whether the token was revoked other than by this client. The error is an
 // [InvalidTokenError]; or wraps [ErrUnavailable] if the keys are not available, so that nothing can be said about the
@@ -42,15 +35,12 @@ func WithLeeway(d time.Duration) ValidateOption {
 // Only the fact that a token's signature was verified is remembered (see Config.TokenCacheBytes). Issuer, audience and
 // times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
 // token is never accepted where a new verification would refuse it.
-func (c *Client) ValidateToken(ctx context.Context, accessToken string, options ...ValidateOption) (*User, error) {
-	return c.validate(ctx, accessToken, c.now(), options...)
+func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck) (*User, error) {
+	return c.validate(ctx, accessToken, check, c.now())
 }
 
-func (c *Client) validate(ctx context.Context, accessToken string, now time.Time, options ...ValidateOption) (*User, error) {
-	want := validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway}
-	if len(options) > 0 {
-		want = want.with(options)
-	}
+func (c *Client) validate(ctx context.Context, accessToken string, check AccessTokenCheck, now time.Time) (*User, error) {
+	want := check.or(c.cfg.Audience, c.cfg.Provider.Leeway)
 	if p := c.proven.Get(accessToken); p != nil {
 		if issuer, ok := c.stillGood(ctx, p, accessToken, now); ok {
 			if err := p.facts.check(p.user.Issuer, issuer, c.cfg.ClientID, want, now); err != nil {
@@ -85,7 +75,7 @@ func (c *Client) validate(ctx context.Context, accessToken string, now time.Time
 }
 
 // proveAccessToken verifies and checks a token that is not remembered.
-func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer string, want validation, now time.Time) (v verified, facts accessFacts, err error) {
+func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer string, want AccessTokenCheck, now time.Time) (v verified, facts accessFacts, err error) {
 	if v, err = c.verify(ctx, accessToken, now); err != nil {
 		return v, facts, err
 	}
@@ -108,7 +98,7 @@ func (c *Client) verifyAccessToken(ctx context.Context, accessToken string) (*to
 	if err != nil {
 		return nil, err
 	}
-	v, _, err := c.proveAccessToken(ctx, accessToken, issuer, validation{audience: c.cfg.Audience, leeway: c.cfg.Leeway}, now)
+	v, _, err := c.proveAccessToken(ctx, accessToken, issuer, AccessTokenCheck{}.or(c.cfg.Audience, c.cfg.Provider.Leeway), now)
 	return v.tokenClaims, err
 }
 
@@ -142,15 +132,15 @@ func accessTokenFacts(t *tokenClaims, kind string) (facts accessFacts, err error
 }
 
 // check applies the rest of RFC 9068 section 4: what depends on the time and on the caller.
-func (f *accessFacts) check(iss, issuer, clientID string, want validation, now time.Time) error {
+func (f *accessFacts) check(iss, issuer, clientID string, want AccessTokenCheck, now time.Time) error {
 	switch {
-	case f.plain && want.audience == clientID:
+	case f.plain && want.Audience == clientID:
 		// A token whose audience is the client is an ID token, unless it says that it is an access token.
 		return invalidToken(ReasonType, "aud is the client itself, and neither typ nor scope nor client_id tells that it is an access token")
 	case iss != issuer:
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", iss, issuer)
-	case want.audience == "" || !slices.Contains(f.audience, want.audience):
-		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience)", f.audience, want.audience)
+	case want.Audience == "" || !slices.Contains(f.audience, want.Audience):
+		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience)", f.audience, want.Audience)
 	}
-	return checkTimes(fromUnixMilli(f.expiry), fromUnixMilli(f.notBefore), fromUnixMilli(f.issuedAt), now, want.leeway)
+	return checkTimes(fromUnixMilli(f.expiry), fromUnixMilli(f.notBefore), fromUnixMilli(f.issuedAt), now, want.Leeway)
 }

@@ -29,37 +29,35 @@ func newAccessToken(w *world) *idToken {
 
 func TestAccessTokenAccepted(t *testing.T) {
 	w := newWorld(t)
-	type options = []idserver.ValidateOption
 	for name, row := range map[string]struct {
-		edit    func(*idToken)
-		options options
+		edit  func(*idToken)
+		check idserver.AccessTokenCheck
 	}{
-		"as it is":                       {func(*idToken) {}, nil},
-		"typ with application/":          {header("typ", "application/at+jwt"), nil},
-		"typ in upper case":              {header("typ", "AT+JWT"), nil},
-		"typ JWT, as many providers":     {header("typ", "JWT"), nil},
-		"no typ":                         {header("typ", nil), nil},
-		"aud among others":               {claim("aud", []string{"another", "idserver-api"}), nil},
-		"no iat":                         {claim("iat", nil), nil},
-		"iat long ago":                   {dated("iat", -86400), nil},
-		"no jti, client_id nor scope":    {all(claim("jti", nil), claim("client_id", nil), claim("scope", nil)), nil},
-		"azp of another client":          {claim("azp", "another"), nil},
-		"scope as an array":              {all(claim("scope", nil), claim("scp", []string{"a", "b"})), nil},
-		"exp within the leeway":          {dated("exp", -9), nil},
-		"nbf within the leeway":          {dated("nbf", 10), nil},
-		"iat within the leeway":          {dated("iat", 10), nil},
-		"another audience, asked for":    {claim("aud", "other-api"), options{idserver.WithAudience("other-api")}},
-		"more leeway":                    {dated("exp", -59), options{idserver.WithLeeway(time.Minute)}},
-		"the most leeway there is":       {dated("exp", -299), options{idserver.WithLeeway(time.Hour)}},
-		"no leeway":                      {dated("exp", 1), options{idserver.WithLeeway(0)}},
-		"leeway below zero is none":      {dated("exp", 1), options{idserver.WithLeeway(-time.Hour)}},
-		"the last option decides":        {func(*idToken) {}, options{idserver.WithAudience("x"), idserver.WithAudience("idserver-api")}},
-		"claims of the same name, other": {claim("AUD", "another"), nil},
+		"as it is":                       {func(*idToken) {}, idserver.AccessTokenCheck{}},
+		"typ with application/":          {header("typ", "application/at+jwt"), idserver.AccessTokenCheck{}},
+		"typ in upper case":              {header("typ", "AT+JWT"), idserver.AccessTokenCheck{}},
+		"typ JWT, as many providers":     {header("typ", "JWT"), idserver.AccessTokenCheck{}},
+		"no typ":                         {header("typ", nil), idserver.AccessTokenCheck{}},
+		"aud among others":               {claim("aud", []string{"another", "idserver-api"}), idserver.AccessTokenCheck{}},
+		"no iat":                         {claim("iat", nil), idserver.AccessTokenCheck{}},
+		"iat long ago":                   {dated("iat", -86400), idserver.AccessTokenCheck{}},
+		"no jti, client_id nor scope":    {all(claim("jti", nil), claim("client_id", nil), claim("scope", nil)), idserver.AccessTokenCheck{}},
+		"azp of another client":          {claim("azp", "another"), idserver.AccessTokenCheck{}},
+		"scope as an array":              {all(claim("scope", nil), claim("scp", []string{"a", "b"})), idserver.AccessTokenCheck{}},
+		"exp within the leeway":          {dated("exp", -9), idserver.AccessTokenCheck{}},
+		"nbf within the leeway":          {dated("nbf", 10), idserver.AccessTokenCheck{}},
+		"iat within the leeway":          {dated("iat", 10), idserver.AccessTokenCheck{}},
+		"another audience, asked for":    {claim("aud", "other-api"), idserver.AccessTokenCheck{Audience: "other-api"}},
+		"more leeway":                    {dated("exp", -59), idserver.AccessTokenCheck{Leeway: time.Minute}},
+		"the most leeway there is":       {dated("exp", -299), idserver.AccessTokenCheck{Leeway: time.Hour}},
+		"no leeway":                      {dated("exp", 1), idserver.AccessTokenCheck{Leeway: -1}},
+		"leeway below zero is none":      {dated("exp", 1), idserver.AccessTokenCheck{Leeway: -time.Hour}},
+		"claims of the same name, other": {claim("AUD", "another"), idserver.AccessTokenCheck{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newAccessToken(w)
 			row.edit(i)
-			u, err := w.ValidateToken(t.Context(), i.token(), row.options...)
+			u, err := w.ValidateAccessToken(t.Context(), i.token(), row.check)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,63 +73,61 @@ func TestAccessTokenRefused(t *testing.T) {
 	w := newWorld(t)
 	stranger := idtest.NewProvider(t)
 	stranger.RotateKey()
-	type options = []idserver.ValidateOption
 	for name, row := range map[string]struct {
-		reason  idserver.Reason
-		edit    func(*idToken)
-		options options
+		reason idserver.Reason
+		edit   func(*idToken)
+		check  idserver.AccessTokenCheck
 	}{
-		"opaque":           {idserver.ReasonMalformed, func(i *idToken) { i.raw = "2YotnFZFEjr1zCsicMWpAA" }, nil},
-		"too long":         {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 16<<10)), nil},
-		"a claim twice":    {idserver.ReasonMalformed, payload(`{"sub":"alice","sub":"bob"}`), nil},
-		"exp a string":     {idserver.ReasonMalformed, claim("exp", "4102444800"), nil},
-		"exp huge":         {idserver.ReasonMalformed, claim("exp", json.RawMessage("1e300")), nil},
-		"nbf an object":    {idserver.ReasonMalformed, claim("nbf", map[string]any{}), nil},
-		"sub a number":     {idserver.ReasonMalformed, claim("sub", 1), nil},
-		"alg none":         {idserver.ReasonAlgorithm, all(header("alg", "none"), func(i *idToken) { i.sign = func(s string) string { return s + "." } }), nil},
-		"HS256":            {idserver.ReasonAlgorithm, all(header("alg", "HS256"), macWith(func(*idToken) []byte { return []byte(idtest.ExampleSecret) })), nil},
-		"an unknown key":   {idserver.ReasonUnknownKey, header("kid", "another"), nil},
-		"a stranger's key": {idserver.ReasonSignature, func(i *idToken) { i.raw = stranger.SignRaw(i.header, i.claims) }, nil},
-		"no signature":     {idserver.ReasonSignature, func(i *idToken) { i.sign = func(s string) string { return s + "." } }, nil},
+		"opaque":           {idserver.ReasonMalformed, func(i *idToken) { i.raw = "2YotnFZFEjr1zCsicMWpAA" }, idserver.AccessTokenCheck{}},
+		"too long":         {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 16<<10)), idserver.AccessTokenCheck{}},
+		"a claim twice":    {idserver.ReasonMalformed, payload(`{"sub":"alice","sub":"bob"}`), idserver.AccessTokenCheck{}},
+		"exp a string":     {idserver.ReasonMalformed, claim("exp", "4102444800"), idserver.AccessTokenCheck{}},
+		"exp huge":         {idserver.ReasonMalformed, claim("exp", json.RawMessage("1e300")), idserver.AccessTokenCheck{}},
+		"nbf an object":    {idserver.ReasonMalformed, claim("nbf", map[string]any{}), idserver.AccessTokenCheck{}},
+		"sub a number":     {idserver.ReasonMalformed, claim("sub", 1), idserver.AccessTokenCheck{}},
+		"alg none":         {idserver.ReasonAlgorithm, all(header("alg", "none"), func(i *idToken) { i.sign = func(s string) string { return s + "." } }), idserver.AccessTokenCheck{}},
+		"HS256":            {idserver.ReasonAlgorithm, all(header("alg", "HS256"), macWith(func(*idToken) []byte { return []byte(idtest.ExampleSecret) })), idserver.AccessTokenCheck{}},
+		"an unknown key":   {idserver.ReasonUnknownKey, header("kid", "another"), idserver.AccessTokenCheck{}},
+		"a stranger's key": {idserver.ReasonSignature, func(i *idToken) { i.raw = stranger.SignRaw(i.header, i.claims) }, idserver.AccessTokenCheck{}},
+		"no signature":     {idserver.ReasonSignature, func(i *idToken) { i.sign = func(s string) string { return s + "." } }, idserver.AccessTokenCheck{}},
 
-		"a logout token's typ":  {idserver.ReasonType, header("typ", "logout+jwt"), nil},
-		"a DPoP proof's typ":    {idserver.ReasonType, header("typ", "dpop+jwt"), nil},
-		"an introspection's":    {idserver.ReasonType, header("typ", "token-introspection+jwt"), nil},
-		"nonce":                 {idserver.ReasonType, claim("nonce", "x"), nil},
-		"nonce null":            {idserver.ReasonType, claim("nonce", json.RawMessage("null")), nil},
-		"at_hash":               {idserver.ReasonType, claim("at_hash", "x"), nil},
-		"c_hash":                {idserver.ReasonType, claim("c_hash", "x"), nil},
-		"events":                {idserver.ReasonType, claim("events", map[string]any{}), nil},
-		"bound to a key":        {idserver.ReasonType, claim("cnf", map[string]any{"jkt": "x"}), nil},
-		"bound to a cert":       {idserver.ReasonType, claim("cnf", map[string]any{"x5t#S256": "x"}), nil},
-		"cnf null":              {idserver.ReasonType, claim("cnf", json.RawMessage("null")), nil},
-		"another iss":           {idserver.ReasonIssuer, claim("iss", "https://evil.example"), nil},
-		"iss with a slash":      {idserver.ReasonIssuer, func(i *idToken) { i.claims["iss"] = i.world.provider.URL() + "/" }, nil},
-		"no iss":                {idserver.ReasonIssuer, claim("iss", nil), nil},
-		"another aud":           {idserver.ReasonAudience, claim("aud", "another"), nil},
-		"aud the client":        {idserver.ReasonAudience, claim("aud", idtest.ExampleClient), nil},
-		"aud in upper case":     {idserver.ReasonAudience, claim("aud", "IDSERVER-API"), nil},
-		"no aud":                {idserver.ReasonAudience, claim("aud", nil), nil},
-		"aud an empty array":    {idserver.ReasonAudience, claim("aud", []string{}), nil},
-		"not the audience":      {idserver.ReasonAudience, func(*idToken) {}, options{idserver.WithAudience("other-api")}},
-		"an empty audience":     {idserver.ReasonAudience, func(*idToken) {}, options{idserver.WithAudience("")}},
-		"an empty audience, so": {idserver.ReasonAudience, claim("aud", ""), options{idserver.WithAudience("")}},
-		"expired":               {idserver.ReasonExpired, dated("exp", -10), nil},
-		"expired, no leeway":    {idserver.ReasonExpired, dated("exp", 0), options{idserver.WithLeeway(0)}},
-		"beyond all leeway":     {idserver.ReasonExpired, dated("exp", -300), options{idserver.WithLeeway(time.Hour)}},
-		"no exp":                {idserver.ReasonExpired, claim("exp", nil), nil},
-		"nbf ahead":             {idserver.ReasonNotYetValid, dated("nbf", 11), nil},
-		"iat ahead":             {idserver.ReasonNotYetValid, dated("iat", 11), nil},
-		"nbf ahead, no leeway":  {idserver.ReasonNotYetValid, dated("nbf", 1), options{idserver.WithLeeway(0)}},
-		"no sub":                {idserver.ReasonSubject, claim("sub", nil), nil},
-		"sub empty":             {idserver.ReasonSubject, claim("sub", ""), nil},
-		"sub too long":          {idserver.ReasonSubject, claim("sub", strings.Repeat("s", 256)), nil},
+		"a logout token's typ": {idserver.ReasonType, header("typ", "logout+jwt"), idserver.AccessTokenCheck{}},
+		"a DPoP proof's typ":   {idserver.ReasonType, header("typ", "dpop+jwt"), idserver.AccessTokenCheck{}},
+		"an introspection's":   {idserver.ReasonType, header("typ", "token-introspection+jwt"), idserver.AccessTokenCheck{}},
+		"nonce":                {idserver.ReasonType, claim("nonce", "x"), idserver.AccessTokenCheck{}},
+		"nonce null":           {idserver.ReasonType, claim("nonce", json.RawMessage("null")), idserver.AccessTokenCheck{}},
+		"at_hash":              {idserver.ReasonType, claim("at_hash", "x"), idserver.AccessTokenCheck{}},
+		"c_hash":               {idserver.ReasonType, claim("c_hash", "x"), idserver.AccessTokenCheck{}},
+		"events":               {idserver.ReasonType, claim("events", map[string]any{}), idserver.AccessTokenCheck{}},
+		"bound to a key":       {idserver.ReasonType, claim("cnf", map[string]any{"jkt": "x"}), idserver.AccessTokenCheck{}},
+		"bound to a cert":      {idserver.ReasonType, claim("cnf", map[string]any{"x5t#S256": "x"}), idserver.AccessTokenCheck{}},
+		"cnf null":             {idserver.ReasonType, claim("cnf", json.RawMessage("null")), idserver.AccessTokenCheck{}},
+		"another iss":          {idserver.ReasonIssuer, claim("iss", "https://evil.example"), idserver.AccessTokenCheck{}},
+		"iss with a slash":     {idserver.ReasonIssuer, func(i *idToken) { i.claims["iss"] = i.world.provider.URL() + "/" }, idserver.AccessTokenCheck{}},
+		"no iss":               {idserver.ReasonIssuer, claim("iss", nil), idserver.AccessTokenCheck{}},
+		"another aud":          {idserver.ReasonAudience, claim("aud", "another"), idserver.AccessTokenCheck{}},
+		"aud the client":       {idserver.ReasonAudience, claim("aud", idtest.ExampleClient), idserver.AccessTokenCheck{}},
+		"aud in upper case":    {idserver.ReasonAudience, claim("aud", "IDSERVER-API"), idserver.AccessTokenCheck{}},
+		"no aud":               {idserver.ReasonAudience, claim("aud", nil), idserver.AccessTokenCheck{}},
+		"aud an empty array":   {idserver.ReasonAudience, claim("aud", []string{}), idserver.AccessTokenCheck{}},
+		"not the audience":     {idserver.ReasonAudience, func(*idToken) {}, idserver.AccessTokenCheck{Audience: "other-api"}},
+		"an empty audience":    {idserver.ReasonAudience, claim("aud", ""), idserver.AccessTokenCheck{Audience: ""}},
+		"expired":              {idserver.ReasonExpired, dated("exp", -10), idserver.AccessTokenCheck{}},
+		"expired, no leeway":   {idserver.ReasonExpired, dated("exp", 0), idserver.AccessTokenCheck{Leeway: -1}},
+		"beyond all leeway":    {idserver.ReasonExpired, dated("exp", -300), idserver.AccessTokenCheck{Leeway: time.Hour}},
+		"no exp":               {idserver.ReasonExpired, claim("exp", nil), idserver.AccessTokenCheck{}},
+		"nbf ahead":            {idserver.ReasonNotYetValid, dated("nbf", 11), idserver.AccessTokenCheck{}},
+		"iat ahead":            {idserver.ReasonNotYetValid, dated("iat", 11), idserver.AccessTokenCheck{}},
+		"nbf ahead, no leeway": {idserver.ReasonNotYetValid, dated("nbf", 1), idserver.AccessTokenCheck{Leeway: -1}},
+		"no sub":               {idserver.ReasonSubject, claim("sub", nil), idserver.AccessTokenCheck{}},
+		"sub empty":            {idserver.ReasonSubject, claim("sub", ""), idserver.AccessTokenCheck{}},
+		"sub too long":         {idserver.ReasonSubject, claim("sub", strings.Repeat("s", 256)), idserver.AccessTokenCheck{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newAccessToken(w)
 			row.edit(i)
 			token := i.token()
-			u, err := w.ValidateToken(t.Context(), token, row.options...)
+			u, err := w.ValidateAccessToken(t.Context(), token, row.check)
 			refused(t, err, row.reason)
 			if u != nil {
 				t.Errorf("a user came with the refusal: %+v", u)
@@ -148,12 +144,12 @@ func TestTokensAreNotMistaken(t *testing.T) {
 	w := newWorld(t)
 	_, tokens := signInByHand(t, w, w.Client, "alice")
 	for _, audience := range []string{"idserver-api", idtest.ExampleClient, w.provider.URL()} {
-		_, err := w.ValidateToken(t.Context(), tokens.IDToken, idserver.WithAudience(audience))
+		_, err := w.ValidateAccessToken(t.Context(), tokens.IDToken, idserver.AccessTokenCheck{Audience: audience})
 		refused(t, err, idserver.ReasonType)
 	}
 	_, err := w.ValidateIDToken(t.Context(), tokens.AccessToken, idserver.IDTokenCheck{Nonce: "x"})
 	refused(t, err, idserver.ReasonType)
-	_, err = w.ValidateToken(t.Context(), tokens.RefreshToken)
+	_, err = w.ValidateAccessToken(t.Context(), tokens.RefreshToken, idserver.AccessTokenCheck{})
 	refused(t, err, idserver.ReasonMalformed)
 }
 
@@ -164,12 +160,12 @@ func TestAccessTokenCostsNoRequests(t *testing.T) {
 	unknown := newAccessToken(w)
 	unknown.header["kid"] = "made-up"
 	for range 5 {
-		if _, err := w.ValidateToken(t.Context(), token); err != nil {
+		if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 5 {
-		_, err := w.ValidateToken(t.Context(), unknown.token())
+		_, err := w.ValidateAccessToken(t.Context(), unknown.token(), idserver.AccessTokenCheck{})
 		refused(t, err, idserver.ReasonUnknownKey)
 	}
 	if d, k := w.provider.Requests(idtest.Discovery), w.provider.Requests(idtest.KeySet); d != 1 || k != 2 {
@@ -184,7 +180,7 @@ func TestAccessTokenWithoutProvider(t *testing.T) {
 	expired.claims["exp"] = expired.in(-60)
 	unavailable := func(client *idserver.Client, token string) {
 		t.Helper()
-		_, err := client.ValidateToken(t.Context(), token)
+		_, err := client.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 		if !errors.Is(err, idserver.ErrUnavailable) || errors.Is(err, idserver.ErrInvalidToken) {
 			t.Errorf("got %v, want ErrUnavailable alone", err)
 		}
@@ -204,14 +200,14 @@ func TestAccessTokenWithoutProvider(t *testing.T) {
 			})
 		}
 	}
-	if _, err := w.ValidateToken(t.Context(), good); err != nil {
+	if _, err := w.ValidateAccessToken(t.Context(), good, idserver.AccessTokenCheck{}); err != nil {
 		t.Fatal(err)
 	}
 	w.provider.Close()
-	if _, err := w.ValidateToken(t.Context(), good); err != nil {
+	if _, err := w.ValidateAccessToken(t.Context(), good, idserver.AccessTokenCheck{}); err != nil {
 		t.Errorf("with the keys at hand: %v", err)
 	}
-	_, err := w.ValidateToken(t.Context(), expired.token())
+	_, err := w.ValidateAccessToken(t.Context(), expired.token(), idserver.AccessTokenCheck{})
 	refused(t, err, idserver.ReasonExpired)
 
 	unknown := newAccessToken(w)
@@ -225,7 +221,7 @@ func TestAccessTokenCallerLeaves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w.provider.Fail(idtest.Discovery, idtest.Fault{Hang: true, Once: true})
-	_, err := w.ValidateToken(ctx, w.provider.MintAccessToken("alice"))
+	_, err := w.ValidateAccessToken(ctx, w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{})
 	if !errors.Is(err, context.Canceled) || errors.Is(err, idserver.ErrInvalidToken) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
@@ -234,10 +230,10 @@ func TestAccessTokenCallerLeaves(t *testing.T) {
 func TestAudienceOfConfig(t *testing.T) {
 	w := newWorld(t)
 	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret, c.ClientID, c.Audience = "", "", "", "orders" })
-	_, err := api.ValidateToken(t.Context(), w.provider.MintAccessToken("alice"))
+	_, err := api.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{})
 	refused(t, err, idserver.ReasonAudience)
 	token := w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = []string{"orders"} })
-	u, err := api.ValidateToken(t.Context(), token)
+	u, err := api.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,7 +152,7 @@ func TestAdmittedIsBoundToItsRequest(t *testing.T) {
 	for name, row := range map[string]struct {
 		ctx  context.Context
 		r    idserver.Request
-		code idserver.Code // "": bob is let in
+		code idserver.RefusalCode // "": bob is let in
 	}{
 		"nobody, behind a session":             {admitted(w.Client, bySession), idserver.Request{Method: "GET"}, idserver.CodeNotSignedIn},
 		"nobody, behind a token":               {admitted(w.Client, byToken), idserver.Request{Method: "GET"}, idserver.CodeNotSignedIn},

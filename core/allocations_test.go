@@ -21,11 +21,11 @@ func TestAllocations(t *testing.T) {
 	page := b.request("GET", "/page", []edit{navigates})
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := w.ValidateToken(ctx, token); err != nil {
+		if _, err := w.ValidateAccessToken(ctx, token, idserver.AccessTokenCheck{}); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
-		t.Errorf("ValidateToken: %v allocations, want 0", n)
+		t.Errorf("ValidateAccessToken: %v allocations, want 0", n)
 	}
 	for name, guard := range map[string]idserver.Guard{
 		"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser(), "RequireRole": w.RequireRole("x", "admin"), "RequireAllRoles": w.RequireAllRoles("admin", "billing"),

@@ -36,7 +36,7 @@ func withAppData(ctx context.Context, data []byte) context.Context {
 	return context.WithValue(ctx, appDataKey{}, string(data))
 }
 
-// AppDataFrom returns, in the context of Config.OnSignIn, the parameter app_data (at most 512 bytes) of the link to
+// AppDataFrom returns, in the context of Config.AdmitUser, the parameter app_data (at most 512 bytes) of the link to
 // /auth/login: a choice made before signing in. It was kept sealed in the browser, and the provider did not see it.
 // Anyone can make such a link, including other sites, so treat it like any other input. It is empty at a refresh; to keep
 // something for the session, use [User.Set].

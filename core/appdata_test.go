@@ -14,7 +14,7 @@ import (
 func TestAppData(t *testing.T) {
 	var seen, token string
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(ctx context.Context, u *idserver.User) error {
+		c.AdmitUser = func(ctx context.Context, u *idserver.User) error {
 			seen, token = idserver.AppDataFrom(ctx), idserver.AccessTokenFrom(ctx)
 			if idserver.UserFrom(ctx) != u {
 				t.Error("the context has another user")
@@ -40,7 +40,7 @@ func TestAppData(t *testing.T) {
 			t.Fatalf("%s: %d %s", name, a.Status, a.Body)
 		}
 		if seen != data || token == "" {
-			t.Errorf("%s: OnSignIn sees %q and the token %q", name, seen, token)
+			t.Errorf("%s: AdmitUser sees %q and the token %q", name, seen, token)
 		}
 		ctx, _ := b.pass(w.RequireUser(), "GET", "/")
 		var kept struct {
@@ -65,10 +65,10 @@ func TestAppDataRefused(t *testing.T) {
 	}
 }
 
-func TestUserInfoRouteOfOnesOwn(t *testing.T) {
+func TestUserInfoResponseOfOnesOwn(t *testing.T) {
 	var fault error
 	w := newWorld(t, func(c *idserver.Config) {
-		c.UserInfoRoute = func(ctx context.Context, u *idserver.User) (any, error) {
+		c.UserInfoResponse = func(ctx context.Context, u *idserver.User) (any, error) {
 			if idserver.AccessTokenFrom(ctx) == "" || idserver.UserFrom(ctx) != u {
 				t.Error("no access token, or another user")
 			}
@@ -84,7 +84,7 @@ func TestUserInfoRouteOfOnesOwn(t *testing.T) {
 	}
 	for name, row := range map[string]struct {
 		fault  error
-		code   idserver.Code
+		code   idserver.RefusalCode
 		status int
 	}{
 		"refused": {fmt.Errorf("mine: %w", &idserver.UserInfoError{Status: 403}), idserver.CodeProviderError, 502},

@@ -170,11 +170,11 @@ func TestExchangeCodeNeedsSomething(t *testing.T) {
 	}
 }
 
-// OnSignIn keeps claims of the application's own, and cannot make another person of the user: who somebody is, is iss and sub.
+// AdmitUser keeps claims of the application's own, and cannot make another person of the user: who somebody is, is iss and sub.
 func TestSetRefusesIdentity(t *testing.T) {
 	var faults []error
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(_ context.Context, u *idserver.User) error {
+		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
 			for _, name := range []string{"iss", "sub", ""} {
 				faults = append(faults, u.Set(name, "mallory"))
 			}

@@ -150,7 +150,7 @@ func checkResponseIssuer(p callbackParameters, m *metadata) error {
 }
 
 // codeOfResponse maps an error of RFC 6749 section 4.1.2.1 to a refusal code.
-func codeOfResponse(name string) Code {
+func codeOfResponse(name string) RefusalCode {
 	switch name {
 	case "access_denied":
 		return CodeAccessDenied
@@ -223,7 +223,7 @@ func (c *Client) mayRestart(r Request, state string) bool {
 
 // lostCallback handles a response for which this browser has no pending sign-in. A user who is signed in goes on. For
 // anyone else one new sign-in is begun automatically, and after that the request is refused.
-func (c *Client) lostCallback(ctx context.Context, r Request, code Code, err error, state string) Answer {
+func (c *Client) lostCallback(ctx context.Context, r Request, code RefusalCode, err error, state string) Answer {
 	if s, _ := c.loadSession(r, c.now()); s != nil {
 		return seeOther(c.web.page(c.cfg.AfterSignIn))
 	}

@@ -35,7 +35,7 @@ func TestSignIn(t *testing.T) {
 	}
 	if token := idserver.AccessTokenFrom(ctx); token == "" {
 		t.Error("no access token in the context")
-	} else if _, err := w.ValidateToken(t.Context(), token); err != nil {
+	} else if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
 		t.Error(err)
 	}
 	if n := w.provider.Requests(idtest.UserInfo); n != 0 {
@@ -46,7 +46,7 @@ func TestSignIn(t *testing.T) {
 // Each row is one thing wrong with a callback of a browser that has begun to sign in.
 func TestCallbackRefused(t *testing.T) {
 	type row struct {
-		code   idserver.Code
+		code   idserver.RefusalCode
 		status int
 		change func(w *world, b *browser, q url.Values) // before the browser is sent back
 		config func(*idserver.Config)
@@ -80,12 +80,12 @@ func TestCallbackRefused(t *testing.T) {
 			q.Del("code")
 			q.Set("error", "temporarily_unavailable")
 		}, nil},
-		"a code of another":              {idserver.CodeCodeRefused, 502, func(_ *world, _ *browser, q url.Values) { q.Set("code", "of-another") }, nil},
+		"a code of another":              {idserver.CodeExchangeRefused, 502, func(_ *world, _ *browser, q url.Values) { q.Set("code", "of-another") }, nil},
 		"token endpoint 500":             {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Status: 500}), nil},
 		"token endpoint HTML":            {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{HTML: true}), nil},
 		"token endpoint sends elsewhere": {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Redirect: "https://evil.example/"}), nil},
 		"token endpoint never ends":      {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Endless: true}), nil},
-		"token endpoint hangs":           {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Hang: true}), func(c *idserver.Config) { c.Timeout = 50 * time.Millisecond }},
+		"token endpoint hangs":           {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Hang: true}), func(c *idserver.Config) { c.HTTP.Timeout = 50 * time.Millisecond }},
 		"token endpoint is a bomb":       {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{GzipBomb: true}), nil},
 		"the client is not known":        {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{Status: 401, OAuthError: "invalid_client"}), nil},
 		"no keys":                        {idserver.CodeProviderUnavailable, 503, fault(idtest.KeySet, idtest.Fault{Status: 500}), nil},
@@ -99,7 +99,7 @@ func TestCallbackRefused(t *testing.T) {
 			w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "id_token") })
 		}, nil},
 		"the application refuses": {idserver.CodeSignInRefused, 403, nil, func(c *idserver.Config) {
-			c.OnSignIn = func(context.Context, *idserver.User) error { return errors.New("not of this company") }
+			c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New("not of this company") }
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,16 +264,16 @@ func TestCallbackIsNotHEAD(t *testing.T) {
 	}
 }
 
-func TestOnSignIn(t *testing.T) {
+func TestAdmitUser(t *testing.T) {
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(_ context.Context, u *idserver.User) error {
+		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
 			u.Roles = append(u.Roles, "founder")
 			return u.Set("plan", map[string]any{"seats": 3})
 		}
 	})
 	ctx, a := w.signedIn(t, "alice").pass(w.RequireRole("founder"), "GET", "/")
 	if a.Ends() {
-		t.Fatalf("the role that OnSignIn gave is gone: %d", a.Status)
+		t.Fatalf("the role that AdmitUser gave is gone: %d", a.Status)
 	}
 	var claims struct {
 		Plan struct{ Seats int } `json:"plan"`
@@ -289,7 +289,7 @@ func TestOnSignIn(t *testing.T) {
 
 func TestRefusedSignInRevokes(t *testing.T) {
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(context.Context, *idserver.User) error { return errors.New("no") }
+		c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New("no") }
 	})
 	b := w.browser(t)
 	b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)

@@ -93,7 +93,7 @@ func TestLoginCookieAfterRefusal(t *testing.T) {
 }
 
 func refuses(c *idserver.Config) {
-	c.OnSignIn = func(context.Context, *idserver.User) error { return errors.New("no") }
+	c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New("no") }
 }
 
 // A callback that this browser has no cookie for begins a sign-in only where a person sees it. In a frame, an image or a prefetch
@@ -163,7 +163,7 @@ func TestSpentCallbackBeginsOnce(t *testing.T) {
 // any request without a session.
 func TestPromptNone(t *testing.T) {
 	w := newWorld(t)
-	for name, want := range map[string]idserver.Code{
+	for name, want := range map[string]idserver.RefusalCode{
 		"login_required":             idserver.CodeNotSignedIn,
 		"interaction_required":       idserver.CodeNotSignedIn,
 		"account_selection_required": idserver.CodeNotSignedIn,

@@ -54,7 +54,7 @@ func New(cfg Config) (*Client, error) {
 			return nil, fmt.Errorf("idserver: configuration: %w", err)
 		}
 	}
-	if cfg.InsecureSkipTLSVerify {
+	if cfg.HTTP.InsecureSkipTLSVerify {
 		cfg.Logger.Warn("idserver: the provider's TLS certificate is not verified (InsecureSkipTLSVerify)", "authority", cfg.Authority)
 	}
 	return c, nil
@@ -72,7 +72,7 @@ func (c *Client) Close() {
 	if c.web != nil {
 		c.web.grants.close()
 	}
-	if c.cfg.HTTPClient == nil {
+	if c.cfg.HTTP.Client == nil {
 		c.http.client.CloseIdleConnections()
 	}
 }
@@ -89,9 +89,9 @@ func (c *Client) Refetch(ctx context.Context) error {
 }
 
 // PrivacyCenterURL returns the page where a signed-in user can see and manage the data that Signward holds about them.
-// Set Config.WebBaseURL if it is not below the Authority.
+// Set Config.Provider.WebBaseURL if it is not below the Authority.
 func (c *Client) PrivacyCenterURL() string {
-	return strings.TrimSuffix(c.cfg.WebBaseURL, "/") + "/Auth/MyPrivacy"
+	return strings.TrimSuffix(c.cfg.Provider.WebBaseURL, "/") + "/Auth/MyPrivacy"
 }
 
 // EndSession holds the parameters of RP-Initiated Logout 1.0 section 2. All are optional.

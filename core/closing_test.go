@@ -49,8 +49,8 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 func (w *world) bubbled(t *testing.T, network http.RoundTripper, edit func(*idserver.Config)) *idserver.Client {
 	t.Helper()
 	cfg := w.cfg
-	cfg.HTTPClient, cfg.Timeout = &http.Client{Transport: network}, time.Hour
-	cfg.Endpoints = idserver.Endpoints{Authorization: w.provider.URL() + "/a", Token: w.provider.URL() + "/t", JWKS: w.provider.URL() + "/j"}
+	cfg.HTTP.Client, cfg.HTTP.Timeout = &http.Client{Transport: network}, time.Hour
+	cfg.Provider.Endpoints = idserver.Endpoints{Authorization: w.provider.URL() + "/a", Token: w.provider.URL() + "/t", JWKS: w.provider.URL() + "/j"}
 	if edit != nil {
 		edit(&cfg)
 	}
@@ -90,9 +90,9 @@ func TestCloseEndsARefresh(t *testing.T) {
 	})
 }
 
-// The program ends while OnSignIn asks the application's database at a refresh. The provider has rotated the refresh token by then: the
+// The program ends while AdmitUser asks the application's database at a refresh. The provider has rotated the refresh token by then: the
 // new one is in the cookie, or the next process sends one that is used up, and the provider ends the session for theft.
-func TestCloseDuringOnSignIn(t *testing.T) {
+func TestCloseDuringAdmitUser(t *testing.T) {
 	for name, said := range map[string]func(context.Context) error{
 		"it says why":       func(ctx context.Context) error { return ctx.Err() },
 		"it says something": func(context.Context) error { return errors.New("query failed") },
@@ -108,7 +108,7 @@ func TestCloseDuringOnSignIn(t *testing.T) {
 				}}
 				asked := 0
 				client := w.bubbled(t, network, func(c *idserver.Config) {
-					c.OnSignIn = func(ctx context.Context, _ *idserver.User) error {
+					c.AdmitUser = func(ctx context.Context, _ *idserver.User) error {
 						asked++
 						<-ctx.Done()
 						return said(ctx)
@@ -125,7 +125,7 @@ func TestCloseDuringOnSignIn(t *testing.T) {
 				begun := time.Now()
 				client.Close()
 				if waited := time.Since(begun); waited > time.Second || asked != 1 {
-					t.Errorf("Close waited for %v, OnSignIn was asked %d times", waited, asked)
+					t.Errorf("Close waited for %v, AdmitUser was asked %d times", waited, asked)
 				}
 				if <-served; u == nil || u.Email != "alice@example.test" {
 					t.Fatalf("the user is %v", u)
@@ -175,8 +175,8 @@ func TestRevocationOfWhatIsNotKept(t *testing.T) {
 	defer leave()
 	var refuse bool
 	client := w.client(t, func(c *idserver.Config) {
-		c.Timeout, c.HTTPClient = time.Hour, &http.Client{Transport: seen}
-		c.OnSignIn = func(context.Context, *idserver.User) error {
+		c.HTTP.Timeout, c.HTTP.Client = time.Hour, &http.Client{Transport: seen}
+		c.AdmitUser = func(context.Context, *idserver.User) error {
 			if !refuse {
 				return nil
 			}

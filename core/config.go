@@ -23,17 +23,10 @@ type Config struct {
 	// Authority is the provider's URL. Its metadata is read from below this URL (OpenID Connect Discovery 1.0 section 4).
 	// Required. http is allowed on loopback only.
 	Authority string
-	// Issuer is the provider's issuer identifier, if it differs from Authority. The issuer in the metadata and in every
-	// token must equal it exactly. Default: Authority; if that ends in a slash, metadata may name it without the slash.
-	Issuer string
 	// ClientID is the client_id registered at the provider. Required with BaseURL.
 	ClientID string
 	// ClientSecret is the client's secret. Leave it empty for a public client.
 	ClientSecret string
-	// ClientAuth is how the secret is sent to the token endpoint: "client_secret_post" or "client_secret_basic". Default:
-	// client_secret_post, unless the provider's metadata lists only client_secret_basic of the two.
-	ClientAuth string
-
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
 	// routes on. http is allowed on loopback only.
 	BaseURL string
@@ -42,15 +35,6 @@ type Config struct {
 	RoutesPath string
 	// SessionSecret is the secret that cookies are sealed with, at least 32 bytes. Required with BaseURL.
 	SessionSecret string
-	// OldSessionSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one
-	// here.
-	OldSessionSecrets []string
-	// SessionIdle ends a session that has not been used for this long. At least 1 min. Default: 1 h, or SessionMax if
-	// that is shorter.
-	SessionIdle time.Duration
-	// SessionMax ends a session this long after its sign-in, however much it is used. It must not be shorter than
-	// SessionIdle. Default: 12 h.
-	SessionMax time.Duration
 	// AfterSignIn and AfterSignOut are where the browser goes when no other page was asked for: paths of this application
 	// as browsers see them, including the path of BaseURL. Default: the root of BaseURL.
 	AfterSignIn, AfterSignOut string
@@ -68,48 +52,32 @@ type Config struct {
 	// RolesClaim is the path of the roles within the claims, one element per level, such as {"realm_access", "roles"}.
 	// Default: {"roles"}.
 	RolesClaim []string
-	// Algorithms, if set, are the only signature algorithms accepted; a key that names no algorithm may be used with
-	// those of them that fit its type. Default: a key's own alg or, for a key without one, RS256, ES256, ES384, ES512 or
-	// EdDSA depending on its type. HMAC and none are never accepted.
-	Algorithms []string
-	// Leeway is the clock skew allowed when checking exp, nbf and iat, at most 5 min. Default: 10 s. To allow
-	// [Client.ValidateToken] none at all, use WithLeeway(0).
-	Leeway time.Duration
+	// Session bounds the sessions in time and names the secrets that only open them.
+	Session SessionConfig
+	// Provider is for a provider whose metadata is missing, wrong or not enough.
+	Provider ProviderConfig
+	// HTTP is how requests are sent to the provider.
+	HTTP HTTPConfig
 
 	// TokenCacheBytes bounds the memory used to remember access tokens whose signature was verified (see
-	// [Client.ValidateToken]), and, separately, session cookies that were opened: up to twice as much in total. Default:
+	// [Client.ValidateAccessToken]), and, separately, session cookies that were opened: up to twice as much in total. Default:
 	// 16 MiB, about 10,000 tokens of 1 kB. An entry larger than 1/32 of it is not kept; a negative value turns both off.
 	TokenCacheBytes int
 
-	// Endpoints override the provider's metadata, for a provider whose metadata is missing or wrong.
-	Endpoints Endpoints
-	// WebBaseURL is the base of [Client.PrivacyCenterURL]. Default: Authority.
-	WebBaseURL string
-
-	// HTTPClient sends the requests to the provider and is never closed; set its Transport to use a private CA or a
-	// proxy. Redirects are not followed, whatever its redirect policy, and its cookie jar is not used. Default: a client
-	// of the package's own.
-	HTTPClient *http.Client
-	// Timeout limits each request to the provider, including reading the body. Default: 10 s.
-	Timeout time.Duration
-	// InsecureSkipTLSVerify turns off the verification of the provider's TLS certificate. New refuses it for a provider
-	// that is not on loopback, and together with an HTTPClient.
-	InsecureSkipTLSVerify bool
-
-	// OnSignIn is called with the user at each sign-in, once every check has passed, and at each refresh. It may modify
+	// AdmitUser is called with the user at each sign-in, once every check has passed, and at each refresh. It may modify
 	// the user (to add roles, or with [User.Set]) and may refuse the user by returning an error, which is logged: at
 	// sign-in the browser is shown a page with the code sign_in_refused, at a refresh the session ends. An error that
 	// wraps ErrUnavailable means that the application cannot decide now: the sign-in is answered with 503, and a session
-	// continues. OnSignIn is not called for bearer access tokens; what must hold for them too belongs in
+	// continues. AdmitUser is not called for bearer access tokens; what must hold for them too belongs in
 	// [Client.Require]. It is called concurrently. In ctx, [AccessTokenFrom] finds the user's access token and
 	// [AppDataFrom] the app_data of the link to /auth/login.
-	OnSignIn func(ctx context.Context, user *User) error
-	// UserInfoRoute, if set, returns what GET /auth/userinfo answers, to be encoded as JSON. ctx holds the user and, for
+	AdmitUser func(ctx context.Context, user *User) error
+	// UserInfoResponse, if set, returns what GET /auth/userinfo answers, to be encoded as JSON. ctx holds the user and, for
 	// [AccessTokenFrom], the access token. An error of this package is answered as if the route itself had met it: 503
 	// provider_unavailable for ErrUnavailable, 502 provider_error for ErrUserInfo, 401 invalid_token for a UserInfoError
 	// of status 401; any other error is a 500. It is called concurrently. Default: the user, as [User.MarshalJSON]
 	// encodes it.
-	UserInfoRoute func(ctx context.Context, user *User) (any, error)
+	UserInfoResponse func(ctx context.Context, user *User) (any, error)
 	// RenderRefusal, if set, provides the status, content type and body of every refusal, in place of the built-in page
 	// and problem+json. The refusal's header fields and cookies are sent either way. For a refusal where it returns a
 	// zero Rendered, the built-in rendering is used. It is called concurrently.
@@ -124,6 +92,50 @@ type Config struct {
 	// Rand is the source of randomness for states, nonces, code verifiers and the keys of cookies. It is read
 	// concurrently. Default: crypto/rand.
 	Rand io.Reader
+}
+
+// SessionConfig is the part of [Config] that is about sessions. It says nothing without BaseURL.
+type SessionConfig struct {
+	// Idle ends a session that has not been used for this long. At least 1 min. Default: 1 h, or Max if that is shorter.
+	Idle time.Duration
+	// Max ends a session this long after its sign-in, however much it is used. It must not be shorter than Idle. Default:
+	// 12 h.
+	Max time.Duration
+	// OldSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one here.
+	OldSecrets []string
+}
+
+// ProviderConfig is the part of [Config] that is about the oddities of one provider.
+type ProviderConfig struct {
+	// Issuer is the provider's issuer identifier, if it differs from Authority. The issuer in the metadata and in every
+	// token must equal it exactly. Default: Authority; if that ends in a slash, metadata may name it without the slash.
+	Issuer string
+	// ClientAuth is how the secret is sent to the token endpoint: "client_secret_post" or "client_secret_basic". Default:
+	// client_secret_post, unless the provider's metadata lists only client_secret_basic of the two.
+	ClientAuth string
+	// Algorithms, if set, are the only signature algorithms accepted; a key that names no algorithm may be used with
+	// those of them that fit its type. Default: a key's own alg or, for a key without one, RS256, ES256, ES384, ES512 or
+	// EdDSA depending on its type. HMAC and none are never accepted.
+	Algorithms []string
+	// Leeway is the clock skew allowed when checking exp, nbf and iat, at most 5 min. Default: 10 s.
+	Leeway time.Duration
+	// Endpoints override the provider's metadata.
+	Endpoints Endpoints
+	// WebBaseURL is the base of [Client.PrivacyCenterURL]. Default: Authority.
+	WebBaseURL string
+}
+
+// HTTPConfig is the part of [Config] that is about the requests to the provider.
+type HTTPConfig struct {
+	// Client sends the requests to the provider and is never closed; set its Transport to use a private CA or a proxy.
+	// Redirects are not followed, whatever its redirect policy, and its cookie jar is not used. Default: a client of the
+	// package's own.
+	Client *http.Client
+	// Timeout limits each request, including reading the body. Default: 10 s.
+	Timeout time.Duration
+	// InsecureSkipTLSVerify turns off the verification of the provider's TLS certificate. New refuses it for a provider
+	// that is not on loopback, and together with a Client.
+	InsecureSkipTLSVerify bool
 }
 
 // Endpoints are URLs of a provider. Those left empty are read from its metadata. If Authorization, Token and JWKS are all
@@ -156,12 +168,12 @@ const (
 func (c Config) withDefaults() Config {
 	set(&c.Audience, defaultAudience)
 	set(&c.RoutesPath, defaultRoutesPath)
-	set(&c.Leeway, defaultLeeway)
+	set(&c.Provider.Leeway, defaultLeeway)
 	set(&c.TokenCacheBytes, defaultCacheBytes)
-	set(&c.Timeout, defaultTimeout)
-	set(&c.SessionMax, defaultSessionMax)
-	set(&c.SessionIdle, min(defaultSessionIdle, c.SessionMax))
-	set(&c.WebBaseURL, c.Authority)
+	set(&c.HTTP.Timeout, defaultTimeout)
+	set(&c.Session.Max, defaultSessionMax)
+	set(&c.Session.Idle, min(defaultSessionIdle, c.Session.Max))
+	set(&c.Provider.WebBaseURL, c.Authority)
 	if len(c.RolesClaim) == 0 {
 		c.RolesClaim = []string{"roles"}
 	}
@@ -196,13 +208,13 @@ func (c Config) faults() error {
 		fault("Authority (IDSERVER_AUTHORITY) is empty: set the provider's URL, such as https://mytenant.signward.com%s", hint)
 	case err != nil:
 		fault("Authority (IDSERVER_AUTHORITY) %q: %w", c.Authority, err)
-	case c.InsecureSkipTLSVerify && !isLoopback(authority.Hostname()):
-		fault("InsecureSkipTLSVerify is for a provider on loopback only, and Authority is %q", c.Authority)
+	case c.HTTP.InsecureSkipTLSVerify && !isLoopback(authority.Hostname()):
+		fault("HTTP.InsecureSkipTLSVerify is for a provider on loopback only, and Authority is %q", c.Authority)
 	}
-	if c.InsecureSkipTLSVerify && c.HTTPClient != nil {
-		fault("InsecureSkipTLSVerify does nothing for an HTTPClient of your own: leave one of both out")
+	if c.HTTP.InsecureSkipTLSVerify && c.HTTP.Client != nil {
+		fault("HTTP.InsecureSkipTLSVerify does nothing for an HTTP.Client of your own: leave one of both out")
 	}
-	for name, base := range map[string]string{"Issuer (IDSERVER_ISSUER)": c.Issuer, "WebBaseURL": c.WebBaseURL} {
+	for name, base := range map[string]string{"Provider.Issuer (IDSERVER_ISSUER)": c.Provider.Issuer, "Provider.WebBaseURL": c.Provider.WebBaseURL} {
 		if base == "" || base == c.Authority {
 			continue
 		}
@@ -211,9 +223,9 @@ func (c Config) faults() error {
 		}
 	}
 	for _, e := range []struct{ name, url string }{
-		{"Endpoints.Authorization", c.Endpoints.Authorization}, {"Endpoints.Token", c.Endpoints.Token},
-		{"Endpoints.JWKS", c.Endpoints.JWKS}, {"Endpoints.UserInfo", c.Endpoints.UserInfo},
-		{"Endpoints.Revocation", c.Endpoints.Revocation}, {"Endpoints.EndSession", c.Endpoints.EndSession},
+		{"Provider.Endpoints.Authorization", c.Provider.Endpoints.Authorization}, {"Provider.Endpoints.Token", c.Provider.Endpoints.Token},
+		{"Provider.Endpoints.JWKS", c.Provider.Endpoints.JWKS}, {"Provider.Endpoints.UserInfo", c.Provider.Endpoints.UserInfo},
+		{"Provider.Endpoints.Revocation", c.Provider.Endpoints.Revocation}, {"Provider.Endpoints.EndSession", c.Provider.Endpoints.EndSession},
 	} {
 		if e.url == "" {
 			continue
@@ -222,25 +234,25 @@ func (c Config) faults() error {
 		switch {
 		case err != nil:
 			fault("%s %q: %w", e.name, e.url, err)
-		case c.InsecureSkipTLSVerify && !isLoopback(u.Hostname()):
-			fault("InsecureSkipTLSVerify is for a provider on loopback only, and %s is %q", e.name, e.url)
+		case c.HTTP.InsecureSkipTLSVerify && !isLoopback(u.Hostname()):
+			fault("HTTP.InsecureSkipTLSVerify is for a provider on loopback only, and %s is %q", e.name, e.url)
 		}
 	}
-	switch c.ClientAuth {
+	switch c.Provider.ClientAuth {
 	case "", clientSecretPost, clientSecretBasic:
 	default:
-		fault("ClientAuth %q: want %s or %s", c.ClientAuth, clientSecretPost, clientSecretBasic)
+		fault("Provider.ClientAuth %q: want %s or %s", c.Provider.ClientAuth, clientSecretPost, clientSecretBasic)
 	}
-	for _, name := range c.Algorithms {
+	for _, name := range c.Provider.Algorithms {
 		if !jose.Known(name) {
-			fault("Algorithms: %q is not a public-key signature algorithm that is verified here", name)
+			fault("Provider.Algorithms: %q is not a public-key signature algorithm that is verified here", name)
 		}
 	}
-	if c.Leeway < 0 || c.Leeway > maxLeeway {
-		fault("Leeway %v: want 0 to %v", c.Leeway, maxLeeway)
+	if c.Provider.Leeway < 0 || c.Provider.Leeway > maxLeeway {
+		fault("Provider.Leeway %v: want 0 to %v", c.Provider.Leeway, maxLeeway)
 	}
-	if c.Timeout < 0 {
-		fault("Timeout %v: want more than 0", c.Timeout)
+	if c.HTTP.Timeout < 0 {
+		fault("HTTP.Timeout %v: want more than 0", c.HTTP.Timeout)
 	}
 	if slices.Contains(c.RolesClaim, "") {
 		fault("RolesClaim %q has an empty element", c.RolesClaim)
@@ -271,13 +283,13 @@ func (c Config) signInFaults() []error {
 	if n := len(c.SessionSecret); n > 0 && n < seal.MinSecret {
 		fault("SessionSecret (SESSION_SECRET) has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", n, seal.MinSecret)
 	}
-	for i, old := range c.OldSessionSecrets {
+	for i, old := range c.Session.OldSecrets {
 		if n := len(old); n > 0 && n < seal.MinSecret {
-			fault("OldSessionSecrets[%d] (SESSION_SECRET_OLD) has %d bytes: want at least %d, as it had when it was SessionSecret", i, n, seal.MinSecret)
+			fault("Session.OldSecrets[%d] (SESSION_SECRET_OLD) has %d bytes: want at least %d, as it had when it was SessionSecret", i, n, seal.MinSecret)
 		}
 	}
-	if slices.Contains(c.OldSessionSecrets, "") {
-		fault("OldSessionSecrets has an empty element")
+	if slices.Contains(c.Session.OldSecrets, "") {
+		fault("Session.OldSecrets has an empty element")
 	}
 	if c.RoutesPath[0] != '/' || path.Clean(c.RoutesPath) != c.RoutesPath || c.RoutesPath == "/" || strings.ContainsAny(c.RoutesPath, "?#%;\\ \"") {
 		fault("RoutesPath %q: want a path such as %s", c.RoutesPath, defaultRoutesPath)
@@ -297,8 +309,8 @@ func (c Config) signInFaults() []error {
 			fault("TrustedOrigins: %q is not an origin (scheme://host or scheme://host:port): %w", origin, err)
 		}
 	}
-	if c.SessionIdle < time.Minute || c.SessionMax < c.SessionIdle {
-		fault("SessionIdle %v and SessionMax %v: want at least a minute, and the second not shorter than the first", c.SessionIdle, c.SessionMax)
+	if c.Session.Idle < time.Minute || c.Session.Max < c.Session.Idle {
+		fault("Session.Idle %v and Session.Max %v: want at least a minute, and the second not shorter than the first", c.Session.Idle, c.Session.Max)
 	}
 	return faults
 }

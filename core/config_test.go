@@ -28,13 +28,13 @@ func configSecrets() []string {
 
 func goodConfig() idserver.Config {
 	return idserver.Config{
-		Authority:         "https://id.example",
-		ClientID:          "example",
-		ClientSecret:      clientSecretText,
-		BaseURL:           "https://app.example",
-		SessionSecret:     secretOne,
-		OldSessionSecrets: []string{secretTwo},
-		Logger:            slog.New(slog.DiscardHandler),
+		Authority:     "https://id.example",
+		ClientID:      "example",
+		ClientSecret:  clientSecretText,
+		BaseURL:       "https://app.example",
+		SessionSecret: secretOne,
+		Session:       idserver.SessionConfig{OldSecrets: []string{secretTwo}},
+		Logger:        slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -50,24 +50,26 @@ func leaks(text string, secrets ...string) string {
 
 func TestNewAccepts(t *testing.T) {
 	for name, edit := range map[string]func(*idserver.Config){
-		"a web application":                   func(*idserver.Config) {},
-		"an API":                              func(c *idserver.Config) { *c = idserver.Config{Authority: "https://id.example"} },
-		"a public client":                     func(c *idserver.Config) { c.ClientSecret = "" },
-		"http on localhost":                   func(c *idserver.Config) { c.Authority, c.BaseURL = "http://localhost:5000", "http://localhost:8080" },
-		"http below localhost":                func(c *idserver.Config) { c.Authority = "http://id.localhost:5000" },
-		"http on 127.0.0.2":                   func(c *idserver.Config) { c.Authority = "http://127.0.0.2:5000" },
-		"http on IPv6 loopback":               func(c *idserver.Config) { c.Authority = "http://[::1]:5000" },
-		"an authority with a slash":           func(c *idserver.Config) { c.Authority = "https://id.example/" },
-		"an authority with a path":            func(c *idserver.Config) { c.Authority = "https://id.example/realms/one" },
-		"an issuer elsewhere":                 func(c *idserver.Config) { c.Issuer = "https://issuer.example" },
-		"all algorithms":                      func(c *idserver.Config) { c.Algorithms = []string{"RS256", "PS512", "ES384", "EdDSA", "Ed25519"} },
-		"the most leeway":                     func(c *idserver.Config) { c.Leeway = 5 * time.Minute },
-		"client_secret_basic":                 func(c *idserver.Config) { c.ClientAuth = "client_secret_basic" },
+		"a web application":         func(*idserver.Config) {},
+		"an API":                    func(c *idserver.Config) { *c = idserver.Config{Authority: "https://id.example"} },
+		"a public client":           func(c *idserver.Config) { c.ClientSecret = "" },
+		"http on localhost":         func(c *idserver.Config) { c.Authority, c.BaseURL = "http://localhost:5000", "http://localhost:8080" },
+		"http below localhost":      func(c *idserver.Config) { c.Authority = "http://id.localhost:5000" },
+		"http on 127.0.0.2":         func(c *idserver.Config) { c.Authority = "http://127.0.0.2:5000" },
+		"http on IPv6 loopback":     func(c *idserver.Config) { c.Authority = "http://[::1]:5000" },
+		"an authority with a slash": func(c *idserver.Config) { c.Authority = "https://id.example/" },
+		"an authority with a path":  func(c *idserver.Config) { c.Authority = "https://id.example/realms/one" },
+		"an issuer elsewhere":       func(c *idserver.Config) { c.Provider.Issuer = "https://issuer.example" },
+		"all algorithms": func(c *idserver.Config) {
+			c.Provider.Algorithms = []string{"RS256", "PS512", "ES384", "EdDSA", "Ed25519"}
+		},
+		"the most leeway":                     func(c *idserver.Config) { c.Provider.Leeway = 5 * time.Minute },
+		"client_secret_basic":                 func(c *idserver.Config) { c.Provider.ClientAuth = "client_secret_basic" },
 		"routes deeper":                       func(c *idserver.Config) { c.RoutesPath = "/account/auth" },
 		"pages of the application":            func(c *idserver.Config) { c.AfterSignIn, c.AfterSignOut = "/welcome?x=1", "/" },
 		"a trusted origin with a port":        func(c *idserver.Config) { c.TrustedOrigins = []string{"https://spa.example:8443"} },
 		"a session secret of 32 bytes":        func(c *idserver.Config) { c.SessionSecret = strings.Repeat("x", 32) },
-		"an unverified provider on localhost": func(c *idserver.Config) { c.Authority, c.InsecureSkipTLSVerify = "https://localhost:5001", true },
+		"an unverified provider on localhost": func(c *idserver.Config) { c.Authority, c.HTTP.InsecureSkipTLSVerify = "https://localhost:5001", true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := goodConfig()
@@ -96,28 +98,28 @@ func TestNewRefuses(t *testing.T) {
 		"an authority not a URL":    {func(c *idserver.Config) { c.Authority = "https://id.example/%zz" }, []string{"Authority", "not a URL"}},
 		"an authority with a user":  {func(c *idserver.Config) { c.Authority = "https://me@id.example" }, []string{"Authority", "no user"}},
 		"an authority, fragment":    {func(c *idserver.Config) { c.Authority = "https://id.example/#x" }, []string{"Authority", "no fragment"}},
-		"an issuer over http":       {func(c *idserver.Config) { c.Issuer = "http://id.example" }, []string{"Issuer", "IDSERVER_ISSUER", "https"}},
-		"a WebBaseURL over http":    {func(c *idserver.Config) { c.WebBaseURL = "http://id.example" }, []string{"WebBaseURL", "https"}},
-		"authorization over http":   {func(c *idserver.Config) { c.Endpoints.Authorization = "http://id.example/a" }, []string{"Endpoints.Authorization", "https"}},
-		"token over http":           {func(c *idserver.Config) { c.Endpoints.Token = "http://id.example/t" }, []string{"Endpoints.Token", "https"}},
-		"keys over http":            {func(c *idserver.Config) { c.Endpoints.JWKS = "http://id.example/j" }, []string{"Endpoints.JWKS", "https"}},
-		"userinfo over http":        {func(c *idserver.Config) { c.Endpoints.UserInfo = "http://id.example/u" }, []string{"Endpoints.UserInfo", "https"}},
-		"revocation over http":      {func(c *idserver.Config) { c.Endpoints.Revocation = "http://id.example/r" }, []string{"Endpoints.Revocation", "https"}},
-		"end session over http":     {func(c *idserver.Config) { c.Endpoints.EndSession = "http://id.example/e" }, []string{"Endpoints.EndSession", "https"}},
+		"an issuer over http":       {func(c *idserver.Config) { c.Provider.Issuer = "http://id.example" }, []string{"Issuer", "IDSERVER_ISSUER", "https"}},
+		"a WebBaseURL over http":    {func(c *idserver.Config) { c.Provider.WebBaseURL = "http://id.example" }, []string{"WebBaseURL", "https"}},
+		"authorization over http":   {func(c *idserver.Config) { c.Provider.Endpoints.Authorization = "http://id.example/a" }, []string{"Endpoints.Authorization", "https"}},
+		"token over http":           {func(c *idserver.Config) { c.Provider.Endpoints.Token = "http://id.example/t" }, []string{"Endpoints.Token", "https"}},
+		"keys over http":            {func(c *idserver.Config) { c.Provider.Endpoints.JWKS = "http://id.example/j" }, []string{"Endpoints.JWKS", "https"}},
+		"userinfo over http":        {func(c *idserver.Config) { c.Provider.Endpoints.UserInfo = "http://id.example/u" }, []string{"Endpoints.UserInfo", "https"}},
+		"revocation over http":      {func(c *idserver.Config) { c.Provider.Endpoints.Revocation = "http://id.example/r" }, []string{"Endpoints.Revocation", "https"}},
+		"end session over http":     {func(c *idserver.Config) { c.Provider.Endpoints.EndSession = "http://id.example/e" }, []string{"Endpoints.EndSession", "https"}},
 		"no client id":              {func(c *idserver.Config) { c.ClientID = "" }, []string{"ClientID", "IDSERVER_CLIENT_ID", "empty"}},
-		"an unknown ClientAuth":     {func(c *idserver.Config) { c.ClientAuth = "private_key_jwt" }, []string{"ClientAuth", "private_key_jwt", "client_secret_basic"}},
+		"an unknown ClientAuth":     {func(c *idserver.Config) { c.Provider.ClientAuth = "private_key_jwt" }, []string{"ClientAuth", "private_key_jwt", "client_secret_basic"}},
 		"a base URL over http":      {func(c *idserver.Config) { c.BaseURL = "http://app.example" }, []string{"BaseURL", "BASE_URL", "https"}},
 		"an API with a secret":      {func(c *idserver.Config) { c.BaseURL = "" }, []string{"SessionSecret", "SESSION_SECRET", "BaseURL", "BASE_URL"}},
 		"no session secret":         {func(c *idserver.Config) { c.SessionSecret = "" }, []string{"SessionSecret", "SESSION_SECRET", "empty", "openssl rand"}},
 		"a short session secret":    {func(c *idserver.Config) { c.SessionSecret = shortSecret }, []string{"SessionSecret", "SESSION_SECRET", "12 bytes", "at least 32"}},
-		"a short old secret":        {func(c *idserver.Config) { c.OldSessionSecrets = []string{shortSecret} }, []string{"OldSessionSecrets", "SESSION_SECRET_OLD", "12 bytes"}},
-		"an empty old secret":       {func(c *idserver.Config) { c.OldSessionSecrets = []string{""} }, []string{"OldSessionSecrets", "empty"}},
-		"HS256":                     {func(c *idserver.Config) { c.Algorithms = []string{"RS256", "HS256"} }, []string{"Algorithms", "HS256"}},
-		"alg none":                  {func(c *idserver.Config) { c.Algorithms = []string{"none"} }, []string{"Algorithms", "none"}},
-		"an empty algorithm":        {func(c *idserver.Config) { c.Algorithms = []string{""} }, []string{"Algorithms"}},
-		"too much leeway":           {func(c *idserver.Config) { c.Leeway = 5*time.Minute + 1 }, []string{"Leeway", "5m0s"}},
-		"leeway below zero":         {func(c *idserver.Config) { c.Leeway = -1 }, []string{"Leeway"}},
-		"timeout below zero":        {func(c *idserver.Config) { c.Timeout = -1 }, []string{"Timeout"}},
+		"a short old secret":        {func(c *idserver.Config) { c.Session.OldSecrets = []string{shortSecret} }, []string{"Session.OldSecrets", "SESSION_SECRET_OLD", "12 bytes"}},
+		"an empty old secret":       {func(c *idserver.Config) { c.Session.OldSecrets = []string{""} }, []string{"Session.OldSecrets", "empty"}},
+		"HS256":                     {func(c *idserver.Config) { c.Provider.Algorithms = []string{"RS256", "HS256"} }, []string{"Algorithms", "HS256"}},
+		"alg none":                  {func(c *idserver.Config) { c.Provider.Algorithms = []string{"none"} }, []string{"Algorithms", "none"}},
+		"an empty algorithm":        {func(c *idserver.Config) { c.Provider.Algorithms = []string{""} }, []string{"Algorithms"}},
+		"too much leeway":           {func(c *idserver.Config) { c.Provider.Leeway = 5*time.Minute + 1 }, []string{"Leeway", "5m0s"}},
+		"leeway below zero":         {func(c *idserver.Config) { c.Provider.Leeway = -1 }, []string{"Leeway"}},
+		"timeout below zero":        {func(c *idserver.Config) { c.HTTP.Timeout = -1 }, []string{"Timeout"}},
 		"an empty part of a claim":  {func(c *idserver.Config) { c.RolesClaim = []string{"realm_access", ""} }, []string{"RolesClaim", "empty"}},
 		"routes at the root":        {func(c *idserver.Config) { c.RoutesPath = "/" }, []string{"RoutesPath", "/auth"}},
 		"routes without a slash":    {func(c *idserver.Config) { c.RoutesPath = "auth" }, []string{"RoutesPath"}},
@@ -133,11 +135,11 @@ func TestNewRefuses(t *testing.T) {
 		"an address without scheme": {func(c *idserver.Config) { c.BaseURL = "127.0.0.1:8080" }, []string{"BASE_URL", "http://... on loopback"}},
 		"a wildcard origin":         {func(c *idserver.Config) { c.TrustedOrigins = []string{"*"} }, []string{"TrustedOrigins"}},
 		"the null origin":           {func(c *idserver.Config) { c.TrustedOrigins = []string{"null"} }, []string{"TrustedOrigins"}},
-		"a session of a second":     {func(c *idserver.Config) { c.SessionIdle = time.Second }, []string{"SessionIdle", "minute"}},
-		"idle beyond max":           {func(c *idserver.Config) { c.SessionIdle, c.SessionMax = 2*time.Hour, time.Hour }, []string{"SessionIdle", "SessionMax"}},
-		"unverified TLS elsewhere":  {func(c *idserver.Config) { c.InsecureSkipTLSVerify = true }, []string{"InsecureSkipTLSVerify", "loopback", "https://id.example"}},
+		"a session of a second":     {func(c *idserver.Config) { c.Session.Idle = time.Second }, []string{"Session.Idle", "minute"}},
+		"idle beyond max":           {func(c *idserver.Config) { c.Session.Idle, c.Session.Max = 2*time.Hour, time.Hour }, []string{"Session.Idle", "Session.Max"}},
+		"unverified TLS elsewhere":  {func(c *idserver.Config) { c.HTTP.InsecureSkipTLSVerify = true }, []string{"InsecureSkipTLSVerify", "loopback", "https://id.example"}},
 		"unverified TLS, own client": {func(c *idserver.Config) {
-			c.Authority, c.InsecureSkipTLSVerify, c.HTTPClient = "https://localhost", true, &http.Client{}
+			c.Authority, c.HTTP.InsecureSkipTLSVerify, c.HTTP.Client = "https://localhost", true, &http.Client{}
 		}, []string{"InsecureSkipTLSVerify", "HTTPClient"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,8 +169,7 @@ func TestNewReportsAllFaultsAtOnce(t *testing.T) {
 	_, err := idserver.New(idserver.Config{
 		BaseURL:       "http://app.example",
 		SessionSecret: shortSecret,
-		ClientAuth:    "tls",
-		Leeway:        time.Hour,
+		Provider:      idserver.ProviderConfig{ClientAuth: "tls", Leeway: time.Hour},
 		RoutesPath:    "/",
 		AfterSignIn:   "//evil.example",
 	})
@@ -195,9 +196,9 @@ func TestConfigFromEnv(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	want := idserver.Config{
-		Authority: "https://id.example", Issuer: "https://issuer.example", ClientID: "example", ClientSecret: clientSecretText,
+		Authority: "https://id.example", Provider: idserver.ProviderConfig{Issuer: "https://issuer.example"}, ClientID: "example", ClientSecret: clientSecretText,
 		Audience: "my-api", Scopes: []string{"openid", "roles", "email"}, BaseURL: "https://app.example",
-		SessionSecret: secretOne, OldSessionSecrets: []string{secretTwo, "x"},
+		SessionSecret: secretOne, Session: idserver.SessionConfig{OldSecrets: []string{secretTwo, "x"}},
 	}
 	if got := idserver.ConfigFromEnv(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -272,7 +273,7 @@ func TestInsecureSkipTLSVerify(t *testing.T) {
 	for _, insecure := range []bool{false, true} {
 		log := &logBuffer{}
 		cfg := goodConfig()
-		cfg.Authority, cfg.InsecureSkipTLSVerify = provider.URL, insecure
+		cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = provider.URL, insecure
 		cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
 		client, err := idserver.New(cfg)
 		if err != nil {
@@ -293,7 +294,7 @@ func TestInsecureSkipTLSVerify(t *testing.T) {
 func TestNoRandomness(t *testing.T) {
 	cfg := goodConfig()
 	cfg.Rand = io.LimitReader(strings.NewReader(strings.Repeat("r", 95)), 95) // state, nonce and verifier need 96
-	cfg.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j"}
+	cfg.Provider.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j"}
 	client, err := idserver.New(cfg)
 	if err != nil {
 		t.Fatal(err)

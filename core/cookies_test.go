@@ -62,7 +62,7 @@ func TestCookieSizes(t *testing.T) {
 	largest := 0
 	for size := 1000; size < 40_000; size += 1500 {
 		w := newWorld(t, func(c *idserver.Config) {
-			c.OnSignIn = func(_ context.Context, u *idserver.User) error { return u.Set("noise", noise(size)) }
+			c.AdmitUser = func(_ context.Context, u *idserver.User) error { return u.Set("noise", noise(size)) }
 		})
 		b := w.browser(t)
 		a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
@@ -92,7 +92,7 @@ func TestCookieSizes(t *testing.T) {
 func TestLargestSignIn(t *testing.T) {
 	var appData string
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(ctx context.Context, _ *idserver.User) error { appData = idserver.AppDataFrom(ctx); return nil }
+		c.AdmitUser = func(ctx context.Context, _ *idserver.User) error { appData = idserver.AppDataFrom(ctx); return nil }
 	})
 	long, data := "/"+strings.Repeat("p", 2047), strings.Repeat("d", 512)
 	for name, row := range map[string]struct{ page, data, want string }{
@@ -123,7 +123,7 @@ func TestSessionThatCannotBeReadBack(t *testing.T) {
 		"a value that nests deep":    deep,
 	} {
 		w := newWorld(t, func(c *idserver.Config) {
-			c.OnSignIn = func(_ context.Context, u *idserver.User) error { return u.Set("x", value) }
+			c.AdmitUser = func(_ context.Context, u *idserver.User) error { return u.Set("x", value) }
 		})
 		b := w.browser(t)
 		a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
@@ -139,7 +139,7 @@ func TestSessionThatCannotBeReadBack(t *testing.T) {
 // The session's cookie lives as long as the session may: an idle time, and not beyond the end of the longest session. A browser
 // that kept it would show somebody who is no longer signed in as if they were.
 func TestMaxAgeOfSessionCookie(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.SessionIdle, c.SessionMax = time.Hour, 100*time.Minute })
+	w := newWorld(t, func(c *idserver.Config) { c.Session.Idle, c.Session.Max = time.Hour, 100*time.Minute })
 	b := w.signedIn(t, "alice")
 	begun := w.clock.Now()
 	for _, row := range []struct {

@@ -8,7 +8,7 @@
 // published keys.
 //
 // A program that does not use the routes can call the steps of the protocol itself: [Client.AuthorizeURL],
-// [Client.ReadCallback], [Client.ExchangeCode], [Client.ValidateToken], [Client.ValidateIDToken], [Client.UserInfo],
+// [Client.ReadCallback], [Client.ExchangeCode], [Client.ValidateAccessToken], [Client.ValidateIDToken], [Client.UserInfo],
 // [Client.RefreshToken], [Client.RevokeToken] and [Client.EndSessionURL].
 //
 // # The flow

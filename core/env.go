@@ -12,7 +12,6 @@ import (
 func ConfigFromEnv() Config {
 	cfg := Config{
 		Authority:     os.Getenv("IDSERVER_AUTHORITY"),
-		Issuer:        os.Getenv("IDSERVER_ISSUER"),
 		ClientID:      os.Getenv("IDSERVER_CLIENT_ID"),
 		ClientSecret:  os.Getenv("IDSERVER_CLIENT_SECRET"),
 		Audience:      os.Getenv("IDSERVER_AUDIENCE"),
@@ -20,9 +19,10 @@ func ConfigFromEnv() Config {
 		BaseURL:       os.Getenv("BASE_URL"),
 		SessionSecret: os.Getenv("SESSION_SECRET"),
 	}
+	cfg.Provider.Issuer = os.Getenv("IDSERVER_ISSUER")
 	for old := range strings.SplitSeq(os.Getenv("SESSION_SECRET_OLD"), ",") {
 		if old = strings.TrimSpace(old); old != "" {
-			cfg.OldSessionSecrets = append(cfg.OldSessionSecrets, old)
+			cfg.Session.OldSecrets = append(cfg.Session.OldSecrets, old)
 		}
 	}
 	return cfg

@@ -97,7 +97,7 @@ func TestOneLoginCookieManyCodes(t *testing.T) {
 	for i := range 100 {
 		guess := &browser{t, w.Client, copyOf(before)}
 		a := guess.route("GET", fmt.Sprintf("/auth/callback?code=guess-%d&state=%s&iss=%s", i, state, iss), navigates)
-		if got := code(t, a); got != idserver.CodeCodeRefused {
+		if got := code(t, a); got != idserver.CodeExchangeRefused {
 			t.Fatalf("guess %d: %d %s", i, a.Status, got)
 		}
 	}

@@ -56,7 +56,7 @@ func FuzzMetadata(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		network := &published{document: doc}
 		cfg := goodConfig()
-		cfg.HTTPClient = &http.Client{Transport: network}
+		cfg.HTTP.Client = &http.Client{Transport: network}
 		client, err := idserver.New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -126,8 +126,8 @@ func FuzzUserInfo(f *testing.F) {
 			return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
 		})
 		cfg := goodConfig()
-		cfg.HTTPClient = &http.Client{Transport: network}
-		cfg.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j", UserInfo: "https://id.example/u"}
+		cfg.HTTP.Client = &http.Client{Transport: network}
+		cfg.Provider.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j", UserInfo: "https://id.example/u"}
 		client, err := idserver.New(cfg)
 		if err != nil {
 			t.Fatal(err)

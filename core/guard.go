@@ -80,7 +80,7 @@ func mustBeRoles(role string, more []string) {
 // guard admits a signed-in user for whom admit is true; other is the code of the refusal for the rest. Behind another
 // guard of this client it takes the user that was found there and returns the same header fields; writing an answer twice
 // adds each field once.
-func (c *Client) guard(other Code, admit func(*User) bool) Guard {
+func (c *Client) guard(other RefusalCode, admit func(*User) bool) Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		if a := c.stillAdmitted(ctx, &r); a != nil {
 			if !admit(a.user) {
@@ -105,8 +105,8 @@ func (c *Client) guard(other Code, admit func(*User) bool) Guard {
 type identity struct {
 	user        *User // nil: nobody
 	accessToken string
-	fields      []Field // of a session that was renewed, or is over
-	code        Code    // why there is no user
+	fields      []Field     // of a session that was renewed, or is over
+	code        RefusalCode // why there is no user
 	err         error
 	found       time.Time
 	revoked     int64 // the number of revocations before
@@ -157,7 +157,7 @@ func (c *Client) bearer(ctx context.Context, r *Request) identity {
 		return identity{code: CodeNotSignedIn, err: errors.New("the Authorization header is not of the scheme Bearer")}
 	}
 	now, revoked := c.now(), c.revoked.made.Load()
-	user, err := c.validate(ctx, token, now)
+	user, err := c.validate(ctx, token, AccessTokenCheck{}, now)
 	switch {
 	case err != nil && !isToken68(token): // only checked here because it takes longer than to recognize a token
 		return identity{code: CodeInvalidRequest, err: errors.New("the Authorization header is not of the form: Bearer <access token>")}
@@ -229,9 +229,9 @@ func (c *Client) userInfoRoute(ctx context.Context, r Request) Answer {
 		return c.refuse(ctx, r, v.code, v.err, v.fields...)
 	}
 	var shown any = v.user
-	if c.cfg.UserInfoRoute != nil {
+	if c.cfg.UserInfoResponse != nil {
 		var err error
-		if shown, err = c.cfg.UserInfoRoute(c.admit(ctx, &r, &v), v.user); err != nil {
+		if shown, err = c.cfg.UserInfoResponse(c.admit(ctx, &r, &v), v.user); err != nil {
 			code := codeOf(err)
 			if refused := (*UserInfoError)(nil); errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
 				code = CodeInvalidToken // the access token has expired and the session has not: signing in brings a new one

@@ -19,8 +19,8 @@ func TestGuards(t *testing.T) {
 	owner := func(u *idserver.User) bool { return u.Email == "bob@example.test" }
 	for name, row := range map[string]struct {
 		guard idserver.Guard
-		code  idserver.Code // for who is not admitted
-		admit string        // who is
+		code  idserver.RefusalCode // for who is not admitted
+		admit string               // who is
 	}{
 		"user":                {w.RequireUser(), "", "alice bob carol"},
 		"a role":              {w.RequireRole("ADMIN"), idserver.CodeInsufficientRole, "alice"},
@@ -86,7 +86,7 @@ func TestCredentials(t *testing.T) {
 	for name, row := range map[string]struct {
 		edits     []edit
 		status    int
-		code      idserver.Code
+		code      idserver.RefusalCode
 		challenge string
 	}{
 		"a broken token":                {[]edit{authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
@@ -239,7 +239,7 @@ func TestGuardWithoutProvider(t *testing.T) {
 	}
 }
 
-func TestUserInfoRoute(t *testing.T) {
+func TestUserInfoResponse(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn(t, "alice")
 	const want = `{"id":"6f0c2a3e-0000-4000-8000-00000000a11c","email":"alice@example.test","name":"Alice Tan","tenant_id":"7b1d5c52-0000-4000-8000-00000000acee","roles":["admin","user"],"custom_roles":["billing"]}` + "\n"

@@ -47,7 +47,7 @@ func (c *Client) verifyIDToken(ctx context.Context, idToken string, check IDToke
 		return nil, err
 	}
 	return v.tokenClaims, checkIDToken(v.tokenClaims, idTokenRules{
-		IDTokenCheck: check, issuer: issuer, clientID: c.cfg.ClientID, now: c.now(), leeway: c.cfg.Leeway,
+		IDTokenCheck: check, issuer: issuer, clientID: c.cfg.ClientID, now: c.now(), leeway: c.cfg.Provider.Leeway,
 		algorithm: v.header.Algorithm, kind: v.header.Type,
 	})
 }

@@ -387,14 +387,14 @@ func TestIDTokenAgainstConfig(t *testing.T) {
 		edit   func(*idToken)
 		reason idserver.Reason // "": accepted
 	}{
-		"more leeway, exp":            {func(c *idserver.Config) { c.Leeway = time.Minute }, dated("exp", -59), ""},
-		"more leeway, exp at its end": {func(c *idserver.Config) { c.Leeway = time.Minute }, dated("exp", -60), idserver.ReasonExpired},
-		"more leeway, iat":            {func(c *idserver.Config) { c.Leeway = time.Minute }, dated("iat", 60), ""},
-		"more leeway, iat beyond":     {func(c *idserver.Config) { c.Leeway = time.Minute }, dated("iat", 61), idserver.ReasonNotYetValid},
-		"no leeway to speak of":       {func(c *idserver.Config) { c.Leeway = time.Nanosecond }, dated("exp", -1), idserver.ReasonExpired},
-		"the configured algorithm":    {func(c *idserver.Config) { c.Algorithms = []string{"RS256"} }, func(*idToken) {}, ""},
+		"more leeway, exp":            {func(c *idserver.Config) { c.Provider.Leeway = time.Minute }, dated("exp", -59), ""},
+		"more leeway, exp at its end": {func(c *idserver.Config) { c.Provider.Leeway = time.Minute }, dated("exp", -60), idserver.ReasonExpired},
+		"more leeway, iat":            {func(c *idserver.Config) { c.Provider.Leeway = time.Minute }, dated("iat", 60), ""},
+		"more leeway, iat beyond":     {func(c *idserver.Config) { c.Provider.Leeway = time.Minute }, dated("iat", 61), idserver.ReasonNotYetValid},
+		"no leeway to speak of":       {func(c *idserver.Config) { c.Provider.Leeway = time.Nanosecond }, dated("exp", -1), idserver.ReasonExpired},
+		"the configured algorithm":    {func(c *idserver.Config) { c.Provider.Algorithms = []string{"RS256"} }, func(*idToken) {}, ""},
 		"no client id": {func(c *idserver.Config) {
-			*c = idserver.Config{Authority: c.Authority, HTTPClient: c.HTTPClient, Now: c.Now, Logger: c.Logger}
+			*c = idserver.Config{Authority: c.Authority, HTTP: c.HTTP, Now: c.Now, Logger: c.Logger}
 		}, claim("aud", ""), idserver.ReasonAudience},
 	} {
 		t.Run(name, func(t *testing.T) {

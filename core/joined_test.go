@@ -214,7 +214,7 @@ func TestIDTokenIsNoAccessToken(t *testing.T) {
 		"typ application/AT+JWT":            {w.provider.SignRaw(header("application/AT+JWT"), plain(nil)), true},
 		"a scope, and a nonce all the same": {w.provider.SignRaw(header("at+jwt"), plain(map[string]any{"nonce": "n"})), false},
 	} {
-		_, err := w.ValidateToken(t.Context(), row.token)
+		_, err := w.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
 		if row.accepted != (err == nil) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -30,7 +30,7 @@ func thousand(t *testing.T, client *idserver.Client, want error, token func(i in
 	for i := range 1000 {
 		go func() {
 			<-begin
-			_, err := client.ValidateToken(ctx, token(i))
+			_, err := client.ValidateAccessToken(ctx, token(i), idserver.AccessTokenCheck{})
 			answers <- err
 		}()
 	}
@@ -77,7 +77,7 @@ func newAPI(t *testing.T, cold bool) *world {
 	w := newWorld(t)
 	log := w.cfg.Logger
 	w.cfg = w.provider.Config("")
-	w.cfg.Now, w.cfg.Timeout, w.cfg.Logger = w.clock.Now, time.Hour, log
+	w.cfg.Now, w.cfg.HTTP.Timeout, w.cfg.Logger = w.clock.Now, time.Hour, log
 	w.Client = w.client(t)
 	if !cold {
 		warm(t, w)
@@ -87,7 +87,7 @@ func newAPI(t *testing.T, cold bool) *world {
 
 func warm(t *testing.T, w *world) {
 	t.Helper()
-	if _, err := w.ValidateToken(t.Context(), w.provider.MintAccessToken("alice")); err != nil {
+	if _, err := w.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -229,7 +229,7 @@ func TestKeySetReplacedWithoutKeyIDs(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.provider.SetJWKS(document)
-			if _, err := w.ValidateToken(t.Context(), good(w)(0)); !errors.Is(err, idserver.ReasonSignature) {
+			if _, err := w.ValidateAccessToken(t.Context(), good(w)(0), idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ReasonSignature) {
 				t.Errorf("got %v", err)
 			}
 			thousand(t, w.Client, idserver.ReasonAmbiguousKey, good(w)) // which of them is meant cannot be told
@@ -255,7 +255,7 @@ func TestKeySetReplacedWithoutKeyIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newAPI(t, true)
 			publish(t, w, "")
-			if _, err := w.ValidateToken(t.Context(), token(w, 0, noKid)); err != nil {
+			if _, err := w.ValidateAccessToken(t.Context(), token(w, 0, noKid), idserver.AccessTokenCheck{}); err != nil {
 				t.Fatal(err)
 			}
 			row.act(t, w)
@@ -337,7 +337,7 @@ func TestKeySetWithdrawn(t *testing.T) {
 	}
 	w.clock.advance(3 * time.Minute)
 	eventually(t, "a refusal", func() bool {
-		_, err := w.ValidateToken(t.Context(), old)
+		_, err := w.ValidateAccessToken(t.Context(), old, idserver.AccessTokenCheck{})
 		return says(err, idserver.ReasonUnknownKey)
 	})
 	thousand(t, w.Client, idserver.ReasonUnknownKey, same(old))
@@ -377,8 +377,8 @@ func TestNothingIsConfirmedByETag(t *testing.T) {
 	w := newAPI(t, true)
 	conditional := make(chan string, 16)
 	w.Client = w.client(t, func(c *idserver.Config) {
-		network := c.HTTPClient.Transport
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		network := c.HTTP.Client.Transport
+		c.HTTP.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			for _, name := range []string{"If-None-Match", "If-Modified-Since"} {
 				if r.Header.Get(name) != "" {
 					conditional <- r.URL.Path

@@ -62,7 +62,7 @@ func TestLoginRefused(t *testing.T) {
 	for name, row := range map[string]struct {
 		method string
 		from   edit
-		code   idserver.Code
+		code   idserver.RefusalCode
 		status int
 	}{
 		"HEAD":                  {"HEAD", navigates, idserver.CodeMethodNotAllowed, 405},

@@ -51,7 +51,7 @@ func (c *Client) endSession(ctx context.Context, r Request, asJSON bool) Answer 
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()
 	if latest.RefreshToken != "" && !ended { // an old cookie need not have the provider asked again and again
-		c.web.grants.end(c.cfg.SessionIdle, s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
+		c.web.grants.end(c.cfg.Session.Idle, s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
 		c.revoke(ctx, latest.RefreshToken)
 	}
 	c.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)

@@ -101,7 +101,7 @@ func TestSignOutWithoutProvider(t *testing.T) {
 		"all is gone":      func(w *world) { w.provider.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(c *idserver.Config) { c.Timeout = 50 * time.Millisecond })
+			w := newWorld(t, func(c *idserver.Config) { c.HTTP.Timeout = 50 * time.Millisecond })
 			b := w.signedIn(t, "alice")
 			lose(w)
 			if a := b.route("POST", "/auth/logout", navigates); a.Status != 303 || b.admits(w.Client) {

@@ -44,10 +44,10 @@ func (m *metadata) check(cfg Config) error {
 	switch {
 	case m.Issuer == "":
 		return errors.New("no issuer in it")
-	case cfg.Issuer != "" && m.Issuer != cfg.Issuer:
-		return fmt.Errorf("its issuer is %q, and Config.Issuer (IDSERVER_ISSUER) is %q: they must be equal", m.Issuer, cfg.Issuer)
-	case cfg.Issuer == "" && m.Issuer != authority && m.Issuer != cfg.Authority:
-		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Issuer (IDSERVER_ISSUER) to %q", m.Issuer, cfg.Authority, m.Issuer)
+	case cfg.Provider.Issuer != "" && m.Issuer != cfg.Provider.Issuer:
+		return fmt.Errorf("its issuer is %q, and Config.Provider.Issuer (IDSERVER_ISSUER) is %q: they must be equal", m.Issuer, cfg.Provider.Issuer)
+	case cfg.Provider.Issuer == "" && m.Issuer != authority && m.Issuer != cfg.Authority:
+		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Provider.Issuer (IDSERVER_ISSUER) to %q", m.Issuer, cfg.Authority, m.Issuer)
 	}
 	trusted, err := parseServerURL(cfg.Authority)
 	if err != nil {
@@ -68,26 +68,26 @@ func (m *metadata) check(cfg Config) error {
 		if (isLoopback(u.Hostname()) || isUnspecified(u.Hostname())) && !isLoopback(trusted.Hostname()) {
 			return fmt.Errorf("its %s %q is on loopback, and Config.Authority is not", name, endpoint)
 		}
-		if cfg.InsecureSkipTLSVerify && !isLoopback(u.Hostname()) {
+		if cfg.HTTP.InsecureSkipTLSVerify && !isLoopback(u.Hostname()) {
 			return fmt.Errorf("its %s %q is not on loopback, and InsecureSkipTLSVerify is on", name, endpoint)
 		}
 	}
 	if m.JWKSURI == "" {
-		return errors.New("no jwks_uri in it: set Config.Endpoints.JWKS")
+		return errors.New("no jwks_uri in it: set Config.Provider.Endpoints.JWKS")
 	}
 	if cfg.BaseURL != "" && (m.AuthorizationEndpoint == "" || m.TokenEndpoint == "") {
-		return errors.New("no authorization_endpoint or no token_endpoint in it: set Config.Endpoints")
+		return errors.New("no authorization_endpoint or no token_endpoint in it: set Config.Provider.Endpoints")
 	}
 	return nil
 }
 
 // configured returns metadata made from the configuration alone, if that is sufficient.
 func (c Config) configured() (*metadata, bool) {
-	e := c.Endpoints
+	e := c.Provider.Endpoints
 	if e.JWKS == "" || c.BaseURL != "" && (e.Authorization == "" || e.Token == "") {
 		return nil, false
 	}
-	m := &metadata{Issuer: c.Issuer}
+	m := &metadata{Issuer: c.Provider.Issuer}
 	set(&m.Issuer, c.Authority)
 	m.override(e)
 	return m, true
@@ -113,7 +113,7 @@ func (c *Client) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Docume
 	if err := a.json(document.Value); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
-	document.Value.override(c.cfg.Endpoints)
+	document.Value.override(c.cfg.Provider.Endpoints)
 	if err := document.Value.check(c.cfg); err != nil {
 		return fail(err)
 	}
@@ -140,7 +140,7 @@ func (c *Client) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docume
 	if a.status != http.StatusOK {
 		return fail(fmt.Errorf("status %d", a.status))
 	}
-	keys, skipped, err := jose.ParseSet(a.body, c.cfg.Algorithms)
+	keys, skipped, err := jose.ParseSet(a.body, c.cfg.Provider.Algorithms)
 	if err != nil {
 		return fail(err)
 	}

@@ -37,7 +37,7 @@ func (p *provided) RoundTrip(r *http.Request) (*http.Response, error) {
 func elsewhere(t testing.TB, network *provided, edit func(*idserver.Config)) *idserver.Client {
 	t.Helper()
 	cfg := goodConfig()
-	cfg.HTTPClient = &http.Client{Transport: network}
+	cfg.HTTP.Client = &http.Client{Transport: network}
 	if edit != nil {
 		edit(&cfg)
 	}
@@ -76,15 +76,15 @@ func TestMetadataAccepted(t *testing.T) {
 		"an authority with a slash":  {nil, func(c *idserver.Config) { c.Authority += "/" }, "https://id.example/.well-known/openid-configuration"},
 		"both with a slash":          {doc{"issuer": "https://id.example/"}, func(c *idserver.Config) { c.Authority += "/" }, "https://id.example/.well-known/openid-configuration"},
 		"an issuer with a path":      {doc{"issuer": "https://id.example/realms/x"}, func(c *idserver.Config) { c.Authority += "/realms/x" }, "https://id.example/realms/x/.well-known/openid-configuration"},
-		"an issuer by configuration": {doc{"issuer": "https://issuer.example"}, func(c *idserver.Config) { c.Issuer = "https://issuer.example" }, "https://id.example/.well-known/openid-configuration"},
+		"an issuer by configuration": {doc{"issuer": "https://issuer.example"}, func(c *idserver.Config) { c.Provider.Issuer = "https://issuer.example" }, "https://id.example/.well-known/openid-configuration"},
 		"endpoints on other hosts":   {doc{"token_endpoint": "https://token.example/t", "jwks_uri": "https://keys.example/j"}, nil, "https://id.example/.well-known/openid-configuration"},
 		"no optional endpoint":       {doc{"userinfo_endpoint": nil, "revocation_endpoint": nil, "end_session_endpoint": nil}, nil, "https://id.example/.well-known/openid-configuration"},
 		"members unknown":            {doc{"x": []int{1}, "ISSUER": "https://evil.example", "Token_Endpoint": "http://evil.example"}, nil, "https://id.example/.well-known/openid-configuration"},
 		"a missing endpoint is configured": {doc{"authorization_endpoint": nil}, func(c *idserver.Config) {
-			c.Endpoints.Authorization = "https://id.example/a"
+			c.Provider.Endpoints.Authorization = "https://id.example/a"
 		}, "https://id.example/.well-known/openid-configuration"},
 		"a bad endpoint is configured": {doc{"token_endpoint": "http://id.example/t"}, func(c *idserver.Config) {
-			c.Endpoints.Token = "https://id.example/t"
+			c.Provider.Endpoints.Token = "https://id.example/t"
 		}, "https://id.example/.well-known/openid-configuration"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,34 +109,34 @@ func TestMetadataRefused(t *testing.T) {
 		config func(*idserver.Config)
 		want   []string
 	}{
-		"no issuer":            {doc{"issuer": nil}, nil, []string{"no issuer"}},
-		"another issuer":       {doc{"issuer": "https://evil.example"}, nil, []string{`"https://evil.example"`, `"https://id.example"`, "Config.Issuer"}},
-		"an issuer more":       {doc{"issuer": "https://id.exampleINVALID"}, nil, []string{`"https://id.exampleINVALID"`, `"https://id.example"`}},
-		"an issuer with slash": {doc{"issuer": "https://id.example/"}, nil, []string{`"https://id.example/"`, `"https://id.example"`}},
-		"an issuer, upper":     {doc{"issuer": "https://ID.example"}, nil, []string{`"https://ID.example"`}},
-		"not Config.Issuer":    {nil, func(c *idserver.Config) { c.Issuer = "https://issuer.example" }, []string{`"https://id.example"`, `"https://issuer.example"`, "Config.Issuer"}},
-		"issuer a number":      {doc{"issuer": 1}, nil, []string{"is wanted"}},
-		"no keys":              {doc{"jwks_uri": nil}, nil, []string{"jwks_uri", "Config.Endpoints.JWKS"}},
-		"no authorization":     {doc{"authorization_endpoint": nil}, nil, []string{"authorization_endpoint", "Config.Endpoints"}},
-		"no token endpoint":    {doc{"token_endpoint": nil}, nil, []string{"token_endpoint", "Config.Endpoints"}},
-		"authorization, http":  {doc{"authorization_endpoint": "http://id.example/a"}, nil, []string{"authorization_endpoint", "https"}},
-		"token, http":          {doc{"token_endpoint": "http://id.example/t"}, nil, []string{"token_endpoint", "https"}},
-		"keys, http":           {doc{"jwks_uri": "http://id.example/j"}, nil, []string{"jwks_uri", "https"}},
-		"userinfo, http":       {doc{"userinfo_endpoint": "http://id.example/u"}, nil, []string{"userinfo_endpoint", "https"}},
-		"revocation, http":     {doc{"revocation_endpoint": "http://id.example/r"}, nil, []string{"revocation_endpoint", "https"}},
-		"end session, http":    {doc{"end_session_endpoint": "http://id.example/e"}, nil, []string{"end_session_endpoint", "https"}},
-		"end session, script":  {doc{"end_session_endpoint": "javascript:alert(1)"}, nil, []string{"end_session_endpoint", "https"}},
-		"authorization, data":  {doc{"authorization_endpoint": "data:text/html,x"}, nil, []string{"authorization_endpoint", "https"}},
-		"keys, file":           {doc{"jwks_uri": "file:///etc/passwd"}, nil, []string{"jwks_uri", "https"}},
-		"token, relative":      {doc{"token_endpoint": "/t"}, nil, []string{"token_endpoint", "https"}},
-		"token, fragment":      {doc{"token_endpoint": "https://id.example/t#x"}, nil, []string{"token_endpoint", "fragment"}},
-		"token, user":          {doc{"token_endpoint": "https://u@id.example/t"}, nil, []string{"token_endpoint", "no user"}},
-		"token, not a URL":     {doc{"token_endpoint": "https://id.example/%zz"}, nil, []string{"token_endpoint", "not a URL"}},
-		"token on localhost":   {doc{"token_endpoint": "https://localhost/t"}, nil, []string{"token_endpoint", "loopback"}},
-		"token on 127.0.0.1":   {doc{"token_endpoint": "http://127.0.0.1:6379/t"}, nil, []string{"token_endpoint", "loopback"}},
-		"keys on [::1]":        {doc{"jwks_uri": "https://[::1]/j"}, nil, []string{"jwks_uri", "loopback"}},
-		"keys on ::ffff:127.1": {doc{"jwks_uri": "https://[::ffff:127.0.0.1]/j"}, nil, []string{"jwks_uri", "loopback"}},
-		"userinfo, localhost":  {doc{"userinfo_endpoint": "http://x.localhost/u"}, nil, []string{"userinfo_endpoint", "loopback"}},
+		"no issuer":                  {doc{"issuer": nil}, nil, []string{"no issuer"}},
+		"another issuer":             {doc{"issuer": "https://evil.example"}, nil, []string{`"https://evil.example"`, `"https://id.example"`, "Config.Provider.Issuer"}},
+		"an issuer more":             {doc{"issuer": "https://id.exampleINVALID"}, nil, []string{`"https://id.exampleINVALID"`, `"https://id.example"`}},
+		"an issuer with slash":       {doc{"issuer": "https://id.example/"}, nil, []string{`"https://id.example/"`, `"https://id.example"`}},
+		"an issuer, upper":           {doc{"issuer": "https://ID.example"}, nil, []string{`"https://ID.example"`}},
+		"not Config.Provider.Issuer": {nil, func(c *idserver.Config) { c.Provider.Issuer = "https://issuer.example" }, []string{`"https://id.example"`, `"https://issuer.example"`, "Config.Provider.Issuer"}},
+		"issuer a number":            {doc{"issuer": 1}, nil, []string{"is wanted"}},
+		"no keys":                    {doc{"jwks_uri": nil}, nil, []string{"jwks_uri", "Config.Provider.Endpoints.JWKS"}},
+		"no authorization":           {doc{"authorization_endpoint": nil}, nil, []string{"authorization_endpoint", "Config.Provider.Endpoints"}},
+		"no token endpoint":          {doc{"token_endpoint": nil}, nil, []string{"token_endpoint", "Config.Provider.Endpoints"}},
+		"authorization, http":        {doc{"authorization_endpoint": "http://id.example/a"}, nil, []string{"authorization_endpoint", "https"}},
+		"token, http":                {doc{"token_endpoint": "http://id.example/t"}, nil, []string{"token_endpoint", "https"}},
+		"keys, http":                 {doc{"jwks_uri": "http://id.example/j"}, nil, []string{"jwks_uri", "https"}},
+		"userinfo, http":             {doc{"userinfo_endpoint": "http://id.example/u"}, nil, []string{"userinfo_endpoint", "https"}},
+		"revocation, http":           {doc{"revocation_endpoint": "http://id.example/r"}, nil, []string{"revocation_endpoint", "https"}},
+		"end session, http":          {doc{"end_session_endpoint": "http://id.example/e"}, nil, []string{"end_session_endpoint", "https"}},
+		"end session, script":        {doc{"end_session_endpoint": "javascript:alert(1)"}, nil, []string{"end_session_endpoint", "https"}},
+		"authorization, data":        {doc{"authorization_endpoint": "data:text/html,x"}, nil, []string{"authorization_endpoint", "https"}},
+		"keys, file":                 {doc{"jwks_uri": "file:///etc/passwd"}, nil, []string{"jwks_uri", "https"}},
+		"token, relative":            {doc{"token_endpoint": "/t"}, nil, []string{"token_endpoint", "https"}},
+		"token, fragment":            {doc{"token_endpoint": "https://id.example/t#x"}, nil, []string{"token_endpoint", "fragment"}},
+		"token, user":                {doc{"token_endpoint": "https://u@id.example/t"}, nil, []string{"token_endpoint", "no user"}},
+		"token, not a URL":           {doc{"token_endpoint": "https://id.example/%zz"}, nil, []string{"token_endpoint", "not a URL"}},
+		"token on localhost":         {doc{"token_endpoint": "https://localhost/t"}, nil, []string{"token_endpoint", "loopback"}},
+		"token on 127.0.0.1":         {doc{"token_endpoint": "http://127.0.0.1:6379/t"}, nil, []string{"token_endpoint", "loopback"}},
+		"keys on [::1]":              {doc{"jwks_uri": "https://[::1]/j"}, nil, []string{"jwks_uri", "loopback"}},
+		"keys on ::ffff:127.1":       {doc{"jwks_uri": "https://[::ffff:127.0.0.1]/j"}, nil, []string{"jwks_uri", "loopback"}},
+		"userinfo, localhost":        {doc{"userinfo_endpoint": "http://x.localhost/u"}, nil, []string{"userinfo_endpoint", "loopback"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			network := &provided{status: 200, kind: "application/json", body: document(row.doc)}
@@ -160,7 +160,7 @@ func TestMetadataRefused(t *testing.T) {
 // An API asks for nothing but keys.
 func TestMetadataOfAnAPI(t *testing.T) {
 	network := &provided{status: 200, kind: "application/json", body: document(map[string]any{"authorization_endpoint": nil, "token_endpoint": nil})}
-	api := elsewhere(t, network, func(c *idserver.Config) { c.BaseURL, c.SessionSecret, c.OldSessionSecrets = "", "", nil })
+	api := elsewhere(t, network, func(c *idserver.Config) { c.BaseURL, c.SessionSecret, c.Session.OldSecrets = "", "", nil })
 	if end, err := api.EndSessionURL(t.Context(), idserver.EndSession{}); err != nil || end != "https://id.example/e?client_id=example" {
 		t.Errorf("got %s, %v", end, err)
 	}
@@ -181,7 +181,7 @@ func TestConfiguredEndpoints(t *testing.T) {
 		Authorization: at + "authorize", Token: at + "token", JWKS: w.provider.URL() + "/.well-known/jwks.json",
 		UserInfo: at + "userinfo", Revocation: at + "revoke", EndSession: at + "endsession?x=1",
 	}
-	client := w.client(t, func(c *idserver.Config) { c.Endpoints = endpoints })
+	client := w.client(t, func(c *idserver.Config) { c.Provider.Endpoints = endpoints })
 	_, tokens := signInByHand(t, w, client, "alice")
 	if err := client.RevokeToken(t.Context(), tokens.RefreshToken); err != nil {
 		t.Error(err)
@@ -190,9 +190,9 @@ func TestConfiguredEndpoints(t *testing.T) {
 		t.Errorf("got %s, %v", end, err)
 	}
 	api := w.client(t, func(c *idserver.Config) {
-		c.BaseURL, c.SessionSecret, c.Endpoints = "", "", idserver.Endpoints{JWKS: endpoints.JWKS}
+		c.BaseURL, c.SessionSecret, c.Provider.Endpoints = "", "", idserver.Endpoints{JWKS: endpoints.JWKS}
 	})
-	if _, err := api.ValidateToken(t.Context(), w.provider.MintAccessToken("alice")); err != nil {
+	if _, err := api.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{}); err != nil {
 		t.Errorf("an API with configured keys: %v", err)
 	}
 	if n := w.provider.Requests(idtest.Discovery); n != 0 {
@@ -201,11 +201,11 @@ func TestConfiguredEndpoints(t *testing.T) {
 
 	w.provider.Heal(idtest.Discovery)
 	w.provider.SetMetadata(func(m map[string]any) { m["token_endpoint"] = w.provider.URL() + "/nowhere" })
-	client = w.client(t, func(c *idserver.Config) { c.Endpoints.Token = endpoints.Token })
+	client = w.client(t, func(c *idserver.Config) { c.Provider.Endpoints.Token = endpoints.Token })
 	signInByHand(t, w, client, "bob")
 }
 
-// Without metadata the issuer is Config.Issuer, or the Authority to the letter.
+// Without metadata the issuer is Config.Provider.Issuer, or the Authority to the letter.
 func TestConfiguredIssuer(t *testing.T) {
 	w := newWorld(t)
 	token := w.provider.MintAccessToken("alice")
@@ -224,10 +224,10 @@ func TestConfiguredIssuer(t *testing.T) {
 		"another":                  {w.provider.URL(), "", issuedBy("https://evil.example"), false},
 	} {
 		client := w.client(t, func(c *idserver.Config) {
-			c.BaseURL, c.SessionSecret, c.Endpoints.JWKS = "", "", w.provider.URL()+"/.well-known/jwks.json"
-			c.Authority, c.Issuer = row.authority, row.issuer
+			c.BaseURL, c.SessionSecret, c.Provider.Endpoints.JWKS = "", "", w.provider.URL()+"/.well-known/jwks.json"
+			c.Authority, c.Provider.Issuer = row.authority, row.issuer
 		})
-		_, err := client.ValidateToken(t.Context(), row.token)
+		_, err := client.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
 		if row.accepted != (err == nil) || err != nil && !errors.Is(err, idserver.ReasonIssuer) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -257,7 +257,7 @@ func TestMetadataRecovers(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, func(c *idserver.Config) {
 				if fault.Hang {
-					c.Timeout = 50 * time.Millisecond
+					c.HTTP.Timeout = 50 * time.Millisecond
 				}
 			})
 			w.provider.Fail(idtest.Discovery, fault)
@@ -331,7 +331,7 @@ func TestPrivacyCenterURL(t *testing.T) {
 		{"https://id.example/", "", "https://id.example/Auth/MyPrivacy"},
 		{"https://id.example", "https://www.example/x/", "https://www.example/x/Auth/MyPrivacy"},
 	} {
-		client, err := idserver.New(idserver.Config{Authority: row.authority, WebBaseURL: row.web})
+		client, err := idserver.New(idserver.Config{Authority: row.authority, Provider: idserver.ProviderConfig{WebBaseURL: row.web}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -359,7 +359,7 @@ func FuzzTokenAnswer(f *testing.F) {
 		now := time.Unix(1800000000, 0)
 		client := elsewhere(t, network, func(c *idserver.Config) {
 			c.Now = func() time.Time { return now }
-			c.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j"}
+			c.Provider.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j"}
 		})
 		tokens, err := client.RefreshToken(t.Context(), &idserver.Tokens{RefreshToken: refreshToken, User: &idserver.User{Subject: subject}})
 		if err != nil {

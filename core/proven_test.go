@@ -15,7 +15,7 @@ import (
 func (w *world) warm(t *testing.T) string {
 	t.Helper()
 	token := w.provider.MintAccessToken("alice")
-	if _, err := w.ValidateToken(t.Context(), token); err != nil {
+	if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
 		t.Fatal(err)
 	}
 	return token
@@ -25,11 +25,11 @@ func (w *world) warm(t *testing.T) string {
 func TestWarmToken(t *testing.T) {
 	w := newWorld(t)
 	token := w.warm(t)
-	first, err := w.ValidateToken(t.Context(), token)
+	first, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := w.ValidateToken(t.Context(), token)
+	again, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 	if err != nil || again != first {
 		t.Errorf("it is verified anew: %p, %p, %v", first, again, err)
 	}
@@ -45,26 +45,26 @@ func TestWarmToken(t *testing.T) {
 	}
 	for name, row := range map[string]struct {
 		token  string
-		option idserver.ValidateOption
+		check  idserver.AccessTokenCheck
 		reason idserver.Reason
 	}{
-		"for another audience": {token, idserver.WithAudience("other"), idserver.ReasonAudience},
-		"a signature changed":  {token[:len(token)-4] + "AAAA", idserver.WithLeeway(0), idserver.ReasonSignature},
-		"one more byte":        {token + "A", idserver.WithLeeway(0), idserver.ReasonSignature},
+		"for another audience": {token, idserver.AccessTokenCheck{Audience: "other"}, idserver.ReasonAudience},
+		"a signature changed":  {token[:len(token)-4] + "AAAA", idserver.AccessTokenCheck{Leeway: -1}, idserver.ReasonSignature},
+		"one more byte":        {token + "A", idserver.AccessTokenCheck{Leeway: -1}, idserver.ReasonSignature},
 	} {
-		if _, err := w.ValidateToken(t.Context(), row.token, row.option); !errors.Is(err, row.reason) {
+		if _, err := w.ValidateAccessToken(t.Context(), row.token, row.check); !errors.Is(err, row.reason) {
 			t.Errorf("%s: %v, want %s", name, err, row.reason)
 		}
 	}
 	w.clock.advance(15*time.Minute + 5*time.Second)
-	if _, err := w.ValidateToken(t.Context(), token); err != nil {
+	if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
 		t.Errorf("within the leeway: %v", err)
 	}
-	if _, err := w.ValidateToken(t.Context(), token, idserver.WithLeeway(0)); !errors.Is(err, idserver.ReasonExpired) {
+	if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{Leeway: -1}); !errors.Is(err, idserver.ReasonExpired) {
 		t.Errorf("without leeway: %v", err)
 	}
 	w.clock.advance(5 * time.Second)
-	if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonExpired) {
+	if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ReasonExpired) {
 		t.Errorf("after its end: %v", err)
 	}
 }
@@ -78,7 +78,7 @@ func TestWarmTokenOfWithdrawnKey(t *testing.T) {
 	if err := w.Refetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.ValidateToken(t.Context(), old); err != nil {
+	if _, err := w.ValidateAccessToken(t.Context(), old, idserver.AccessTokenCheck{}); err != nil {
 		t.Errorf("its key is still published: %v", err)
 	}
 	w.provider.WithdrawKey()
@@ -86,7 +86,7 @@ func TestWarmTokenOfWithdrawnKey(t *testing.T) {
 	if err := w.Refetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.ValidateToken(t.Context(), old); !errors.Is(err, idserver.ReasonUnknownKey) {
+	if _, err := w.ValidateAccessToken(t.Context(), old, idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ReasonUnknownKey) {
 		t.Errorf("its key is withdrawn: %v", err)
 	}
 }
@@ -98,11 +98,11 @@ func TestRevokedToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) {
+		if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ReasonRevoked) {
 			t.Errorf("revoked here: %v", err)
 		}
 	}
-	if _, err := w.ValidateToken(t.Context(), other); err != nil {
+	if _, err := w.ValidateAccessToken(t.Context(), other, idserver.AccessTokenCheck{}); err != nil {
 		t.Errorf("another one: %v", err)
 	}
 	if err := w.RevokeToken(t.Context(), "opaque"); err != nil {
@@ -113,8 +113,8 @@ func TestRevokedToken(t *testing.T) {
 func TestNoTokenCache(t *testing.T) {
 	w := newWorld(t, func(c *idserver.Config) { c.TokenCacheBytes = -1 })
 	token := w.warm(t)
-	first, _ := w.ValidateToken(t.Context(), token)
-	again, err := w.ValidateToken(t.Context(), token)
+	first, _ := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
+	again, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 	if err != nil || first == again || again.Email != first.Email {
 		t.Errorf("%p, %p, %v", first, again, err)
 	}

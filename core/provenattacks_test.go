@@ -18,9 +18,9 @@ import (
 )
 
 // admitted fails the test unless the token is good.
-func admitted(t *testing.T, client *idserver.Client, token string, options ...idserver.ValidateOption) {
+func admitted(t *testing.T, client *idserver.Client, token string) {
 	t.Helper()
-	if _, err := client.ValidateToken(t.Context(), token, options...); err != nil {
+	if _, err := client.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -70,8 +70,8 @@ func TestWarmTokenAfterTheKeySetChanges(t *testing.T) {
 			admitted(t, w.Client, token)
 			publish(t, w, row.keys(w.provider)...)
 			for range 2 {
-				_, warm := w.ValidateToken(t.Context(), token)
-				_, cold := w.client(t, func(c *idserver.Config) { c.TokenCacheBytes = -1 }).ValidateToken(t.Context(), token)
+				_, warm := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
+				_, cold := w.client(t, func(c *idserver.Config) { c.TokenCacheBytes = -1 }).ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 				if !says(warm, row.want) || !says(cold, row.want) {
 					t.Fatalf("remembered: %v, and anew: %v; want %v", warm, cold, row.want)
 				}
@@ -110,7 +110,7 @@ func TestRevokedTokenInAnotherSpelling(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range []string{one, other} {
-		_, err := w.ValidateToken(t.Context(), token)
+		_, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 		refused(t, err, idserver.ReasonRevoked)
 	}
 }
@@ -127,7 +127,7 @@ func TestRevokedWhileVerifying(t *testing.T) {
 			c.Now = func() time.Time {
 				if revoking.Load() && int(calls.Add(1)) == moment+1 {
 					revoking.Store(false)
-					_, _ = w.ValidateToken(t.Context(), token)
+					_, _ = w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 				}
 				return w.clock.Now()
 			}
@@ -139,7 +139,7 @@ func TestRevokedWhileVerifying(t *testing.T) {
 		}
 		revoking.Store(false)
 		for range 2 {
-			_, err := w.ValidateToken(t.Context(), token)
+			_, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 			if !errors.Is(err, idserver.ReasonRevoked) {
 				t.Fatalf("verified at the clock's reading %d: %v", moment+1, err)
 			}
@@ -157,7 +157,7 @@ func TestRevokedWhileValidating(t *testing.T) {
 			go func() {
 				<-begin
 				for range 20 {
-					_, _ = w.ValidateToken(t.Context(), token)
+					_, _ = w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 				}
 				done <- struct{}{}
 			}()
@@ -166,11 +166,11 @@ func TestRevokedWhileValidating(t *testing.T) {
 		if err := w.RevokeToken(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}
-		_, err := w.ValidateToken(t.Context(), token)
+		_, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 		for range 4 {
 			<-done
 		}
-		if _, again := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) || !errors.Is(again, idserver.ReasonRevoked) {
+		if _, again := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ReasonRevoked) || !errors.Is(again, idserver.ReasonRevoked) {
 			t.Fatalf("after the revocation: %v, and then %v", err, again)
 		}
 	}
@@ -180,9 +180,9 @@ func TestRevokedWhileValidating(t *testing.T) {
 func TestCloseForgetsTokens(t *testing.T) {
 	w := newAPI(t, false)
 	token := w.warm(t)
-	first, _ := w.ValidateToken(t.Context(), token)
+	first, _ := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 	w.Close()
-	second, err := w.ValidateToken(t.Context(), token)
+	second, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
 	if err != nil || first == second {
 		t.Errorf("%p, %p, %v: a closed client remembers", first, second, err)
 	}
@@ -199,7 +199,7 @@ func TestForgedRevocationsPushNothingOut(t *testing.T) {
 		}
 	}
 	for _, token := range []string{first, second} {
-		if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) {
+		if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ReasonRevoked) {
 			t.Errorf("revoked: %v", err)
 		}
 	}
@@ -218,7 +218,7 @@ func TestRevokedWhileTheKeysAreAway(t *testing.T) {
 	}
 	w.provider.Heal(idtest.KeySet)
 	w.clock.advance(time.Minute)
-	if _, err := w.ValidateToken(t.Context(), token); !errors.Is(err, idserver.ReasonRevoked) {
+	if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ReasonRevoked) {
 		t.Errorf("when the keys are back: %v", err)
 	}
 }

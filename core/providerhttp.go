@@ -28,16 +28,16 @@ type providerHTTP struct {
 }
 
 func newProviderHTTP(cfg Config) *providerHTTP {
-	h := &providerHTTP{timeout: cfg.Timeout, now: cfg.Now}
-	if cfg.HTTPClient != nil {
-		h.client = *cfg.HTTPClient
+	h := &providerHTTP{timeout: cfg.HTTP.Timeout, now: cfg.Now}
+	if cfg.HTTP.Client != nil {
+		h.client = *cfg.HTTP.Client
 	} else {
 		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second}
 		if own, ok := http.DefaultTransport.(*http.Transport); ok { // tracing libraries replace it with another type
 			transport = own.Clone()
 		}
 		transport.MaxIdleConnsPerHost = 16
-		if cfg.InsecureSkipTLSVerify {
+		if cfg.HTTP.InsecureSkipTLSVerify {
 			transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // loopback only: New has checked that
 		}
 		h.client.Transport = transport

@@ -18,15 +18,18 @@ func TestDefaults(t *testing.T) {
 	}
 	got.Logger, got.Now = nil, nil
 	want := Config{
-		Authority: "https://id.example", WebBaseURL: "https://id.example", Audience: "idserver-api", RoutesPath: "/auth", RolesClaim: []string{"roles"},
-		Leeway: 10 * time.Second, Timeout: 10 * time.Second, SessionIdle: time.Hour, SessionMax: 12 * time.Hour, TokenCacheBytes: 16 << 20,
+		Authority: "https://id.example", Audience: "idserver-api", RoutesPath: "/auth", RolesClaim: []string{"roles"},
+		Session:  SessionConfig{Idle: time.Hour, Max: 12 * time.Hour},
+		Provider: ProviderConfig{WebBaseURL: "https://id.example", Leeway: 10 * time.Second},
+		HTTP:     HTTPConfig{Timeout: 10 * time.Second}, TokenCacheBytes: 16 << 20,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
 	}
 	own := Config{
-		Authority: "https://id.example", WebBaseURL: "https://www.example", Audience: "a", RoutesPath: "/r", RolesClaim: []string{"g"},
-		Leeway: 1, Timeout: 1, SessionIdle: 1, SessionMax: 1, TokenCacheBytes: 1,
+		Authority: "https://id.example", Audience: "a", RoutesPath: "/r", RolesClaim: []string{"g"},
+		Session: SessionConfig{Idle: 1, Max: 1}, Provider: ProviderConfig{WebBaseURL: "https://www.example", Leeway: 1},
+		HTTP: HTTPConfig{Timeout: 1}, TokenCacheBytes: 1,
 	}
 	got = own.withDefaults()
 	if got.Logger, got.Now = nil, nil; !reflect.DeepEqual(got, own) {
@@ -135,7 +138,7 @@ func FuzzParseClaims(f *testing.F) {
 		idErr := checkIDToken(c, idTokenRules{IDTokenCheck: IDTokenCheck{Nonce: "n"}, issuer: "i", clientID: "c", now: now, algorithm: "RS256"})
 		facts, accessErr := accessTokenFacts(c, "")
 		if accessErr == nil {
-			accessErr = facts.check(c.Issuer, "i", "c", validation{audience: "c"}, now)
+			accessErr = facts.check(c.Issuer, "i", "c", AccessTokenCheck{Audience: "c"}, now)
 		}
 		for _, err := range []error{idErr, accessErr} {
 			sound := c.Issuer == "i" && c.Subject != "" && len(c.Subject) <= 255 && len(c.Audience) > 0 && c.Expiry.After(now)

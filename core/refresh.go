@@ -72,7 +72,7 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 // errLeft marks a request that ended before it was known whether its session goes on.
 var errLeft = errors.New("the request ended while its session was being refreshed")
 
-// errNotAdmitted marks a refusal by OnSignIn at a refresh.
+// errNotAdmitted marks a refusal by AdmitUser at a refresh.
 var errNotAdmitted = errors.New("the application no longer admits the user")
 
 // refreshTokens is the work that is done once for everyone who holds the session.
@@ -97,7 +97,7 @@ func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error
 func (c *Client) admittedAgain(ctx context.Context, tokens *Tokens) (user *User, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			user, err = nil, fmt.Errorf("%w: OnSignIn panicked (%T)\n%s", ErrUnavailable, p, debug.Stack())
+			user, err = nil, fmt.Errorf("%w: AdmitUser panicked (%T)\n%s", ErrUnavailable, p, debug.Stack())
 		}
 	}()
 	return c.admitted(ctx, tokens)

@@ -147,10 +147,10 @@ func TestRefreshOfAnother(t *testing.T) {
 	}
 }
 
-func TestOnSignInAtRefresh(t *testing.T) {
+func TestAdmitUserAtRefresh(t *testing.T) {
 	var refuse atomic.Bool
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(_ context.Context, u *idserver.User) error {
+		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
 			if refuse.Load() {
 				return errors.New("left the company")
 			}
@@ -187,7 +187,7 @@ func TestWithoutRefreshToken(t *testing.T) {
 
 // The provider hangs while the access token is good: nobody waits for long, and Close ends the wait.
 func TestRefreshHangsAndClose(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.Timeout = 50 * time.Millisecond })
+	w := newWorld(t, func(c *idserver.Config) { c.HTTP.Timeout = 50 * time.Millisecond })
 	b := w.signedIn(t, "alice")
 	w.clock.advance(14*time.Minute + 30*time.Second)
 	w.provider.Fail(idtest.Token, idtest.Fault{Hang: true})

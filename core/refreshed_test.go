@@ -18,12 +18,12 @@ import (
 
 const nearlyOver = 14*time.Minute + 30*time.Second // of an access token's 15 minutes: it is refreshed
 
-// The application panics in OnSignIn at a refresh, in a goroutine that no server recovers in: the process survives, the session
+// The application panics in AdmitUser at a refresh, in a goroutine that no server recovers in: the process survives, the session
 // goes on, and the operator is told.
-func TestOnSignInPanicsAtRefresh(t *testing.T) {
+func TestAdmitUserPanicsAtRefresh(t *testing.T) {
 	var broken atomic.Bool
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(context.Context, *idserver.User) error {
+		c.AdmitUser = func(context.Context, *idserver.User) error {
 			if broken.Load() {
 				panic("a fault of the application's")
 			}
@@ -38,7 +38,7 @@ func TestOnSignInPanicsAtRefresh(t *testing.T) {
 	if u == nil || !u.HasRole("admin") || second == first {
 		t.Fatalf("the user is %+v, with the same access token: %v", u, second == first)
 	}
-	if log := w.log.String(); !strings.Contains(log, "OnSignIn panicked") || !strings.Contains(log, "refreshed_test.go") || !strings.Contains(log, "level=WARN") {
+	if log := w.log.String(); !strings.Contains(log, "AdmitUser panicked") || !strings.Contains(log, "refreshed_test.go") || !strings.Contains(log, "level=WARN") {
 		t.Errorf("the log is %s", log)
 	}
 	broken.Store(false)
@@ -49,10 +49,10 @@ func TestOnSignInPanicsAtRefresh(t *testing.T) {
 }
 
 // The application's own database is away: nobody is refused for it. A sign-in is answered 503, and a session goes on.
-func TestOnSignInCannotTell(t *testing.T) {
+func TestAdmitUserCannotTell(t *testing.T) {
 	var away atomic.Bool
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(context.Context, *idserver.User) error {
+		c.AdmitUser = func(context.Context, *idserver.User) error {
 			if away.Load() {
 				return fmt.Errorf("database: %w", idserver.ErrUnavailable)
 			}
@@ -102,7 +102,7 @@ func TestOldCookieIsServedForAWhile(t *testing.T) {
 		"an hour":      {time.Hour, 15 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(c *idserver.Config) { c.SessionIdle = 3 * time.Hour })
+			w := newWorld(t, func(c *idserver.Config) { c.Session.Idle = 3 * time.Hour })
 			w.provider.SetTokenResponse(func(r map[string]any) { r["expires_in"] = int(row.life.Seconds()) })
 			b := w.signedIn(t, "alice")
 			old := copyOf(b.cookies)
@@ -252,12 +252,12 @@ func TestRefreshOfAnotherEnds(t *testing.T) {
 	}
 }
 
-// OnSignIn changes the roles of the user that it gets, in place. That user is its own: the same tokens are shared by all requests
+// AdmitUser changes the roles of the user that it gets, in place. That user is its own: the same tokens are shared by all requests
 // that wait for one code, and each must see what the provider said.
-func TestOnSignInHasItsOwnUser(t *testing.T) {
+func TestAdmitUserHasItsOwnUser(t *testing.T) {
 	var given []string
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(_ context.Context, u *idserver.User) error {
+		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
 			given = append(given, fmt.Sprintf("%v %v %s", u.Roles, u.CustomRoles, u.Email))
 			u.Roles[0], u.CustomRoles[0], u.Email = "owner", "owner", "owner@example.test"
 			return u.Set("owner", true)
@@ -272,11 +272,11 @@ func TestOnSignInHasItsOwnUser(t *testing.T) {
 		}
 	}
 	if len(given) != 3 || w.provider.Requests(idtest.Token) != 1 {
-		t.Errorf("OnSignIn was called %d times for %d token requests", len(given), w.provider.Requests(idtest.Token))
+		t.Errorf("AdmitUser was called %d times for %d token requests", len(given), w.provider.Requests(idtest.Token))
 	}
 	for _, u := range given {
 		if u != "[admin user] [billing] alice@example.test" {
-			t.Errorf("OnSignIn was given %s", u)
+			t.Errorf("AdmitUser was given %s", u)
 		}
 	}
 }
@@ -304,8 +304,8 @@ func TestEchoedCredentials(t *testing.T) {
 	const basic = "ZXhhbXBsZTphK3NlY3JldCUyRndpdGglMkJzaWducyUyNm9mJTNEZm9ybXMtMTIzNDU=" // example:a+secret%2Fwith%2Bsigns%26of%3Dforms-12345
 	for _, method := range []string{"client_secret_post", "client_secret_basic"} {
 		w := newWorld(t, func(c *idserver.Config) {
-			c.ClientAuth, c.ClientSecret = method, secret
-			c.HTTPClient = &http.Client{Transport: basicEcho{c.HTTPClient.Transport}}
+			c.Provider.ClientAuth, c.ClientSecret = method, secret
+			c.HTTP.Client = &http.Client{Transport: basicEcho{c.HTTP.Client.Transport}}
 		})
 		r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
 		if err != nil {

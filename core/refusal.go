@@ -13,30 +13,30 @@ import (
 )
 
 // Code is why a request was refused. Codes are stable: programs and people may rely on them.
-type Code string
+type RefusalCode string
 
 // The codes. The table in the module's README.md has the status of each and what to do about it.
 const (
-	CodeNotSignedIn           Code = "not_signed_in"
-	CodeInvalidToken          Code = "invalid_token"
-	CodeInvalidRequest        Code = "invalid_request"
-	CodeInsufficientRole      Code = "insufficient_role"
-	CodeNotAdmitted           Code = "not_admitted"
-	CodeCrossSite             Code = "cross_site"
-	CodeNotANavigation        Code = "not_a_navigation"
-	CodeMethodNotAllowed      Code = "method_not_allowed"
-	CodeInvalidLogin          Code = "invalid_login"
-	CodeInvalidCallback       Code = "invalid_callback"
-	CodeSignInLost            Code = "sign_in_lost"
-	CodeIssuerMismatch        Code = "issuer_mismatch"
-	CodeAccessDenied          Code = "access_denied"
-	CodeProviderError         Code = "provider_error"
-	CodeCodeRefused           Code = "code_refused"
-	CodeIDTokenRefused        Code = "id_token_refused"
-	CodeSignInRefused         Code = "sign_in_refused"
-	CodeProviderUnavailable   Code = "provider_unavailable"
-	CodeProviderMisconfigured Code = "provider_misconfigured"
-	CodeInternal              Code = "internal"
+	CodeNotSignedIn           RefusalCode = "not_signed_in"
+	CodeInvalidToken          RefusalCode = "invalid_token"
+	CodeInvalidRequest        RefusalCode = "invalid_request"
+	CodeInsufficientRole      RefusalCode = "insufficient_role"
+	CodeNotAdmitted           RefusalCode = "not_admitted"
+	CodeCrossSite             RefusalCode = "cross_site"
+	CodeNotANavigation        RefusalCode = "not_a_navigation"
+	CodeMethodNotAllowed      RefusalCode = "method_not_allowed"
+	CodeInvalidLogin          RefusalCode = "invalid_login"
+	CodeInvalidCallback       RefusalCode = "invalid_callback"
+	CodeSignInLost            RefusalCode = "sign_in_lost"
+	CodeIssuerMismatch        RefusalCode = "issuer_mismatch"
+	CodeAccessDenied          RefusalCode = "access_denied"
+	CodeProviderError         RefusalCode = "provider_error"
+	CodeExchangeRefused       RefusalCode = "code_refused"
+	CodeIDTokenRefused        RefusalCode = "id_token_refused"
+	CodeSignInRefused         RefusalCode = "sign_in_refused"
+	CodeProviderUnavailable   RefusalCode = "provider_unavailable"
+	CodeProviderMisconfigured RefusalCode = "provider_misconfigured"
+	CodeInternal              RefusalCode = "internal"
 )
 
 type refusalKind struct {
@@ -46,7 +46,7 @@ type refusalKind struct {
 }
 
 // refusalKinds is the one table of statuses and of the texts that people see.
-var refusalKinds = map[Code]refusalKind{
+var refusalKinds = map[RefusalCode]refusalKind{
 	CodeNotSignedIn:           {http.StatusUnauthorized, "Not signed in", "Sign in, or send an access token, and try again."},
 	CodeInvalidToken:          {http.StatusUnauthorized, "The access token is not valid", "Get a new access token and try again."},
 	CodeInvalidRequest:        {http.StatusBadRequest, "The Authorization header cannot be read", "Send one Authorization header of the form: Bearer <access token>."},
@@ -61,7 +61,7 @@ var refusalKinds = map[Code]refusalKind{
 	CodeIssuerMismatch:        {http.StatusBadRequest, "The answer came from another sign-in service", "Please sign in again."},
 	CodeAccessDenied:          {http.StatusForbidden, "Sign-in was cancelled", "You can sign in again whenever you like."},
 	CodeProviderError:         {http.StatusBadGateway, "The sign-in service reported an error", "Please try again. If it happens again, give the operator of this application the code below."},
-	CodeCodeRefused:           {http.StatusBadGateway, "The sign-in service did not complete the sign-in", "Please sign in again."},
+	CodeExchangeRefused:       {http.StatusBadGateway, "The sign-in service did not complete the sign-in", "Please sign in again."},
 	CodeIDTokenRefused:        {http.StatusBadGateway, "The sign-in service's answer was not accepted", "Please sign in again. If it happens again, give the operator of this application the code below."},
 	CodeSignInRefused:         {http.StatusForbidden, "You cannot sign in here", "Your account was recognised, but has no access to this application."},
 	CodeProviderUnavailable:   {http.StatusServiceUnavailable, "The sign-in service is not available", "Please try again in a moment."},
@@ -72,7 +72,7 @@ var refusalKinds = map[Code]refusalKind{
 // Refusal is a refused request, for Config.RenderRefusal, for the application's error handler (errors.As finds a
 // *Refusal) and for the log.
 type Refusal struct {
-	Code       Code
+	Code       RefusalCode
 	Status     int
 	Title      string        // a few words for people
 	Detail     string        // what they can do
@@ -96,7 +96,7 @@ type Rendered struct {
 }
 
 // refuse answers a request with a refusal. more are header fields to send along.
-func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, more ...Field) Answer {
+func (c *Client) refuse(ctx context.Context, r Request, code RefusalCode, err error, more ...Field) Answer {
 	kind := refusalKinds[code]
 	refusal := Refusal{Code: code, Status: kind.status, Title: kind.title, Detail: kind.detail, Navigation: r.isNavigation(), Err: err}
 	if code == CodeNotSignedIn && c.web == nil {
@@ -122,7 +122,7 @@ func (c *Client) refuse(ctx context.Context, r Request, code Code, err error, mo
 
 // signInAgain returns where the user can sign in after a refusal and come back to its page, or "" if that would not help.
 // With prompt=login, the provider lets a user who is signed in but not admitted choose another account.
-func (c *Client) signInAgain(r Request, code Code) string {
+func (c *Client) signInAgain(r Request, code RefusalCode) string {
 	switch {
 	case c.web == nil, code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured:
 		return ""
@@ -140,7 +140,7 @@ func (c *Client) signInAgain(r Request, code Code) string {
 	return again
 }
 
-func notAdmitted(code Code) bool {
+func notAdmitted(code RefusalCode) bool {
 	return code == CodeInsufficientRole || code == CodeNotAdmitted || code == CodeSignInRefused
 }
 
@@ -149,7 +149,7 @@ func (r *Refusal) AsSomeoneElse() bool { return notAdmitted(r.Code) }
 
 // challenge is the WWW-Authenticate field of RFC 6750 section 3; for a request without credentials it has no error code
 // (section 3.1).
-func challenge(code Code) Field {
+func challenge(code RefusalCode) Field {
 	if code == CodeNotSignedIn {
 		return Field{"WWW-Authenticate", "Bearer"}
 	}
@@ -182,12 +182,12 @@ func (c *Client) render(ctx context.Context, refusal Refusal, a *Answer) {
 // problem returns the problem document of RFC 9457. It contains nothing of the request.
 func problem(refusal Refusal, status int) []byte {
 	body, err := strictjson.Marshal(struct {
-		Type      string `json:"type"`
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Detail    string `json:"detail"`
-		Code      Code   `json:"code"`
-		SignInURL string `json:"sign_in_url,omitempty"`
+		Type      string      `json:"type"`
+		Title     string      `json:"title"`
+		Status    int         `json:"status"`
+		Detail    string      `json:"detail"`
+		Code      RefusalCode `json:"code"`
+		SignInURL string      `json:"sign_in_url,omitempty"`
 	}{"about:blank", refusal.Title, status, refusal.Detail, refusal.Code, refusal.SignInURL})
 	if err != nil {
 		return []byte(`{}`)
@@ -213,7 +213,7 @@ func (c *Client) logRefusal(ctx context.Context, r Request, refusal Refusal) {
 }
 
 // codeOf maps an error of the protocol to a refusal code.
-func codeOf(err error) Code {
+func codeOf(err error) RefusalCode {
 	var token *TokenEndpointError
 	switch {
 	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -221,7 +221,7 @@ func codeOf(err error) Code {
 	case errors.Is(err, ErrInvalidToken):
 		return CodeIDTokenRefused
 	case errors.As(err, &token) && token.terminal():
-		return CodeCodeRefused
+		return CodeExchangeRefused
 	case errors.Is(err, ErrDiscovery):
 		return CodeProviderMisconfigured
 	case errors.Is(err, ErrTokenEndpoint), errors.Is(err, ErrUserInfo):

@@ -57,7 +57,7 @@ func TestRefusalsAreNotKept(t *testing.T) {
 func TestCauseIsNotShown(t *testing.T) {
 	const cause = "database password is not hunter2"
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(context.Context, *idserver.User) error { return errors.New(cause) }
+		c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New(cause) }
 	})
 	for name, how := range map[string]edit{"a page": navigates, "a problem document": fetches} {
 		b := w.browser(t)

@@ -47,7 +47,7 @@ type openedSession struct {
 // openedOverhead is what an opened session takes besides its text, in bytes.
 const openedOverhead = 1 << 10
 
-// beginSession begins a session with the result of a sign-in. The error is the application's: OnSignIn refused.
+// beginSession begins a session with the result of a sign-in. The error is the application's: AdmitUser refused.
 func (c *Client) beginSession(ctx context.Context, tokens *Tokens) (*session, error) {
 	user, err := c.admitted(ctx, tokens)
 	if err != nil {
@@ -63,10 +63,10 @@ func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
 	own := *u
 	own.shared = false
 	own.Roles, own.CustomRoles = slices.Clone(u.Roles), slices.Clone(u.CustomRoles)
-	if c.cfg.OnSignIn != nil {
+	if c.cfg.AdmitUser != nil {
 		ctx = &admitted{Context: ctx, user: &own, accessToken: tokens.AccessToken}
-		if err := c.cfg.OnSignIn(ctx, &own); err != nil {
-			return nil, fmt.Errorf("OnSignIn: %w", err)
+		if err := c.cfg.AdmitUser(ctx, &own); err != nil {
+			return nil, fmt.Errorf("AdmitUser: %w", err)
 		}
 	}
 	own.shared = true
@@ -75,7 +75,7 @@ func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
 
 // over reports whether a session has reached one of its limits.
 func (c *Client) over(s *session, now time.Time) bool {
-	return now.Sub(s.seen) > c.cfg.SessionIdle || now.Sub(s.signedIn) > c.cfg.SessionMax
+	return now.Sub(s.seen) > c.cfg.Session.Idle || now.Sub(s.signedIn) > c.cfg.Session.Max
 }
 
 // loadSession opens the session of a request; nil if there is none. renew reports whether its cookie should be written
@@ -102,7 +102,7 @@ func (c *Client) loadSession(r Request, now time.Time) (s *session, renew bool) 
 	if c.over(opened.session, now) {
 		return nil, false
 	}
-	return opened.session, opened.old || now.Sub(opened.seen) > c.cfg.SessionIdle/10
+	return opened.session, opened.old || now.Sub(opened.seen) > c.cfg.Session.Idle/10
 }
 
 // saveSession writes the session's cookies, and deletes those left over from a longer one before it.
@@ -121,7 +121,7 @@ func (c *Client) saveSession(r Request, s *session) ([]Field, error) {
 	if len(value) > maxChunk*maxChunks {
 		return nil, fmt.Errorf("the session has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", len(value), maxChunk*maxChunks)
 	}
-	life := min(c.cfg.SessionIdle, c.cfg.SessionMax-c.now().Sub(s.signedIn))
+	life := min(c.cfg.Session.Idle, c.cfg.Session.Max-c.now().Sub(s.signedIn))
 	var fields []Field
 	kept := chunks(c.web.sessionName, value)
 	for i := range len(kept) {
@@ -150,7 +150,7 @@ func (w *web) deleteCookies(r Request, unwanted func(name string) bool) (fields 
 // maxSession limits the size of an unpacked session, in bytes.
 const maxSession = 256 << 10
 
-// sessionRecord is the part of a session that is encoded as JSON. OnSignIn may have modified the user's fields, so they
+// sessionRecord is the part of a session that is encoded as JSON. AdmitUser may have modified the user's fields, so they
 // are kept next to the claims that they came from; compression removes the repetition.
 type sessionRecord struct {
 	User      userRecord     `json:"user"`

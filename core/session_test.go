@@ -19,7 +19,7 @@ func (b *browser) admits(client *idserver.Client) bool {
 }
 
 func TestSessionLimits(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.HTTPClient = http.DefaultClient })
+	w := newWorld(t, func(c *idserver.Config) { c.HTTP.Client = http.DefaultClient })
 	t.Run("idle", func(t *testing.T) {
 		b := w.signedIn(t, "alice")
 		w.clock.advance(61 * time.Minute)
@@ -64,7 +64,7 @@ func TestSessionIsRenewedSeldom(t *testing.T) {
 func TestSessionSecretRotation(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn(t, "alice")
-	rotated := w.client(t, func(c *idserver.Config) { c.SessionSecret, c.OldSessionSecrets = secretTwo, []string{secretOne} })
+	rotated := w.client(t, func(c *idserver.Config) { c.SessionSecret, c.Session.OldSecrets = secretTwo, []string{secretOne} })
 	stranger := w.client(t, func(c *idserver.Config) { c.SessionSecret = secretTwo })
 	other := w.client(t, func(c *idserver.Config) { c.ClientID = "example-cli" })
 
@@ -164,7 +164,7 @@ func TestLargeSession(t *testing.T) {
 
 func TestSessionTooLarge(t *testing.T) {
 	w := newWorld(t, func(c *idserver.Config) {
-		c.OnSignIn = func(_ context.Context, u *idserver.User) error {
+		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
 			noise := make([]rune, 60000)
 			for i := range noise {
 				noise[i] = rune('!' + rand.IntN(90))

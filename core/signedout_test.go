@@ -52,7 +52,7 @@ func (g *gate) open() {
 // behindGate makes w's client anew, with a gate to the provider.
 func (w *world) behindGate(t *testing.T, edit ...func(*idserver.Config)) *gate {
 	g := &gate{RoundTripper: w.provider.HTTPClient().Transport}
-	w.Client = w.client(t, append(edit, func(c *idserver.Config) { c.HTTPClient = &http.Client{Transport: g} })...)
+	w.Client = w.client(t, append(edit, func(c *idserver.Config) { c.HTTP.Client = &http.Client{Transport: g} })...)
 	return g
 }
 
@@ -139,7 +139,7 @@ func TestSignOutDuringRefresh(t *testing.T) {
 func TestSignOutSendsTheLatest(t *testing.T) {
 	w := newWorld(t)
 	seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
-	w.Client = w.client(t, func(c *idserver.Config) { c.HTTPClient = &http.Client{Transport: seen} })
+	w.Client = w.client(t, func(c *idserver.Config) { c.HTTP.Client = &http.Client{Transport: seen} })
 	var issued []map[string]any
 	w.provider.SetTokenResponse(func(r map[string]any) { issued = append(issued, r) })
 	b := w.signedIn(t, "alice")
@@ -178,7 +178,7 @@ func TestSignOutIsBounded(t *testing.T) {
 	b := w.signedIn(t, "alice")
 	synctest.Test(t, func(t *testing.T) {
 		cfg := w.cfg
-		cfg.HTTPClient, cfg.Timeout = &http.Client{Transport: silence{}}, time.Hour
+		cfg.HTTP.Client, cfg.HTTP.Timeout = &http.Client{Transport: silence{}}, time.Hour
 		client, err := idserver.New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +203,7 @@ func TestRefreshIsWaitedForShortly(t *testing.T) {
 	w.clock.advance(14*time.Minute + 30*time.Second)
 	synctest.Test(t, func(t *testing.T) {
 		cfg := w.cfg
-		cfg.HTTPClient, cfg.Timeout = &http.Client{Transport: silence{}}, time.Hour
+		cfg.HTTP.Client, cfg.HTTP.Timeout = &http.Client{Transport: silence{}}, time.Hour
 		client, err := idserver.New(cfg)
 		if err != nil {
 			t.Fatal(err)

@@ -235,8 +235,8 @@ func (c *Client) post(ctx context.Context, m *metadata, endpoint string, form ur
 
 func (c *Client) clientAuth(m *metadata) string {
 	switch {
-	case c.cfg.ClientAuth != "":
-		return c.cfg.ClientAuth
+	case c.cfg.Provider.ClientAuth != "":
+		return c.cfg.Provider.ClientAuth
 	case slices.Contains(m.TokenAuthMethods, clientSecretBasic) && !slices.Contains(m.TokenAuthMethods, clientSecretPost):
 		return clientSecretBasic
 	}

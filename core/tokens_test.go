@@ -264,7 +264,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		"an endless body":           {fault(idtest.Fault{Endless: true}), want{text: "longer than 1048576 bytes", passes: true}, nil},
 		"an endless error":          {fault(idtest.Fault{Endless: true, Status: 400}), want{text: "longer than 1048576 bytes", passes: true}, nil},
 		"a gzip bomb":               {fault(idtest.Fault{GzipBomb: true}), want{text: "longer than 1048576 bytes", passes: true}, nil},
-		"a hanging provider":        {fault(idtest.Fault{Hang: true}), want{text: "no whole answer within 30ms", passes: true}, func(c *idserver.Config) { c.Timeout = 30 * time.Millisecond }},
+		"a hanging provider":        {fault(idtest.Fault{Hang: true}), want{text: "no whole answer within 30ms", passes: true}, func(c *idserver.Config) { c.HTTP.Timeout = 30 * time.Millisecond }},
 		"a dropped connection":      {fault(idtest.Fault{Drop: true}), want{passes: true}, nil},
 		"empty":                     {fault(idtest.Fault{Status: 200}), want{status: 200, text: "JSON", passes: true}, nil},
 		"null":                      {body("null"), want{status: 200, text: "no access token", passes: true}, nil},
@@ -578,7 +578,7 @@ func TestClientAuthentication(t *testing.T) {
 	const post, basic = "client_secret_post", "client_secret_basic"
 	for name, row := range map[string]struct {
 		id, secret string
-		auth       string // Config.ClientAuth
+		auth       string // Config.Provider.ClientAuth
 		metadata   func(map[string]any)
 		want       string // the Authorization header; "": the form has it
 	}{
@@ -601,8 +601,8 @@ func TestClientAuthentication(t *testing.T) {
 			w.provider.SetMetadata(row.metadata)
 			seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
 			client := w.client(t, func(c *idserver.Config) {
-				c.ClientID, c.ClientSecret, c.ClientAuth = row.id, row.secret, row.auth
-				c.HTTPClient = &http.Client{Transport: seen}
+				c.ClientID, c.ClientSecret, c.Provider.ClientAuth = row.id, row.secret, row.auth
+				c.HTTP.Client = &http.Client{Transport: seen}
 			})
 			_, tokens := signInByHand(t, w, client, "alice")
 			if _, err := client.RefreshToken(t.Context(), tokens); err != nil {
@@ -631,7 +631,7 @@ func TestTokenRequests(t *testing.T) {
 	w := newWorld(t)
 	seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
 	client := w.client(t, func(c *idserver.Config) {
-		c.ClientAuth, c.HTTPClient = "client_secret_basic", &http.Client{Transport: seen}
+		c.Provider.ClientAuth, c.HTTP.Client = "client_secret_basic", &http.Client{Transport: seen}
 	})
 	r, code := authorizedCode(t, w, client, "alice")
 	tokens, err := client.ExchangeCode(t.Context(), code, r)
@@ -786,7 +786,7 @@ func TestUserInfoRefused(t *testing.T) {
 			w := newWorld(t)
 			client := w.client(t, func(c *idserver.Config) {
 				if row.fault.Hang {
-					c.Timeout = 50 * time.Millisecond
+					c.HTTP.Timeout = 50 * time.Millisecond
 				}
 			})
 			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })

@@ -18,7 +18,7 @@ import (
 func TestConfigLooksRight(t *testing.T) {
 	type cfg = *idserver.Config
 	local := func(c cfg) {
-		c.Authority, c.BaseURL, c.InsecureSkipTLSVerify = "https://localhost:5001", "http://localhost:8080", true
+		c.Authority, c.BaseURL, c.HTTP.InsecureSkipTLSVerify = "https://localhost:5001", "http://localhost:8080", true
 	}
 	for name, row := range map[string]struct {
 		edit func(cfg)
@@ -29,13 +29,13 @@ func TestConfigLooksRight(t *testing.T) {
 		"an authority with a bare #":      {func(c cfg) { c.Authority += "/#" }, []string{"Authority", "fragment"}},
 		"an authority that goes up":       {func(c cfg) { c.Authority += "/a/../b" }, []string{"Authority", ".."}},
 		"an authority with two slashes":   {func(c cfg) { c.Authority += "//a" }, []string{"Authority", "//"}},
-		"an issuer with a query":          {func(c cfg) { c.Issuer = "https://issuer.example/?x" }, []string{"Issuer", "query"}},
-		"an issuer with a bare #":         {func(c cfg) { c.Issuer = "https://issuer.example/#" }, []string{"Issuer", "fragment"}},
-		"a WebBaseURL with a query":       {func(c cfg) { c.WebBaseURL = "https://www.example/?x=y" }, []string{"WebBaseURL", "query"}},
-		"a WebBaseURL with a bare ?":      {func(c cfg) { c.WebBaseURL = "https://www.example/?" }, []string{"WebBaseURL", "query"}},
+		"an issuer with a query":          {func(c cfg) { c.Provider.Issuer = "https://issuer.example/?x" }, []string{"Issuer", "query"}},
+		"an issuer with a bare #":         {func(c cfg) { c.Provider.Issuer = "https://issuer.example/#" }, []string{"Issuer", "fragment"}},
+		"a WebBaseURL with a query":       {func(c cfg) { c.Provider.WebBaseURL = "https://www.example/?x=y" }, []string{"WebBaseURL", "query"}},
+		"a WebBaseURL with a bare ?":      {func(c cfg) { c.Provider.WebBaseURL = "https://www.example/?" }, []string{"WebBaseURL", "query"}},
 		"a base URL with a query":         {func(c cfg) { c.BaseURL += "/?x" }, []string{"BaseURL", "query"}},
 		"a base URL with a bare #":        {func(c cfg) { c.BaseURL += "#" }, []string{"BaseURL", "fragment"}},
-		"an endpoint with a bare #":       {func(c cfg) { c.Endpoints.Token = "https://id.example/t#" }, []string{"Endpoints.Token", "fragment"}},
+		"an endpoint with a bare #":       {func(c cfg) { c.Provider.Endpoints.Token = "https://id.example/t#" }, []string{"Endpoints.Token", "fragment"}},
 		"an origin of javascript":         {func(c cfg) { c.TrustedOrigins = []string{"javascript://spa.example"} }, []string{"TrustedOrigins", "javascript://spa.example"}},
 		"an origin over http":             {func(c cfg) { c.TrustedOrigins = []string{"http://spa.example"} }, []string{"TrustedOrigins", "http://spa.example"}},
 		"an origin of a file":             {func(c cfg) { c.TrustedOrigins = []string{"file://"} }, []string{"TrustedOrigins"}},
@@ -47,12 +47,12 @@ func TestConfigLooksRight(t *testing.T) {
 		"an origin with its default port": {func(c cfg) { c.TrustedOrigins = []string{"https://spa.example:443"} }, []string{"TrustedOrigins"}},
 		"an empty origin":                 {func(c cfg) { c.TrustedOrigins = []string{""} }, []string{"TrustedOrigins"}},
 
-		"unverified TLS, authorization elsewhere": {func(c cfg) { local(c); c.Endpoints.Authorization = "https://id.example/a" }, []string{"InsecureSkipTLSVerify", "Endpoints.Authorization"}},
-		"unverified TLS, token elsewhere":         {func(c cfg) { local(c); c.Endpoints.Token = "https://id.example/t" }, []string{"InsecureSkipTLSVerify", "Endpoints.Token"}},
-		"unverified TLS, keys elsewhere":          {func(c cfg) { local(c); c.Endpoints.JWKS = "https://id.example/j" }, []string{"InsecureSkipTLSVerify", "Endpoints.JWKS"}},
-		"unverified TLS, userinfo elsewhere":      {func(c cfg) { local(c); c.Endpoints.UserInfo = "https://localhost.example/u" }, []string{"InsecureSkipTLSVerify", "Endpoints.UserInfo"}},
-		"unverified TLS, revocation elsewhere":    {func(c cfg) { local(c); c.Endpoints.Revocation = "https://10.0.0.1/r" }, []string{"InsecureSkipTLSVerify", "Endpoints.Revocation"}},
-		"unverified TLS, end session elsewhere":   {func(c cfg) { local(c); c.Endpoints.EndSession = "https://id.example/e" }, []string{"InsecureSkipTLSVerify", "Endpoints.EndSession"}},
+		"unverified TLS, authorization elsewhere": {func(c cfg) { local(c); c.Provider.Endpoints.Authorization = "https://id.example/a" }, []string{"InsecureSkipTLSVerify", "Endpoints.Authorization"}},
+		"unverified TLS, token elsewhere":         {func(c cfg) { local(c); c.Provider.Endpoints.Token = "https://id.example/t" }, []string{"InsecureSkipTLSVerify", "Endpoints.Token"}},
+		"unverified TLS, keys elsewhere":          {func(c cfg) { local(c); c.Provider.Endpoints.JWKS = "https://id.example/j" }, []string{"InsecureSkipTLSVerify", "Endpoints.JWKS"}},
+		"unverified TLS, userinfo elsewhere":      {func(c cfg) { local(c); c.Provider.Endpoints.UserInfo = "https://localhost.example/u" }, []string{"InsecureSkipTLSVerify", "Endpoints.UserInfo"}},
+		"unverified TLS, revocation elsewhere":    {func(c cfg) { local(c); c.Provider.Endpoints.Revocation = "https://10.0.0.1/r" }, []string{"InsecureSkipTLSVerify", "Endpoints.Revocation"}},
+		"unverified TLS, end session elsewhere":   {func(c cfg) { local(c); c.Provider.Endpoints.EndSession = "https://id.example/e" }, []string{"InsecureSkipTLSVerify", "Endpoints.EndSession"}},
 	} {
 		cfg := goodConfig()
 		row.edit(&cfg)
@@ -70,8 +70,8 @@ func TestConfigLooksRight(t *testing.T) {
 	}
 	for name, edit := range map[string]func(cfg){
 		"http on loopback is an origin":   func(c cfg) { c.TrustedOrigins = []string{"http://localhost:3000", "http://[::1]:3000"} },
-		"unverified TLS, all on loopback": func(c cfg) { local(c); c.Endpoints.Token = "https://127.0.0.1:5002/t" },
-		"an endpoint with a query":        func(c cfg) { c.Endpoints.EndSession = "https://id.example/e?x=1" },
+		"unverified TLS, all on loopback": func(c cfg) { local(c); c.Provider.Endpoints.Token = "https://127.0.0.1:5002/t" },
+		"an endpoint with a query":        func(c cfg) { c.Provider.Endpoints.EndSession = "https://id.example/e?x=1" },
 	} {
 		cfg := goodConfig()
 		edit(&cfg)
@@ -102,7 +102,7 @@ func TestUnverifiedTLSStaysOnLoopback(t *testing.T) {
 		provider.StartTLS()
 		t.Cleanup(provider.Close)
 		cfg := goodConfig()
-		cfg.Authority, cfg.InsecureSkipTLSVerify = provider.URL, true
+		cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = provider.URL, true
 		client, err := idserver.New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -127,12 +127,12 @@ func TestOtherDefaultTransport(t *testing.T) {
 	before := http.DefaultTransport
 	http.DefaultTransport = traced{before}
 	t.Cleanup(func() { http.DefaultTransport = before })
-	client := w.client(t, func(c *idserver.Config) { c.HTTPClient = nil })
+	client := w.client(t, func(c *idserver.Config) { c.HTTP.Client = nil })
 	if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err != nil {
 		t.Error(err)
 	}
 	cfg := goodConfig()
-	cfg.Authority, cfg.InsecureSkipTLSVerify = "https://localhost:5001", true
+	cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = "https://localhost:5001", true
 	insecure, err := idserver.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestProviderCookiesAreNotKept(t *testing.T) {
 	w := newWorld(t)
 	provider := &sticky{RoundTripper: w.provider.HTTPClient().Transport}
 	own := &http.Client{Transport: provider, Jar: jar}
-	client := w.client(t, func(c *idserver.Config) { c.HTTPClient = own })
+	client := w.client(t, func(c *idserver.Config) { c.HTTP.Client = own })
 	for _, login := range []string{"alice", "bob"} {
 		_, tokens := signInByHand(t, w, client, login)
 		if _, err := client.RefreshToken(t.Context(), tokens); err != nil {

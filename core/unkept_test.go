@@ -32,7 +32,7 @@ func TestSessionThatIsNotKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(c *idserver.Config) {
-				c.OnSignIn = func(_ context.Context, u *idserver.User) error { return u.Set("much", claim()) }
+				c.AdmitUser = func(_ context.Context, u *idserver.User) error { return u.Set("much", claim()) }
 			})
 			given := make(chan string, 9)
 			w.provider.SetTokenResponse(func(r map[string]any) { given <- r["refresh_token"].(string) })

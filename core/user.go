@@ -14,7 +14,7 @@ import (
 
 // User is who sent a request: a signed-in person, or the subject of a bearer access token. It is made from verified
 // claims only. Issuer and Subject together identify a user; an e-mail address does not. A User that a guard admitted is
-// shared by concurrent requests and must not be modified; Config.OnSignIn is the place to do that.
+// shared by concurrent requests and must not be modified; Config.AdmitUser is the place to do that.
 type User struct {
 	Issuer  string // iss
 	Subject string // sub: opaque, unique at the issuer
@@ -109,12 +109,12 @@ func (u *User) all() map[string]strictjson.Raw {
 	return claims
 }
 
-// Set adds or replaces a claim for the application's own use, in Config.OnSignIn. It is kept with the session and
+// Set adds or replaces a claim for the application's own use, in Config.AdmitUser. It is kept with the session and
 // returned by [User.Claims]; the fields of User do not change with it, and iss and sub cannot be replaced. Set fails on a
-// user that a guard or [Client.ValidateToken] returned, who is shared by requests.
+// user that a guard or [Client.ValidateAccessToken] returned, who is shared by requests.
 func (u *User) Set(claim string, value any) error {
 	if u.shared {
-		return errors.New("idserver: Set: the user is shared by requests: set claims in OnSignIn")
+		return errors.New("idserver: Set: the user is shared by requests: set claims in AdmitUser")
 	}
 	if claim == "" || claim == "iss" || claim == "sub" {
 		return fmt.Errorf("idserver: Set: %q is not a claim of the application's own", claim)

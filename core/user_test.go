@@ -17,7 +17,7 @@ func userOf(t *testing.T, w *world, client *idserver.Client, claims string) *ids
 	if err := json.Unmarshal([]byte(claims), &i.claims); err != nil {
 		t.Fatal(err)
 	}
-	u, err := client.ValidateToken(t.Context(), i.token())
+	u, err := client.ValidateAccessToken(t.Context(), i.token(), idserver.AccessTokenCheck{})
 	if err != nil {
 		t.Fatal(err)
 	}

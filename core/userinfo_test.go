@@ -12,7 +12,7 @@ import (
 func TestUserFromUserInfo(t *testing.T) {
 	for name, row := range map[string]struct {
 		lose   func(*idtest.Provider)
-		code   idserver.Code // of the refused sign-in
+		code   idserver.RefusalCode // of the refused sign-in
 		roles  bool
 		logged string
 	}{

@@ -52,9 +52,9 @@ func newWeb(cfg Config) (*web, error) {
 	w.redirectURI = w.base + cfg.RoutesPath + "/callback"
 	w.sessionName, w.loginName, w.browserName = cookieNames(base, cfg.RoutesPath)
 
-	issuer := cfg.Issuer
+	issuer := cfg.Provider.Issuer
 	set(&issuer, cfg.Authority)
-	w.ring, err = seal.New(issuer+"\x00"+cfg.ClientID, cfg.SessionSecret, cfg.OldSessionSecrets...)
+	w.ring, err = seal.New(issuer+"\x00"+cfg.ClientID, cfg.SessionSecret, cfg.Session.OldSecrets...)
 	return w, err
 }
 

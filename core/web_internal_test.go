@@ -19,10 +19,10 @@ func TestCodesAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed := map[Code]int{}
+	listed := map[RefusalCode]int{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d+) \\|").FindAllStringSubmatch(string(readme), -1) {
 		status, _ := strconv.Atoi(row[2])
-		listed[Code(row[1])] = status
+		listed[RefusalCode(row[1])] = status
 	}
 	for code, kind := range refusalKinds {
 		if listed[code] != kind.status {

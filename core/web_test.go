@@ -227,15 +227,15 @@ func field(a idserver.Answer, name string) string {
 }
 
 // code reads the code of a refusal, from the page or the problem document.
-func code(t *testing.T, a idserver.Answer) idserver.Code {
+func code(t *testing.T, a idserver.Answer) idserver.RefusalCode {
 	t.Helper()
 	if strings.HasPrefix(field(a, "Content-Type"), "text/html") {
 		_, rest, _ := bytes.Cut(a.Body, []byte("Code: "))
 		text, _, _ := bytes.Cut(rest, []byte("<"))
-		return idserver.Code(text)
+		return idserver.RefusalCode(text)
 	}
 	var problem struct {
-		Code   idserver.Code
+		Code   idserver.RefusalCode
 		Status int
 	}
 	if err := json.Unmarshal(a.Body, &problem); err != nil {

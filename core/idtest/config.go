@@ -21,7 +21,7 @@ func (p *Provider) Config(baseURL string) idserver.Config {
 		ClientID:     ExampleClient,
 		ClientSecret: ExampleSecret,
 		BaseURL:      baseURL,
-		HTTPClient:   p.HTTPClient(),
+		HTTP:         idserver.HTTPConfig{Client: p.HTTPClient()},
 		Audience:     p.options.Audience,
 	}
 	if baseURL != "" {

@@ -42,43 +42,43 @@ func (c *Client) GoString() string { return c.String() }
 // LogValue returns [Client.String], for package slog.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// AuthorizationURLOptions are the settings of an authorization request.
-type AuthorizationURLOptions struct {
+// AuthorizeOptions are the settings of an authorization request.
+type AuthorizeOptions struct {
 	CodeChallenge string   // from GeneratePKCEPair. Required
 	State         string   // compare it with the one that comes back. Default: a fresh one
 	Nonce         string   // the ID token must contain it. Default: a fresh one
 	Scopes        []string // default: Config.Scopes; openid is always among them
-	RedirectURL   string   // default: Config.RedirectURL
+	RedirectURI   string   // default: Config.RedirectURI
 }
 
 // Authorization is the URL to send the browser to, and what must be kept together with the code verifier, bound to that
 // browser, until the code comes back.
-type Authorization struct {
+type AuthorizationRequest struct {
 	URL   string
 	State string
 	Nonce string
 }
 
 // String returns the name of the type, without the secrets.
-func (a Authorization) String() string { return "sgid.Authorization{}" }
+func (a AuthorizationRequest) String() string { return "sgid.Authorization{}" }
 
 // GoString returns [Authorization.String], so that %#v does not print the secrets either.
-func (a Authorization) GoString() string { return a.String() }
+func (a AuthorizationRequest) GoString() string { return a.String() }
 
 // LogValue returns [Authorization.String], for package slog.
-func (a Authorization) LogValue() slog.Value { return slog.StringValue(a.String()) }
+func (a AuthorizationRequest) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
-// AuthorizationURL begins a sign-in for a program that does not use the routes (RFC 6749 section 4.1.1, RFC 7636 section
-// 4.3). The error is [ErrMissingRedirectURL] or [ErrCodeChallenge].
-func (c *Client) AuthorizationURL(o AuthorizationURLOptions) (*Authorization, error) {
-	redirectURL, err := c.redirectURL(o.RedirectURL)
+// AuthorizeURL begins a sign-in for a program that does not use the routes (RFC 6749 section 4.1.1, RFC 7636 section
+// 4.3). The error is [ErrMissingRedirectURI] or [ErrCodeChallenge].
+func (c *Client) AuthorizeURL(o AuthorizeOptions) (*AuthorizationRequest, error) {
+	redirectURL, err := c.redirectURI(o.RedirectURI)
 	if err != nil {
 		return nil, err
 	}
 	if hash, err := base64.RawURLEncoding.Strict().DecodeString(o.CodeChallenge); err != nil || len(hash) != 32 {
 		return nil, fmt.Errorf("sgid: %w", ErrCodeChallenge)
 	}
-	a := &Authorization{State: o.State, Nonce: o.Nonce}
+	a := &AuthorizationRequest{State: o.State, Nonce: o.Nonce}
 	for _, secret := range []*string{&a.State, &a.Nonce} {
 		if *secret == "" {
 			*secret = randomText(minLength)
@@ -107,27 +107,27 @@ func (c *Client) scopes(asked []string) []string {
 	return asked
 }
 
-func (c *Client) redirectURL(ofCall string) (string, error) {
+func (c *Client) redirectURI(ofCall string) (string, error) {
 	switch {
 	case ofCall != "":
 		return ofCall, nil
-	case c.cfg.RedirectURL != "":
-		return c.cfg.RedirectURL, nil
+	case c.cfg.RedirectURI != "":
+		return c.cfg.RedirectURI, nil
 	}
-	return "", fmt.Errorf("sgid: %w", ErrMissingRedirectURL)
+	return "", fmt.Errorf("sgid: %w", ErrMissingRedirectURI)
 }
 
 // CallbackParams are what completes a sign-in.
 type CallbackParams struct {
 	Code         string // from the redirect
 	CodeVerifier string // from GeneratePKCEPair
-	Nonce        string // the one that AuthorizationURL returned
-	RedirectURL  string // the one given to AuthorizationURL. Default: Config.RedirectURL
+	Nonce        string // the one that AuthorizeURL returned
+	RedirectURI  string // the one given to AuthorizeURL. Default: Config.RedirectURI
 }
 
 // String describes the parameters without the secrets.
 func (p CallbackParams) String() string {
-	return fmt.Sprintf("sgid.CallbackParams{RedirectURL: %q}", p.RedirectURL)
+	return fmt.Sprintf("sgid.CallbackParams{RedirectURI: %q}", p.RedirectURI)
 }
 
 // GoString returns [CallbackParams.String], so that %#v does not print the secrets either.
@@ -154,9 +154,9 @@ func (s SignIn) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Callback exchanges the code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the ID token (OpenID
 // Connect Core section 3.1.3.7). It does not compare the state: that is up to the caller. The error is [ErrMissingCode],
-// [ErrMissingNonce], [ErrMissingRedirectURL], [ErrCodeVerifierLength] or one of [idserver.Client.ExchangeCode].
+// [ErrMissingNonce], [ErrMissingRedirectURI], [ErrCodeVerifierLength] or one of [idserver.Client.ExchangeCode].
 func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error) {
-	redirectURL, err := c.redirectURL(p.RedirectURL)
+	redirectURL, err := c.redirectURI(p.RedirectURI)
 	switch {
 	case err != nil:
 		return nil, err

@@ -22,18 +22,18 @@ type Config struct {
 	// PrivateKey is the RSA private key from the portal in PEM, PKCS#1 or PKCS#8, of 2048 to 16384 bits. Line breaks may
 	// be written as \n or be missing, as is common in environment variables. Required.
 	PrivateKey string
-	// RedirectURL is where sgID sends the browser back to, for AuthorizationURL and Callback. Default: that of the
+	// RedirectURI is where sgID sends the browser back to, for AuthorizeURL and Callback. Default: that of the
 	// routes, Web.BaseURL + Web.RoutesPath + /callback; with Web.BaseURL set, no other is allowed.
-	RedirectURL string
+	RedirectURI string
 	// Hostname is the origin of sgID. Default: https://api.id.gov.sg. http is allowed on loopback only.
 	Hostname string
 	// Scopes are the scopes requested at sign-in. Default: openid myinfo.name. openid is always added.
 	Scopes []string
 
-	// Web configures the sign-in routes (BaseURL, SessionSecret, RoutesPath, TrustedOrigins, AfterSignIn, OnSignIn, ...)
+	// Web configures the sign-in routes (BaseURL, SessionSecret, RoutesPath, TrustedOrigins, AfterSignIn, AdmitUser, ...)
 	// and the underlying client (HTTPClient, Timeout, Leeway, Logger, Now, ...), with the defaults of [idserver.Config].
 	// Leave out what sgID determines: Authority, Issuer, ClientID, ClientSecret, ClientAuth, Scopes, Audience, Algorithms
-	// and Endpoints. The default of UserInfoRoute differs: it answers what [idserver.User.MarshalJSON] encodes, with the
+	// and Endpoints. The default of UserInfoResponse differs: it answers what [idserver.User.MarshalJSON] encodes, with the
 	// sub and data of [Client.UserInfo] added.
 	Web idserver.Config
 }
@@ -49,18 +49,18 @@ func ConfigFromEnv() Config {
 		ClientID:     os.Getenv("SGID_CLIENT_ID"),
 		ClientSecret: os.Getenv("SGID_CLIENT_SECRET"),
 		PrivateKey:   os.Getenv("SGID_PRIVATE_KEY"),
-		RedirectURL:  os.Getenv("SGID_REDIRECT_URI"),
+		RedirectURI:  os.Getenv("SGID_REDIRECT_URI"),
 		Hostname:     os.Getenv("SGID_HOSTNAME"),
 		Scopes:       strings.Fields(os.Getenv("SGID_SCOPES")),
 		Web: idserver.Config{
-			BaseURL: web.BaseURL, SessionSecret: web.SessionSecret, OldSessionSecrets: web.OldSessionSecrets,
+			BaseURL: web.BaseURL, SessionSecret: web.SessionSecret, Session: idserver.SessionConfig{OldSecrets: web.Session.OldSecrets},
 		},
 	}
 }
 
 // String describes the configuration without its secrets.
 func (c Config) String() string {
-	return fmt.Sprintf("sgid.Config{ClientID: %q, RedirectURL: %q, Hostname: %q, Web: %v}", c.ClientID, c.RedirectURL, c.Hostname, c.Web)
+	return fmt.Sprintf("sgid.Config{ClientID: %q, RedirectURI: %q, Hostname: %q, Web: %v}", c.ClientID, c.RedirectURI, c.Hostname, c.Web)
 }
 
 // GoString returns [Config.String], so that %#v does not print the secrets either.
@@ -92,12 +92,12 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Web.BaseURL != "" {
 		routes := strings.TrimSuffix(cfg.Web.BaseURL, "/") + cmp.Or(cfg.Web.RoutesPath, "/auth") + "/callback"
-		if cfg.RedirectURL != "" && cfg.RedirectURL != routes {
-			fault("RedirectURL (SGID_REDIRECT_URI) %q: the routes are at %q; leave it out, or leave Web.BaseURL (BASE_URL) out and have no routes", cfg.RedirectURL, routes)
+		if cfg.RedirectURI != "" && cfg.RedirectURI != routes {
+			fault("RedirectURI (SGID_REDIRECT_URI) %q: the routes are at %q; leave it out, or leave Web.BaseURL (BASE_URL) out and have no routes", cfg.RedirectURI, routes)
 		}
-		cfg.RedirectURL = routes
-	} else if u, err := url.Parse(cfg.RedirectURL); cfg.RedirectURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "") {
-		fault("RedirectURL (SGID_REDIRECT_URI) %q: want a URL such as https://app.example.com/callback", cfg.RedirectURL)
+		cfg.RedirectURI = routes
+	} else if u, err := url.Parse(cfg.RedirectURI); cfg.RedirectURI != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "") {
+		fault("RedirectURI (SGID_REDIRECT_URI) %q: want a URL such as https://app.example.com/callback", cfg.RedirectURI)
 	}
 	for _, f := range cfg.settledBySgID() {
 		fault("Web.%s is set: sgID settles it", f)
@@ -108,8 +108,8 @@ func New(cfg Config) (*Client, error) {
 	if c.client, err = idserver.New(engine); err != nil {
 		faults = append(faults, err)
 	}
-	engine.BaseURL, engine.SessionSecret, engine.OldSessionSecrets = "", "", nil
-	engine.Endpoints.UserInfo = c.issuer + "/oauth/userinfo"
+	engine.BaseURL, engine.SessionSecret, engine.Session.OldSecrets = "", "", nil
+	engine.Provider.Endpoints.UserInfo = c.issuer + "/oauth/userinfo"
 	if len(faults) == 0 {
 		c.asking, err = idserver.New(engine)
 		if err == nil {
@@ -127,18 +127,18 @@ func New(cfg Config) (*Client, error) {
 // sgID's SDKs reads. It has no userinfo endpoint, so that signing in does not ask for an envelope that it could not read.
 func (c *Client) engine() idserver.Config {
 	engine := c.cfg.Web
-	engine.Authority, engine.Issuer = c.issuer, c.issuer
+	engine.Authority, engine.Provider.Issuer = c.issuer, c.issuer
 	engine.ClientID = cmp.Or(c.cfg.ClientID, "-") // its absence is already reported
-	engine.ClientSecret, engine.ClientAuth = c.cfg.ClientSecret, "client_secret_post"
+	engine.ClientSecret, engine.Provider.ClientAuth = c.cfg.ClientSecret, "client_secret_post"
 	engine.Scopes = c.scopes(nil)
-	engine.Algorithms = []string{"RS256"}
-	engine.Endpoints = idserver.Endpoints{
+	engine.Provider.Algorithms = []string{"RS256"}
+	engine.Provider.Endpoints = idserver.Endpoints{
 		Authorization: c.issuer + "/oauth/authorize",
 		Token:         c.issuer + "/oauth/token",
 		JWKS:          c.issuer + "/.well-known/jwks.json",
 	}
-	if engine.UserInfoRoute == nil {
-		engine.UserInfoRoute = c.userInfoRoute
+	if engine.UserInfoResponse == nil {
+		engine.UserInfoResponse = c.userInfoRoute
 	}
 	return engine
 }
@@ -150,9 +150,9 @@ func (c Config) settledBySgID() []string {
 		name string
 		set  bool
 	}{
-		{"Authority", c.Web.Authority != ""}, {"Issuer", c.Web.Issuer != ""}, {"ClientID", c.Web.ClientID != ""},
-		{"ClientSecret", c.Web.ClientSecret != ""}, {"ClientAuth", c.Web.ClientAuth != ""}, {"Scopes", c.Web.Scopes != nil},
-		{"Audience", c.Web.Audience != ""}, {"Algorithms", c.Web.Algorithms != nil}, {"Endpoints", c.Web.Endpoints != idserver.Endpoints{}},
+		{"Authority", c.Web.Authority != ""}, {"Issuer", c.Web.Provider.Issuer != ""}, {"ClientID", c.Web.ClientID != ""},
+		{"ClientSecret", c.Web.ClientSecret != ""}, {"ClientAuth", c.Web.Provider.ClientAuth != ""}, {"Scopes", c.Web.Scopes != nil},
+		{"Audience", c.Web.Audience != ""}, {"Algorithms", c.Web.Provider.Algorithms != nil}, {"Endpoints", c.Web.Provider.Endpoints != idserver.Endpoints{}},
 	} {
 		if f.set {
 			names = append(names, f.name)

@@ -5,7 +5,7 @@
 //   - With routes and guards: set Config.Web.BaseURL and pass [Client.Client] to an adapter (idgin, idecho, idfiber, idchi).
 //     The user that a guard finds has the subject, and [Client.UserInfoFrom] fetches and decrypts what the person agreed to
 //     share.
-//   - With the same steps as sgID's own SDKs: [GeneratePKCEPair], [Client.AuthorizationURL], [Client.Callback],
+//   - With the same steps as sgID's own SDKs: [GeneratePKCEPair], [Client.AuthorizeURL], [Client.Callback],
 //     [Client.UserInfo], [ParseData].
 //
 // Up to the ID token, sgID is OpenID Connect. Its userinfo is an envelope: key is a compact JWE (RFC 7516) that holds the

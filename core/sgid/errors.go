@@ -19,11 +19,11 @@ var (
 	ErrNonceLength        = errors.New("a nonce has 43 to 128 characters")
 	// ErrCodeChallenge means that the code challenge is not one that GenerateCodeChallenge returns.
 	ErrCodeChallenge = errors.New("the code challenge is not a SHA-256 hash in base64url")
-	// ErrMissingRedirectURL means that there is no redirect URL, neither in the call nor in Config.
-	ErrMissingRedirectURL = errors.New("there is no redirect URL: set RedirectURL in the call or in Config")
+	// ErrMissingRedirectURI means that there is no redirect URL, neither in the call nor in Config.
+	ErrMissingRedirectURI = errors.New("there is no redirect URL: set RedirectURI in the call or in Config")
 	// ErrMissingCode and ErrMissingNonce mean that Callback was called without a code, or without a nonce.
 	ErrMissingCode  = errors.New("there is no code")
-	ErrMissingNonce = errors.New("there is no nonce: give the one that AuthorizationURL returned")
+	ErrMissingNonce = errors.New("there is no nonce: give the one that AuthorizeURL returned")
 	// ErrMissingAccessToken means that UserInfo was called without an access token.
 	ErrMissingAccessToken = errors.New("there is no access token")
 	// ErrSubMismatch means that the sub of userinfo is missing or is not that of the ID token. It comes with

@@ -222,12 +222,12 @@ func TestSinglePage(t *testing.T) {
 }
 
 // What was chosen before signing in, and data that the application asks to keep, are in the session.
-func TestOnSignIn(t *testing.T) {
+func TestAdmitUser(t *testing.T) {
 	t.Parallel()
 	p := sgidtest.NewProvider(t)
 	var a *app
 	a = newApp(t, p, func(c *sgid.Config) {
-		c.Web.OnSignIn = func(ctx context.Context, u *idserver.User) error {
+		c.Web.AdmitUser = func(ctx context.Context, u *idserver.User) error {
 			info, err := a.UserInfoFrom(ctx)
 			if err != nil {
 				return err
@@ -273,7 +273,7 @@ func TestCallbackTwice(t *testing.T) {
 	}
 }
 
-func TestUserInfoRouteFaults(t *testing.T) {
+func TestUserInfoResponseFaults(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	p := sgidtest.NewProvider(t, func(o *sgidtest.Options) { o.AccessTTL = time.Minute; o.Now = func() time.Time { return now } })

@@ -38,7 +38,7 @@ func both(t *testing.T, test func(t *testing.T, p *sgidtest.Provider)) {
 func byHand(t testing.TB, p *sgidtest.Provider, edit ...func(*sgid.Config)) *sgid.Client {
 	t.Helper()
 	cfg := p.Config("")
-	cfg.RedirectURL = redirectURL
+	cfg.RedirectURI = redirectURL
 	cfg.Web.Logger = slog.New(slog.DiscardHandler)
 	for _, e := range edit {
 		e(&cfg)
@@ -69,7 +69,7 @@ func authorized(t testing.TB, p *sgidtest.Provider, c *sgid.Client, login string
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := c.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: pair.CodeChallenge, Scopes: scopes})
+	a, err := c.AuthorizeURL(sgid.AuthorizeOptions{CodeChallenge: pair.CodeChallenge, Scopes: scopes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestByHand(t *testing.T) {
 			if s.Sub != person.Subject || s.AccessToken == "" || strings.Count(s.IDToken, ".") != 2 {
 				t.Errorf("%s: %+v", person.Login, s)
 			}
-			info, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken)
+			info, err := c.UserInfo(t.Context(), s.AccessToken, s.Sub)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,30 +128,30 @@ func TestOpenIDOnly(t *testing.T) {
 	both(t, func(t *testing.T, p *sgidtest.Provider) {
 		c := byHand(t, p, func(cfg *sgid.Config) { cfg.Scopes = []string{"openid"} })
 		s := signedIn(t, p, c, "meiling")
-		info, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken)
+		info, err := c.UserInfo(t.Context(), s.AccessToken, s.Sub)
 		if err != nil || info.Data == nil || len(info.Data) != 0 {
 			t.Errorf("%+v, %v", info, err)
 		}
 	})
 }
 
-func TestAuthorizationURL(t *testing.T) {
+func TestAuthorizeURL(t *testing.T) {
 	t.Parallel()
 	p := sgidtest.NewProvider(t)
 	c := byHand(t, p)
 	const challenge = "zaqUHoBV3rnhBF2g0Gkz1qkpEZXHqi2OrPK1DqRi-Lk"
 	for name, row := range map[string]struct {
-		options sgid.AuthorizationURLOptions
+		options sgid.AuthorizeOptions
 		want    url.Values
 	}{
-		"the least": {sgid.AuthorizationURLOptions{CodeChallenge: challenge}, url.Values{"scope": {"openid myinfo.name"}, "redirect_uri": {redirectURL}}},
+		"the least": {sgid.AuthorizeOptions{CodeChallenge: challenge}, url.Values{"scope": {"openid myinfo.name"}, "redirect_uri": {redirectURL}}},
 		"the most": {
-			sgid.AuthorizationURLOptions{CodeChallenge: challenge, State: "s & t", Nonce: "n+1", Scopes: []string{"myinfo.email", "openid"}, RedirectURL: "https://b.example/cb?x=1"},
+			sgid.AuthorizeOptions{CodeChallenge: challenge, State: "s & t", Nonce: "n+1", Scopes: []string{"myinfo.email", "openid"}, RedirectURI: "https://b.example/cb?x=1"},
 			url.Values{"scope": {"myinfo.email openid"}, "state": {"s & t"}, "nonce": {"n+1"}, "redirect_uri": {"https://b.example/cb?x=1"}},
 		},
-		"without openid": {sgid.AuthorizationURLOptions{CodeChallenge: challenge, Scopes: []string{"myinfo.email"}}, url.Values{"scope": {"openid myinfo.email"}}},
+		"without openid": {sgid.AuthorizeOptions{CodeChallenge: challenge, Scopes: []string{"myinfo.email"}}, url.Values{"scope": {"openid myinfo.email"}}},
 	} {
-		a, err := c.AuthorizationURL(row.options)
+		a, err := c.AuthorizeURL(row.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,18 +174,18 @@ func TestAuthorizationURL(t *testing.T) {
 			t.Errorf("%s: state %q and nonce %q", name, a.State, a.Nonce)
 		}
 	}
-	first, err := c.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: challenge})
-	second, err2 := c.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: challenge})
+	first, err := c.AuthorizeURL(sgid.AuthorizeOptions{CodeChallenge: challenge})
+	second, err2 := c.AuthorizeURL(sgid.AuthorizeOptions{CodeChallenge: challenge})
 	if err != nil || err2 != nil || first.Nonce == second.Nonce || first.State == second.State {
 		t.Error("two sign-ins share a nonce or a state")
 	}
 	for _, challenge := range []string{"", "plain-verifier", challenge[:42], challenge + "A"} {
-		if _, err := c.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: challenge}); !errors.Is(err, sgid.ErrCodeChallenge) {
+		if _, err := c.AuthorizeURL(sgid.AuthorizeOptions{CodeChallenge: challenge}); !errors.Is(err, sgid.ErrCodeChallenge) {
 			t.Errorf("challenge %q: %v", challenge, err)
 		}
 	}
-	nowhere := byHand(t, p, func(cfg *sgid.Config) { cfg.RedirectURL = "" })
-	if _, err := nowhere.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: challenge}); !errors.Is(err, sgid.ErrMissingRedirectURL) {
+	nowhere := byHand(t, p, func(cfg *sgid.Config) { cfg.RedirectURI = "" })
+	if _, err := nowhere.AuthorizeURL(sgid.AuthorizeOptions{CodeChallenge: challenge}); !errors.Is(err, sgid.ErrMissingRedirectURI) {
 		t.Errorf("no redirect URL: %v", err)
 	}
 }
@@ -219,7 +219,7 @@ func TestCallbackRefuses(t *testing.T) {
 		"no verifier":                 {params(func(c *sgid.CallbackParams) { c.CodeVerifier = "" }), []error{sgid.ErrCodeVerifierLength}},
 		"another verifier":            {params(func(c *sgid.CallbackParams) { c.CodeVerifier = strings.Repeat("v", 43) }), []error{idserver.ErrTokenEndpoint}},
 		"another code":                {params(func(c *sgid.CallbackParams) { c.Code = "x" }), []error{idserver.ErrTokenEndpoint}},
-		"another redirect URL":        {params(func(c *sgid.CallbackParams) { c.RedirectURL = "http://127.0.0.1:2/" }), []error{idserver.ErrTokenEndpoint}},
+		"another redirect URL":        {params(func(c *sgid.CallbackParams) { c.RedirectURI = "http://127.0.0.1:2/" }), []error{idserver.ErrTokenEndpoint}},
 		"another nonce":               {params(func(c *sgid.CallbackParams) { c.Nonce = strings.Repeat("n", 43) }), []error{idserver.ErrInvalidToken, idserver.ReasonNonce}},
 		"token endpoint refuses":      {fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant"}), []error{idserver.ErrTokenEndpoint}},
 		"token endpoint 500, HTML":    {fail(idtest.Token, idtest.Fault{Status: 500, HTML: true}), []error{idserver.ErrTokenEndpoint, idserver.ErrUnavailable}},
@@ -410,7 +410,7 @@ func TestUserInfoRefuses(t *testing.T) {
 				continue // dir has none
 			}
 			row.spoil(p)
-			info, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken)
+			info, err := c.UserInfo(t.Context(), s.AccessToken, s.Sub)
 			if info != nil {
 				t.Errorf("%s: %v", name, info)
 			}
@@ -432,26 +432,26 @@ func TestUserInfoRefuses(t *testing.T) {
 			p.SetUserInfo(nil)
 			p.Heal(idtest.UserInfo)
 		}
-		if _, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken); err != nil {
+		if _, err := c.UserInfo(t.Context(), s.AccessToken, s.Sub); err != nil {
 			t.Errorf("healed: %v", err)
 		}
-		if _, err := c.UserInfo(t.Context(), "u=someone", s.AccessToken); !errors.Is(err, sgid.ErrSubMismatch) {
+		if _, err := c.UserInfo(t.Context(), s.AccessToken, "u=someone"); !errors.Is(err, sgid.ErrSubMismatch) {
 			t.Errorf("asked for another subject: %v", err)
 		}
-		if _, err := c.UserInfo(t.Context(), s.Sub, ""); !errors.Is(err, sgid.ErrMissingAccessToken) {
+		if _, err := c.UserInfo(t.Context(), "", s.Sub); !errors.Is(err, sgid.ErrMissingAccessToken) {
 			t.Errorf("no access token: %v", err)
 		}
 		if _, err := c.UserInfoFrom(t.Context()); err == nil {
 			t.Error("UserInfoFrom without a guard")
 		}
-		_, err := c.UserInfo(t.Context(), s.Sub, "made-up")
+		_, err := c.UserInfo(t.Context(), "made-up", s.Sub)
 		var refused *idserver.UserInfoError
 		if !errors.As(err, &refused) || refused.Status != 401 || !strings.HasPrefix(refused.Description, "error=invalid_token") {
 			t.Errorf("a token of nobody: %v", err)
 		}
 
 		stranger := byHand(t, p, func(cfg *sgid.Config) { cfg.PrivateKey = testKey(t) })
-		if _, err := stranger.UserInfo(t.Context(), s.Sub, s.AccessToken); !errors.Is(err, sgid.ErrDecryptBlockKey) {
+		if _, err := stranger.UserInfo(t.Context(), s.AccessToken, s.Sub); !errors.Is(err, sgid.ErrDecryptBlockKey) {
 			t.Errorf("with another private key: %v", err)
 		}
 	})
@@ -505,17 +505,17 @@ func TestUserInfoSwappedBetweenPeople(t *testing.T) {
 		one, two := signedIn(t, p, c, "meiling"), signedIn(t, p, c, "zoe")
 		foreign := envelopeOf(t, p, two)
 		p.SetUserInfo(func(answer map[string]any) { answer["data"] = foreign.Data })
-		if _, err := c.UserInfo(t.Context(), one.Sub, one.AccessToken); !errors.Is(err, sgid.ErrDecryptData) {
+		if _, err := c.UserInfo(t.Context(), one.AccessToken, one.Sub); !errors.Is(err, sgid.ErrDecryptData) {
 			t.Errorf("the data of another: %v", err)
 		}
 		p.SetUserInfo(func(answer map[string]any) { answer["key"] = foreign.Key })
-		if _, err := c.UserInfo(t.Context(), one.Sub, one.AccessToken); !errors.Is(err, sgid.ErrDecryptData) {
+		if _, err := c.UserInfo(t.Context(), one.AccessToken, one.Sub); !errors.Is(err, sgid.ErrDecryptData) {
 			t.Errorf("the key of another: %v", err)
 		}
 		p.SetUserInfo(func(answer map[string]any) {
 			answer["key"], answer["data"], answer["sub"] = foreign.Key, foreign.Data, foreign.Sub
 		})
-		if _, err := c.UserInfo(t.Context(), one.Sub, one.AccessToken); !errors.Is(err, sgid.ErrSubMismatch) {
+		if _, err := c.UserInfo(t.Context(), one.AccessToken, one.Sub); !errors.Is(err, sgid.ErrSubMismatch) {
 			t.Errorf("the answer of another: %v", err)
 		}
 	})
@@ -524,11 +524,11 @@ func TestUserInfoSwappedBetweenPeople(t *testing.T) {
 func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	_, err := sgid.New(sgid.Config{
-		Hostname: "api.id.gov.sg", PrivateKey: "s3cret", RedirectURL: "https://app.example/cb",
-		Web: idserver.Config{BaseURL: "http://app.example", SessionSecret: "s3cret", Authority: "https://x.example", Scopes: []string{"x"}, Leeway: -1},
+		Hostname: "api.id.gov.sg", PrivateKey: "s3cret", RedirectURI: "https://app.example/cb",
+		Web: idserver.Config{BaseURL: "http://app.example", SessionSecret: "s3cret", Authority: "https://x.example", Scopes: []string{"x"}, Provider: idserver.ProviderConfig{Leeway: -1}},
 	})
 	for _, want := range []string{
-		"ClientID (SGID_CLIENT_ID)", "ClientSecret (SGID_CLIENT_SECRET)", "PrivateKey (SGID_PRIVATE_KEY)", "Hostname (SGID_HOSTNAME)", "RedirectURL (SGID_REDIRECT_URI)",
+		"ClientID (SGID_CLIENT_ID)", "ClientSecret (SGID_CLIENT_SECRET)", "PrivateKey (SGID_PRIVATE_KEY)", "Hostname (SGID_HOSTNAME)", "RedirectURI (SGID_REDIRECT_URI)",
 		"Web.Authority", "Web.Scopes", "BaseURL (BASE_URL)", "SessionSecret (SESSION_SECRET)", "Leeway",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -547,12 +547,12 @@ func TestConfigFaults(t *testing.T) {
 		"a hostname with a query":   {func(c *sgid.Config) { c.Hostname = "https://api.id.gov.sg?x" }, "Hostname"},
 		"http":                      {func(c *sgid.Config) { c.Hostname = "http://api.id.gov.sg" }, "https"},
 		"a public key":              {func(c *sgid.Config) { c.PrivateKey = strings.ReplaceAll(c.PrivateKey, "PRIVATE", "PUBLIC") }, "public key"},
-		"a redirect URL of nowhere": {func(c *sgid.Config) { c.RedirectURL = "/callback" }, "RedirectURL"},
+		"a redirect URL of nowhere": {func(c *sgid.Config) { c.RedirectURI = "/callback" }, "RedirectURI"},
 		"another redirect URL":      {func(c *sgid.Config) { c.Web.BaseURL, c.Web.SessionSecret = "http://127.0.0.1:1", secret }, "/auth/callback"},
-		"an unknown endpoint":       {func(c *sgid.Config) { c.Web.Endpoints.Token = "https://x.example" }, "Web.Endpoints"},
+		"an unknown endpoint":       {func(c *sgid.Config) { c.Web.Provider.Endpoints.Token = "https://x.example" }, "Web.Provider.Endpoints"},
 	} {
 		cfg := p.Config("")
-		cfg.RedirectURL = redirectURL
+		cfg.RedirectURI = redirectURL
 		row.edit(&cfg)
 		if _, err := sgid.New(cfg); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v, want %q", name, err, row.want)
@@ -560,13 +560,13 @@ func TestConfigFaults(t *testing.T) {
 	}
 	for _, hostname := range []string{"", "https://api.id.gov.sg", "https://api.id.gov.sg/", "https://api.id.gov.sg/v2", "http://localhost:5156"} {
 		cfg := p.Config("")
-		cfg.Hostname, cfg.RedirectURL = hostname, redirectURL
+		cfg.Hostname, cfg.RedirectURI = hostname, redirectURL
 		c, err := sgid.New(cfg)
 		if err != nil {
 			t.Errorf("%q: %v", hostname, err)
 			continue
 		}
-		a, err := c.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: "zaqUHoBV3rnhBF2g0Gkz1qkpEZXHqi2OrPK1DqRi-Lk"})
+		a, err := c.AuthorizeURL(sgid.AuthorizeOptions{CodeChallenge: "zaqUHoBV3rnhBF2g0Gkz1qkpEZXHqi2OrPK1DqRi-Lk"})
 		if want := "https://api.id.gov.sg/v2/oauth/authorize?"; err != nil || hostname != "http://localhost:5156" && !strings.HasPrefix(a.URL, want) {
 			t.Errorf("%q: %v, want %s", hostname, a, want)
 		}
@@ -589,8 +589,8 @@ func TestConfigFromEnv(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	want := sgid.Config{
-		ClientID: "id", ClientSecret: "s", PrivateKey: "k", RedirectURL: "https://a.example/cb", Hostname: "https://h.example", Scopes: []string{"openid", "myinfo.email"},
-		Web: idserver.Config{BaseURL: "https://a.example", SessionSecret: secret, OldSessionSecrets: []string{"a", "b"}},
+		ClientID: "id", ClientSecret: "s", PrivateKey: "k", RedirectURI: "https://a.example/cb", Hostname: "https://h.example", Scopes: []string{"openid", "myinfo.email"},
+		Web: idserver.Config{BaseURL: "https://a.example", SessionSecret: secret, Session: idserver.SessionConfig{OldSecrets: []string{"a", "b"}}},
 	}
 	if got := sgid.ConfigFromEnv(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)
@@ -666,7 +666,7 @@ func TestCancelled(t *testing.T) {
 	s := signedIn(t, p, c, "zoe")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.UserInfo(ctx, s.Sub, s.AccessToken); !errors.Is(err, context.Canceled) {
+	if _, err := c.UserInfo(ctx, s.AccessToken, s.Sub); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
@@ -681,9 +681,9 @@ func TestNothingIsPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken)
+	info, err := c.UserInfo(t.Context(), s.AccessToken, s.Sub)
 	pair, err2 := sgid.GeneratePKCEPair(43)
-	a, err3 := c.AuthorizationURL(sgid.AuthorizationURLOptions{CodeChallenge: pair.CodeChallenge})
+	a, err3 := c.AuthorizeURL(sgid.AuthorizeOptions{CodeChallenge: pair.CodeChallenge})
 	if err := errors.Join(err, err2, err3); err != nil {
 		t.Fatal(err)
 	}

@@ -32,15 +32,15 @@ func (i UserInfo) GoString() string { return i.String() }
 // LogValue returns [UserInfo.String], for package slog.
 func (i UserInfo) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
-// UserInfo fetches and decrypts what the person agreed to share. sub is that of the ID token, and the response's must
-// equal it. Every call asks sgID, and returns either every field or an error: [ErrMissingAccessToken], [ErrSubMismatch],
+// UserInfo fetches and decrypts what the person agreed to share. subject is that of the ID token, and the response's sub
+// must equal it. Every call asks sgID, and returns either every field or an error: [ErrMissingAccessToken], [ErrSubMismatch],
 // [ErrEnvelope], a [DecryptError] that names the field, or an [idserver.UserInfoError] for what the endpoint answered,
 // with status 401 if the access token has expired.
-func (c *Client) UserInfo(ctx context.Context, sub, accessToken string) (*UserInfo, error) {
+func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*UserInfo, error) {
 	if accessToken == "" {
 		return nil, fmt.Errorf("sgid: %w", ErrMissingAccessToken)
 	}
-	user, err := c.asking.UserInfo(ctx, accessToken, sub)
+	user, err := c.asking.UserInfo(ctx, accessToken, subject)
 	var answered *idserver.UserInfoError
 	switch {
 	case errors.As(err, &answered) && answered.Status == http.StatusOK && !errors.Is(err, idserver.ErrUnavailable): // the response was readable, and its sub is missing or different
@@ -93,13 +93,13 @@ func (c *Client) blockKey(sealed string) ([]byte, error) {
 }
 
 // UserInfoFrom is like [Client.UserInfo], for the user and the access token that a guard put into ctx, or, in
-// Config.Web.OnSignIn, for the user who is signing in.
+// Config.Web.AdmitUser, for the user who is signing in.
 func (c *Client) UserInfoFrom(ctx context.Context) (*UserInfo, error) {
 	user := idserver.UserFrom(ctx)
 	if user == nil {
 		return nil, errNobody
 	}
-	return c.UserInfo(ctx, user.Subject, idserver.AccessTokenFrom(ctx))
+	return c.UserInfo(ctx, idserver.AccessTokenFrom(ctx), user.Subject)
 }
 
 // userInfoRoute returns what GET /auth/userinfo answers: the user, as elsewhere, with sub and data added.

@@ -47,7 +47,7 @@ func TestVectors(t *testing.T) {
 			s := signedIn(t, p, c, "meiling", allScopes()...)
 			for person, v := range vectors {
 				p.SetUserInfo(func(answer map[string]any) { answer["key"], answer["data"] = v.Key, v.Data })
-				info, err := c.UserInfo(t.Context(), s.Sub, s.AccessToken)
+				info, err := c.UserInfo(t.Context(), s.AccessToken, s.Sub)
 				if err != nil || !maps.Equal(info.Data, v.Want) {
 					t.Errorf("%s: %+v, %v", person, info, err)
 				}

@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	}
 	a := &application{}
 	cfg.Web.TrustedOrigins = strings.Fields(os.Getenv("FRONTEND_ORIGINS"))
-	cfg.Web.OnSignIn, cfg.Web.UserInfoRoute = a.onSignIn, a.userInfo
+	cfg.Web.AdmitUser, cfg.Web.UserInfoResponse = a.onSignIn, a.userInfo
 	if a.sgID, err = sgid.New(cfg); err != nil {
 		return err
 	}

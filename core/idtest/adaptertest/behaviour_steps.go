@@ -127,10 +127,10 @@ func callbacks(s *suite) {
 	v.step("callback after the keys were rotated", "one refetch", "GET", back, aPage)
 
 	refusing := s.serve(func(c *idserver.Config) {
-		c.OnSignIn = func(context.Context, *idserver.User) error { return errors.New("not one of ours") }
+		c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New("not one of ours") }
 	})
 	v = s.visitor(refusing)
-	v.step("callback that OnSignIn refuses", "a page, and no session", "GET", v.comeBack(v.begin(""), "bob"), aPage)
+	v.step("callback that AdmitUser refuses", "a page, and no session", "GET", v.comeBack(v.begin(""), "bob"), aPage)
 }
 
 // inOrder iterates over a map in the order of its keys, because the transcript numbers what it meets.
@@ -269,7 +269,7 @@ func renewal(s *suite) {
 	v.step("a session at once", "no new cookie", "GET", "/suite/user", aPage)
 	s.clock.advance(7 * time.Minute)
 	v.step("a session after 7 min", "a tenth of the idle time: written again", "GET", "/suite/user", aPage)
-	rotated := s.visitor(s.serve(func(c *idserver.Config) { c.OldSessionSecrets = []string{suiteOldSecret} }))
+	rotated := s.visitor(s.serve(func(c *idserver.Config) { c.Session.OldSecrets = []string{suiteOldSecret} }))
 	rotated.jar = v.jar
 	rotated.step("a session of an old secret", "opened, and sealed with the new one", "GET", "/suite/user", aPage)
 	v = rotated

@@ -18,7 +18,7 @@ import (
 // this provider as the client of [Clients], with a fresh session secret.
 func (p *Provider) Config(baseURL string) sgid.Config {
 	cfg := sgid.Config{ClientID: idtest.ExampleClient, ClientSecret: idtest.ExampleSecret, PrivateKey: PrivateKey(), Hostname: p.URL()}
-	cfg.Web.HTTPClient = p.HTTPClient()
+	cfg.Web.HTTP.Client = p.HTTPClient()
 	if baseURL != "" {
 		cfg.Web.BaseURL, cfg.Web.SessionSecret = baseURL, rand.Text()+rand.Text()
 	}
