@@ -140,7 +140,7 @@ func TestNewRefuses(t *testing.T) {
 		"unverified TLS elsewhere":  {func(c *idserver.Config) { c.HTTP.InsecureSkipTLSVerify = true }, []string{"InsecureSkipTLSVerify", "loopback", "https://id.example"}},
 		"unverified TLS, own client": {func(c *idserver.Config) {
 			c.Authority, c.HTTP.InsecureSkipTLSVerify, c.HTTP.Client = "https://localhost", true, &http.Client{}
-		}, []string{"InsecureSkipTLSVerify", "HTTPClient"}},
+		}, []string{"InsecureSkipTLSVerify", "HTTP.Client"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := goodConfig()

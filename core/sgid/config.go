@@ -150,9 +150,9 @@ func (c Config) settledBySgID() []string {
 		name string
 		set  bool
 	}{
-		{"Authority", c.Web.Authority != ""}, {"Issuer", c.Web.Provider.Issuer != ""}, {"ClientID", c.Web.ClientID != ""},
-		{"ClientSecret", c.Web.ClientSecret != ""}, {"ClientAuth", c.Web.Provider.ClientAuth != ""}, {"Scopes", c.Web.Scopes != nil},
-		{"Audience", c.Web.Audience != ""}, {"Algorithms", c.Web.Provider.Algorithms != nil}, {"Endpoints", c.Web.Provider.Endpoints != idserver.Endpoints{}},
+		{"Authority", c.Web.Authority != ""}, {"Provider.Issuer", c.Web.Provider.Issuer != ""}, {"ClientID", c.Web.ClientID != ""},
+		{"ClientSecret", c.Web.ClientSecret != ""}, {"Provider.ClientAuth", c.Web.Provider.ClientAuth != ""}, {"Scopes", c.Web.Scopes != nil},
+		{"Audience", c.Web.Audience != ""}, {"Provider.Algorithms", c.Web.Provider.Algorithms != nil}, {"Provider.Endpoints", c.Web.Provider.Endpoints != idserver.Endpoints{}},
 	} {
 		if f.set {
 			names = append(names, f.name)
