@@ -36,7 +36,7 @@ func TestMaxAgeOfSignIn(t *testing.T) {
 		"not asked, too old":  {0, ago(24 * time.Hour), ""},
 		"not asked, a string": {0, func(*world) any { return "x" }, idserver.ReasonMalformed},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			w.provider.SetIDTokenClaims(func(c map[string]any) {
 				if delete(c, "auth_time"); row.authTime != nil {
@@ -60,7 +60,7 @@ func TestMaxAgeOfSignIn(t *testing.T) {
 			if refused(t, err, row.reason); tokens != nil {
 				t.Error("tokens came with the refusal")
 			}
-		})
+		}))
 	}
 	w := newWorld(t)
 	if _, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{Extra: url.Values{"max_age": {"0"}}}); err == nil {

@@ -18,7 +18,7 @@ func TestCodeSpentAndUserUnknown(t *testing.T) {
 	for name, fault := range map[string]idtest.Fault{
 		"down": {Status: 500}, "limits the rate": {Status: 429}, "breaks off": {Drop: true}, "HTML": {HTML: true}, "a redirect": {Redirect: "http://127.0.0.1:1/"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			var refreshToken string
 			w.provider.SetTokenResponse(func(r map[string]any) { refreshToken = r["refresh_token"].(string) })
@@ -47,7 +47,7 @@ func TestCodeSpentAndUserUnknown(t *testing.T) {
 			if a.Status != 303 || !b.admits(w.Client) {
 				t.Errorf("the new sign-in: %d %s", a.Status, a.Body)
 			}
-		})
+		}))
 	}
 }
 
@@ -55,24 +55,28 @@ func TestCodeSpentAndUserUnknown(t *testing.T) {
 // leaves it.
 func TestLoginCookieAfterRefusal(t *testing.T) {
 	for name, row := range map[string]struct {
-		change func(*world, url.Values)
+		change func(*testing.T, *world, url.Values)
 		kept   bool
 	}{
-		"the iss of another":  {func(_ *world, q url.Values) { q.Set("iss", "https://evil.example") }, false},
-		"cancelled":           {func(_ *world, q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, false},
-		"the code is refused": {func(w *world, _ url.Values) { w.provider.Fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant"}) }, false},
-		"the client is": {func(w *world, _ url.Values) {
+		"the iss of another": {func(_ *testing.T, _ *world, q url.Values) { q.Set("iss", "https://evil.example") }, false},
+		"cancelled":          {func(_ *testing.T, _ *world, q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, false},
+		"the code is refused": {func(_ *testing.T, w *world, _ url.Values) {
+			w.provider.Fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant"})
+		}, false},
+		"the client is": {func(_ *testing.T, w *world, _ url.Values) {
 			w.provider.Fail(idtest.Token, idtest.Fault{Status: 401, OAuthError: "invalid_client"})
 		}, false},
-		"the ID token is": {func(w *world, _ url.Values) { w.provider.SetIDTokenClaims(func(c map[string]any) { c["aud"] = "x" }) }, false},
-		"the user is":     {func(w *world, _ url.Values) { w.Client = w.client(t, refuses) }, false},
-		"the metadata is away": {func(w *world, _ url.Values) {
+		"the ID token is": {func(_ *testing.T, w *world, _ url.Values) {
+			w.provider.SetIDTokenClaims(func(c map[string]any) { c["aud"] = "x" })
+		}, false},
+		"the user is": {func(t *testing.T, w *world, _ url.Values) { w.Client = w.client(t, refuses) }, false},
+		"the metadata is away": {func(t *testing.T, w *world, _ url.Values) {
 			w.provider.Fail(idtest.Discovery, idtest.Fault{})
 			w.Client = w.client(t)
 		}, true},
-		"the token endpoint is": {func(w *world, _ url.Values) { w.provider.Fail(idtest.Token, idtest.Fault{}) }, true},
+		"the token endpoint is": {func(_ *testing.T, w *world, _ url.Values) { w.provider.Fail(idtest.Token, idtest.Fault{}) }, true},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			b := w.browser(t)
 			u, err := url.Parse(w.authorize(t, b.begin("/auth/login"), "alice"))
@@ -80,7 +84,7 @@ func TestLoginCookieAfterRefusal(t *testing.T) {
 				t.Fatal(err)
 			}
 			q := u.Query()
-			row.change(w, q)
+			row.change(t, w, q)
 			b.client = w.Client
 			if a := b.route("GET", "/auth/callback?"+q.Encode(), navigates); a.Status < 400 {
 				t.Fatalf("%d %q", a.Status, field(a, "Location"))
@@ -88,7 +92,7 @@ func TestLoginCookieAfterRefusal(t *testing.T) {
 			if kept := len(b.logins()) == 1; kept != row.kept {
 				t.Errorf("the login cookie is kept: %v, want %v", kept, row.kept)
 			}
-		})
+		}))
 	}
 }
 

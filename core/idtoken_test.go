@@ -483,7 +483,7 @@ func TestIDTokenAfterRotation(t *testing.T) {
 // Nothing is said of a token while the keys cannot be had, good or bad.
 func TestIDTokenWithoutProvider(t *testing.T) {
 	for _, endpoint := range []idtest.Endpoint{idtest.Discovery, idtest.KeySet} {
-		t.Run(string(endpoint), func(t *testing.T) {
+		t.Run(string(endpoint), inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			w.provider.Fail(endpoint, idtest.Fault{Status: 503})
 			i, expired := newIDToken(w), newIDToken(w)
@@ -499,7 +499,7 @@ func TestIDTokenWithoutProvider(t *testing.T) {
 			if _, err := w.ValidateIDToken(t.Context(), i.token(), i.check); err != nil {
 				t.Error(err)
 			}
-		})
+		}))
 	}
 }
 

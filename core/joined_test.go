@@ -55,7 +55,7 @@ func TestRolesAreNotRevived(t *testing.T) {
 			p.Fail(idtest.UserInfo, idtest.Fault{Status: 403})
 		}, []string{"admin"}, []string{"billing"}, 1},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			w.provider.SetIDTokenClaims(func(c map[string]any) {
 				c["roles"], c["custom_roles"] = []string{"admin"}, []string{"billing"}
@@ -76,7 +76,7 @@ func TestRolesAreNotRevived(t *testing.T) {
 			if n := w.provider.Requests(idtest.UserInfo); n != row.lookups {
 				t.Errorf("userinfo was asked %d times, want %d", n, row.lookups)
 			}
-		})
+		}))
 	}
 }
 
@@ -110,7 +110,7 @@ func TestEmailVerifiedIsOfOneAddress(t *testing.T) {
 				}
 			}
 		}
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			for source, change := range map[string]func(*idtest.Provider){
 				"access token": func(p *idtest.Provider) { p.SetAccessTokenClaims(set(row.more)) },
 				"userinfo": func(p *idtest.Provider) {
@@ -126,7 +126,7 @@ func TestEmailVerifiedIsOfOneAddress(t *testing.T) {
 					t.Errorf("%s: %q, verified %v, want %q, %v", source, u.Email, u.EmailVerified, row.email, row.verified)
 				}
 			}
-		})
+		}))
 	}
 }
 
@@ -148,7 +148,7 @@ func TestClaimsBesideOthers(t *testing.T) {
 		"only roles in the ID token": {nil, claims{"roles": []string{"user"}}, claims{"roles": []string{"of-access"}}, []string{"user"}, []string{"billing"}, aliceTenant},
 		"an ID token with all of it": {nil, claims{"roles": []string{"user"}, "custom_roles": []string{"own"}, "tenant_id": "t"}, claims{}, []string{"user"}, []string{"own"}, "t"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t, func(c *idserver.Config) { c.RolesClaim = row.rolesClaim })
 			set := func(more claims) func(map[string]any) {
 				return func(c map[string]any) {
@@ -171,7 +171,7 @@ func TestClaimsBesideOthers(t *testing.T) {
 			if n := w.provider.Requests(idtest.UserInfo); n != 0 {
 				t.Errorf("userinfo was asked %d times, and the access token had it all", n)
 			}
-		})
+		}))
 	}
 }
 

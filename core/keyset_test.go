@@ -156,13 +156,13 @@ func TestKeySetRequests(t *testing.T) {
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
 		}, 2, 2},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newAPI(t, row.cold)
 			row.act(t, w)
 			if n := w.provider.Requests(idtest.KeySet); n < row.least || n > row.most {
 				t.Errorf("%d requests, want %d to %d", n, row.least, row.most)
 			}
-		})
+		}))
 	}
 }
 
@@ -252,7 +252,7 @@ func TestKeySetReplacedWithoutKeyIDs(t *testing.T) {
 			thousand(t, w.Client, nil, good(w))
 		}, 2, 3}, // perhaps the background's next try
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newAPI(t, true)
 			publish(t, w, "")
 			if _, err := w.ValidateAccessToken(t.Context(), token(w, 0, noKid), idserver.AccessTokenCheck{}); err != nil {
@@ -262,9 +262,9 @@ func TestKeySetReplacedWithoutKeyIDs(t *testing.T) {
 			if n := w.provider.Requests(idtest.KeySet); n < row.least || n > row.most {
 				t.Errorf("%d requests, want %d to %d", n, row.least, row.most)
 			}
-		})
+		}))
 	}
-	t.Run("with a kid", func(t *testing.T) {
+	t.Run("with a kid", inBubble(func(t *testing.T) {
 		w := newAPI(t, false)
 		w.clock.advance(time.Minute)
 		id := w.provider.KeyID()
@@ -275,13 +275,13 @@ func TestKeySetReplacedWithoutKeyIDs(t *testing.T) {
 		if n := w.provider.Requests(idtest.KeySet); n != 1 {
 			t.Errorf("%d requests, want 1", n)
 		}
-	})
+	}))
 }
 
 // While an endpoint hangs nobody waits who has the key.
 func TestKeySetHangs(t *testing.T) {
 	for _, endpoint := range []idtest.Endpoint{idtest.KeySet, idtest.Discovery} {
-		t.Run(string(endpoint), func(t *testing.T) {
+		t.Run(string(endpoint), inBubble(func(t *testing.T) {
 			w := newAPI(t, false)
 			w.provider.Fail(endpoint, idtest.Fault{Hang: true})
 			w.clock.advance(10 * time.Minute)
@@ -293,14 +293,14 @@ func TestKeySetHangs(t *testing.T) {
 			if n := w.provider.Requests(endpoint); n != 2 {
 				t.Errorf("it was asked %d times, and has answered once", n)
 			}
-		})
+		}))
 	}
 }
 
 // Without the provider known keys serve for a day. Then nothing is said of any token, until it is back.
 func TestKeySetAway(t *testing.T) {
 	for name, endpoints := range map[string][]idtest.Endpoint{"the key set": {idtest.KeySet}, "all": {idtest.KeySet, idtest.Discovery}} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newAPI(t, false)
 			for _, endpoint := range endpoints {
 				w.provider.Fail(endpoint, idtest.Fault{Drop: true})
@@ -320,7 +320,7 @@ func TestKeySetAway(t *testing.T) {
 			}
 			w.clock.advance(2 * time.Minute)
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
-		})
+		}))
 	}
 }
 
@@ -355,7 +355,7 @@ func TestKeySetIsNotReplaced(t *testing.T) {
 		"an error": {Body: `{"error":"temporarily_unavailable"}`}, "keys null": {Body: `{"keys":null}`}, "keys twice": {Body: `{"keys":[],"keys":[]}`},
 		"a broken key": {Body: `{"keys":[{"kty":"RSA","n":"!","e":"AQAB"}]}`}, "a symmetric key": {Body: `{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newAPI(t, false)
 			w.provider.Fail(idtest.KeySet, fault)
 			if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) {
@@ -367,7 +367,7 @@ func TestKeySetIsNotReplaced(t *testing.T) {
 			w.provider.RotateKey()
 			w.clock.advance(10 * time.Second)
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
-		})
+		}))
 	}
 }
 

@@ -100,23 +100,23 @@ func TestSignOutWithoutProvider(t *testing.T) {
 		"revocation hangs": func(w *world) { w.provider.Fail(idtest.Revocation, idtest.Fault{Hang: true}) },
 		"all is gone":      func(w *world) { w.provider.Close() },
 	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(c *idserver.Config) { c.HTTP.Timeout = 50 * time.Millisecond })
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
 			b := w.signedIn(t, "alice")
 			lose(w)
 			if a := b.route("POST", "/auth/logout", navigates); a.Status != 303 || b.admits(w.Client) {
 				t.Errorf("%d %s", a.Status, a.Body)
 			}
-		})
+		}))
 	}
-	t.Run("it has no end_session_endpoint", func(t *testing.T) {
+	t.Run("it has no end_session_endpoint", inBubble(func(t *testing.T) {
 		w := newWorld(t)
 		w.provider.SetMetadata(func(m map[string]any) { delete(m, "end_session_endpoint") })
 		b := w.signedIn(t, "alice")
 		if a := b.route("POST", "/auth/logout", navigates); field(a, "Location") != "/" {
 			t.Errorf("%d %q", a.Status, field(a, "Location"))
 		}
-	})
+	}))
 }
 
 // A tab that still has the cookie from before a refresh signs out: what is revoked is the refresh token

@@ -253,13 +253,8 @@ func TestMetadataRecovers(t *testing.T) {
 		"a byte order":   {Body: "\ufeff{}"},
 		"304 unasked":    {Status: 304},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, func(c *idserver.Config) {
-				if fault.Hang {
-					c.HTTP.Timeout = 50 * time.Millisecond
-				}
-			})
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
 			w.provider.Fail(idtest.Discovery, fault)
 			for range 3 {
 				_, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
@@ -285,7 +280,7 @@ func TestMetadataRecovers(t *testing.T) {
 			if _, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err != nil {
 				t.Errorf("after it was mended: %v", err)
 			}
-		})
+		}))
 	}
 }
 

@@ -34,7 +34,7 @@ func TestPlantedLoginCookie(t *testing.T) {
 		}, false},
 		"with the attacker's": {nil, func(v, a *browser) { v.cookies[browserCookie] = a.cookies[browserCookie] }, nil, true}, // which __Host- forbids
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			attacker, victim := w.browser(t), w.browser(t)
 			callback := w.authorize(t, attacker.begin("/auth/login?return_to=/transfer"), "bob")
@@ -64,7 +64,7 @@ func TestPlantedLoginCookie(t *testing.T) {
 					t.Errorf("then the victim is %v: %d %s", u, a.Status, a.Body)
 				}
 			}
-		})
+		}))
 	}
 }
 

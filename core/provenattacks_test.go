@@ -61,7 +61,7 @@ func TestWarmTokenAfterTheKeySetChanges(t *testing.T) {
 			return []any{key}
 		}, idserver.ReasonAlgorithm},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newAPI(t, false)
 			i := newAccessToken(w)
 			i.claims["exp"] = i.in(7200)
@@ -76,7 +76,7 @@ func TestWarmTokenAfterTheKeySetChanges(t *testing.T) {
 					t.Fatalf("remembered: %v, and anew: %v; want %v", warm, cold, row.want)
 				}
 			}
-		})
+		}))
 	}
 }
 

@@ -92,7 +92,7 @@ func TestRefreshFaults(t *testing.T) {
 		"HTML":                   {idtest.Fault{HTML: true}, true, true},
 		"not our client":         {idtest.Fault{Status: 401, OAuthError: "invalid_client"}, true, true},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			b := w.signedIn(t, "alice")
 			_, first := b.visit()
@@ -112,7 +112,7 @@ func TestRefreshFaults(t *testing.T) {
 			if u, token := b.visit(); row.goesOn && (u == nil || token == first) {
 				t.Errorf("not refreshed after the fault: %v", u)
 			}
-		})
+		}))
 	}
 }
 
@@ -231,8 +231,7 @@ func TestRequestThatEndedIsNotAdmitted(t *testing.T) {
 			(&browser{g.t, g.Client, copyOf(g.cookies)}).route("POST", "/auth/logout", navigates)
 		}, 401},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			g := guarded{w, w.signedIn(t, "alice")}
 			w.clock.advance(nearlyOver)
@@ -248,6 +247,6 @@ func TestRequestThatEndedIsNotAdmitted(t *testing.T) {
 					}
 				}
 			}
-		})
+		}))
 	}
 }

@@ -101,7 +101,7 @@ func TestOldCookieIsServedForAWhile(t *testing.T) {
 		"five minutes": {5 * time.Minute, 4 * time.Minute},
 		"an hour":      {time.Hour, 15 * time.Minute},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t, func(c *idserver.Config) { c.Session.Idle = 3 * time.Hour })
 			w.provider.SetTokenResponse(func(r map[string]any) { r["expires_in"] = int(row.life.Seconds()) })
 			b := w.signedIn(t, "alice")
@@ -122,7 +122,7 @@ func TestOldCookieIsServedForAWhile(t *testing.T) {
 			if n := w.provider.Requests(idtest.Token); n != 3 {
 				t.Errorf("%d token requests, want that the provider is asked", n)
 			}
-		})
+		}))
 	}
 }
 
@@ -154,8 +154,7 @@ func TestRefreshRefusals(t *testing.T) {
 		"no access token":            {idtest.Fault{Body: `{}`}, goesOn},
 		"a redirect to a login page": {idtest.Fault{Redirect: "http://127.0.0.1:1/login"}, goesOn},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			b := w.signedIn(t, "alice")
 			w.clock.advance(nearlyOver)
@@ -171,7 +170,7 @@ func TestRefreshRefusals(t *testing.T) {
 			if _, ok := b.cookies["idserver-8080"]; ok != (u != nil) {
 				t.Errorf("the session's cookie is there: %v", ok)
 			}
-		})
+		}))
 	}
 }
 
@@ -190,7 +189,7 @@ func TestRetryAfterAtRefresh(t *testing.T) {
 		"429, half of one": {idtest.Fault{Status: 429}, 30 * time.Second},
 		"a day":            {asks("86400"), 15 * time.Minute},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			b := w.signedIn(t, "alice")
 			w.clock.advance(nearlyOver)
@@ -208,7 +207,7 @@ func TestRetryAfterAtRefresh(t *testing.T) {
 			if n := asked(); n != 2 {
 				t.Errorf("%d requests after %v", n, row.pause)
 			}
-		})
+		}))
 	}
 }
 
@@ -240,7 +239,7 @@ func TestRefreshOfAnotherEnds(t *testing.T) {
 			p.SetUserInfo(func(c map[string]any) { c["sub"] = "mallory" })
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			b := w.signedIn(t, "alice")
 			w.clock.advance(nearlyOver)
@@ -248,7 +247,7 @@ func TestRefreshOfAnotherEnds(t *testing.T) {
 			if u, _ := b.visit(); u != nil || b.cookies["idserver-8080"] != "" {
 				t.Errorf("the session goes on as %+v", u)
 			}
-		})
+		}))
 	}
 }
 

@@ -19,7 +19,7 @@ func (b *browser) admits(client *idserver.Client) bool {
 }
 
 func TestSessionLimits(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.HTTP.Client = http.DefaultClient })
+	w := newWorld(t)
 	t.Run("idle", func(t *testing.T) {
 		b := w.signedIn(t, "alice")
 		w.clock.advance(61 * time.Minute)

@@ -251,7 +251,7 @@ func TestSignedOutAlongTheChain(t *testing.T) {
 		"three refreshes of a long life":  {15 * time.Minute, 3, false},
 		"none":                            {15 * time.Minute, 0, false},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			w.provider.SetTokenResponse(func(r map[string]any) { r["expires_in"] = int(row.life.Seconds()) })
 			b := w.signedIn(t, "alice")
@@ -287,6 +287,6 @@ func TestSignedOutAlongTheChain(t *testing.T) {
 			if again := w.provider.Requests(idtest.Revocation) - revocations; again != 0 {
 				t.Errorf("%d revocations after the sign-out", again)
 			}
-		})
+		}))
 	}
 }

@@ -264,7 +264,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		"an endless body":           {fault(idtest.Fault{Endless: true}), want{text: "longer than 1048576 bytes", passes: true}, nil},
 		"an endless error":          {fault(idtest.Fault{Endless: true, Status: 400}), want{text: "longer than 1048576 bytes", passes: true}, nil},
 		"a gzip bomb":               {fault(idtest.Fault{GzipBomb: true}), want{text: "longer than 1048576 bytes", passes: true}, nil},
-		"a hanging provider":        {fault(idtest.Fault{Hang: true}), want{text: "no whole answer within 30ms", passes: true}, func(c *idserver.Config) { c.HTTP.Timeout = 30 * time.Millisecond }},
+		"a hanging provider":        {fault(idtest.Fault{Hang: true}), want{text: "no whole answer within 10s", passes: true}, nil},
 		"a dropped connection":      {fault(idtest.Fault{Drop: true}), want{passes: true}, nil},
 		"empty":                     {fault(idtest.Fault{Status: 200}), want{status: 200, text: "JSON", passes: true}, nil},
 		"null":                      {body("null"), want{status: 200, text: "no access token", passes: true}, nil},
@@ -297,8 +297,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		"the code, in a redirect":     {func(s *sent) idtest.Fault { return idtest.Fault{Redirect: "http://127.0.0.1:1/?code=" + s.code} }, want{text: "redirect", passes: true}, nil},
 		"the code, in a bad redirect": {func(s *sent) idtest.Fault { return idtest.Fault{Redirect: "http://%zz/?code=" + s.code} }, want{passes: true}, nil},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			client := w.Client
 			if row.config != nil {
@@ -330,7 +329,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 			if n := w.provider.Requests(idtest.Token); n != 1 {
 				t.Errorf("the token endpoint was asked %d times", n)
 			}
-		})
+		}))
 	}
 }
 
@@ -497,7 +496,7 @@ func TestExchangeRefusesIDToken(t *testing.T) {
 			})
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			row.change(w.provider)
 			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") }) // so that userinfo would be asked
@@ -513,7 +512,7 @@ func TestExchangeRefusesIDToken(t *testing.T) {
 			if n := w.provider.Requests(idtest.UserInfo); n != 0 {
 				t.Errorf("userinfo was asked %d times", n)
 			}
-		})
+		}))
 	}
 }
 
@@ -595,7 +594,7 @@ func TestClientAuthentication(t *testing.T) {
 		"basic, unsafe characters": {id: "a:b c", secret: "p+q/r=%é", auth: basic, want: "Basic YSUzQWIrYzpwJTJCcSUyRnIlM0QlMjUlQzMlQTk="}, // a%3Ab+c:p%2Bq%2Fr%3D%25%C3%A9
 		"post, unsafe characters":  {id: "a:b c", secret: "p+q/r=%é&", auth: post},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			w.provider.AddClient(idtest.Client{ID: row.id, Secret: row.secret, AnyLoopbackRedirect: true})
 			w.provider.SetMetadata(row.metadata)
@@ -622,7 +621,7 @@ func TestClientAuthentication(t *testing.T) {
 					t.Errorf("the header is %q, the form %v", request.authorization, form)
 				}
 			}
-		})
+		}))
 	}
 }
 
@@ -723,7 +722,7 @@ func TestUserOfSignIn(t *testing.T) {
 		"roles elsewhere": {accessClaims(func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"nested"}} }),
 			func(c *idserver.Config) { c.RolesClaim = []string{"realm_access", "roles"} }, 0, []string{"nested"}, "alice@example.test", "Alice Tan"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			row.change(w.provider)
 			client := w.Client
@@ -747,7 +746,7 @@ func TestUserOfSignIn(t *testing.T) {
 					t.Errorf("the user has the claim %s, which is the token's", name)
 				}
 			}
-		})
+		}))
 	}
 }
 
@@ -781,14 +780,9 @@ func TestUserInfoRefused(t *testing.T) {
 		"drop":              {idtest.Fault{Drop: true}, 0, "", true},
 		"hang":              {idtest.Fault{Hang: true}, 0, "no whole answer", true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
-			client := w.client(t, func(c *idserver.Config) {
-				if row.fault.Hang {
-					c.HTTP.Timeout = 50 * time.Millisecond
-				}
-			})
+			client := w.Client
 			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
 			w.provider.Fail(idtest.UserInfo, row.fault)
 			r, code := authorizedCode(t, w, client, "alice")
@@ -816,7 +810,7 @@ func TestUserInfoRefused(t *testing.T) {
 			if u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject); u != nil || !errors.As(err, &e) || e.Status != row.status {
 				t.Errorf("UserInfo: %v, %v", u, err)
 			}
-		})
+		}))
 	}
 }
 
@@ -889,7 +883,7 @@ func TestRefreshByHand(t *testing.T) {
 			old.IDToken = p.MintIDToken("bob", idtest.ExampleClient)
 		}, idserver.ReasonSubject, false, nil, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			_, old := signInByHand(t, w, w.Client, "alice")
 			row.change(w.provider, old)
@@ -914,7 +908,7 @@ func TestRefreshByHand(t *testing.T) {
 			if u.Subject != aliceSubject || u.Issuer != w.provider.URL() || !slices.Equal(u.Roles, row.roles) || renewed.RefreshToken == old.RefreshToken {
 				t.Errorf("the user is %+v", u)
 			}
-		})
+		}))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
 )
 
 // Settings that look right, and lead elsewhere or nowhere: each is told by name when the program starts.
@@ -123,15 +124,21 @@ type traced struct{ http.RoundTripper }
 
 // A program in which http.DefaultTransport is of another type starts, and reaches its provider.
 func TestOtherDefaultTransport(t *testing.T) {
-	w := newWorld(t)
+	provider := idtest.NewProvider(t) // on the network, where the client goes by itself
 	before := http.DefaultTransport
 	http.DefaultTransport = traced{before}
 	t.Cleanup(func() { http.DefaultTransport = before })
-	client := w.client(t, func(c *idserver.Config) { c.HTTP.Client = nil })
+	cfg := provider.Config(base)
+	cfg.HTTP.Client = nil
+	client, err := idserver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
 	if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err != nil {
 		t.Error(err)
 	}
-	cfg := goodConfig()
+	cfg = goodConfig()
 	cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = "https://localhost:5001", true
 	insecure, err := idserver.New(cfg)
 	if err != nil {

@@ -30,7 +30,7 @@ func TestSessionThatIsNotKept(t *testing.T) {
 			return deep
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t, func(c *idserver.Config) {
 				c.AdmitUser = func(_ context.Context, u *idserver.User) error { return u.Set("much", claim()) }
 			})
@@ -52,6 +52,6 @@ func TestSessionThatIsNotKept(t *testing.T) {
 			if n := w.provider.Requests(idtest.Token); n != 1 || !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
 				t.Errorf("reloaded: %d %q, %d token requests for one code", a.Status, field(a, "Location"), n)
 			}
-		})
+		}))
 	}
 }

@@ -24,7 +24,7 @@ func TestUserFromUserInfo(t *testing.T) {
 		"it answers of nobody":      {func(p *idtest.Provider) { p.SetUserInfo(func(c map[string]any) { delete(c, "sub") }) }, "", false, "without some claims"},
 		"there is no such endpoint": {func(p *idtest.Provider) { p.SetMetadata(func(m map[string]any) { delete(m, "userinfo_endpoint") }) }, "", false, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			// An access token for another audience says nothing here.
 			w.provider.SetAccessTokenClaims(func(c map[string]any) { c["aud"] = "another-api" })
@@ -44,6 +44,6 @@ func TestUserFromUserInfo(t *testing.T) {
 			if !strings.Contains(w.log.String(), row.logged) {
 				t.Errorf("the log is %s", w.log)
 			}
-		})
+		}))
 	}
 }

@@ -68,8 +68,8 @@ const (
 // newWorld starts a provider and makes an application at base.
 func newWorld(t *testing.T, edit ...func(*idserver.Config)) *world {
 	t.Helper()
-	w := &world{clock: &clock{t: time.Now().Truncate(time.Second)}, log: &logBuffer{}}
-	w.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = w.clock.Now })
+	w := &world{clock: &clock{t: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, log: &logBuffer{}}
+	w.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now, o.InMemory = w.clock.Now, true })
 	w.cfg = w.provider.Config(base)
 	w.cfg.SessionSecret = secretOne
 	w.cfg.Now = w.clock.Now
