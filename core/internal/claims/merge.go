@@ -1,0 +1,113 @@
+package claims
+
+import (
+	"slices"
+
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// Source is one of several that say something about the same user.
+type Source struct {
+	Name   string // for Merged.RolesFrom
+	Claims strictjson.Object
+	// WithoutRoles leaves its roles and custom roles out: they are older than the access token, and one may have been taken
+	// away since.
+	WithoutRoles bool
+}
+
+// Merged is what several sources say together.
+type Merged struct {
+	Claims    strictjson.Object
+	RolesFrom string // the source of the roles, or else of the custom roles; empty if there are none
+}
+
+// Merge takes each claim from the first source that knows it, with two exceptions: email_verified belongs to one address
+// and is never combined with another; and a source that has something at rolesPath goes before one that has only the claim
+// in which it would be. Claims about a token rather than the user are left out.
+func Merge(rolesPath []string, sources ...Source) (Merged, error) {
+	m := merge{rolesPath, sources}
+	var w writer
+	for i, s := range sources {
+		for name, value := range s.Claims.All() {
+			if m.from(name) == i {
+				w.add(name, value)
+			}
+		}
+	}
+	claims, err := w.object()
+	if err != nil {
+		return Merged{}, err
+	}
+	return Merged{claims, m.rolesFrom()}, nil
+}
+
+// Lacking returns what a user should have and claims does not: roles, an e-mail address, a name. A missing tenant or
+// missing custom roles alone are no reason to ask: many users have none.
+func Lacking(claims strictjson.Object, rolesPath []string) []string {
+	var missing []string
+	if At(claims, rolesPath) == "" {
+		missing = append(missing, rolesPath[0])
+	}
+	for _, name := range []string{"email", "name"} {
+		if claims.Get(name) == "" {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// ofTheTokenItself are claims about the token rather than the user.
+var ofTheTokenItself = []string{"aud", "azp", "exp", "nbf", "iat", "jti", "nonce", "at_hash", "c_hash", "client_id", "scope", "scp", "typ"}
+
+const none = -1
+
+type merge struct {
+	rolesPath []string
+	sources   []Source
+}
+
+// from returns which source a claim is taken from, or none.
+func (m *merge) from(name string) int {
+	switch {
+	case slices.Contains(ofTheTokenItself, name):
+		return none
+	case name == m.rolesPath[0]:
+		if i := m.rolesAt(); i != none {
+			return i
+		}
+	case name == "email_verified":
+		return m.emailVerified()
+	}
+	return m.first(func(s Source) bool { return m.has(s, name) })
+}
+
+func (m *merge) first(knows func(Source) bool) int { return slices.IndexFunc(m.sources, knows) }
+
+func (m *merge) has(s Source, name string) bool {
+	left := s.WithoutRoles && (name == m.rolesPath[0] || name == "custom_roles")
+	return !left && s.Claims.Get(name) != ""
+}
+
+func (m *merge) rolesAt() int {
+	return m.first(func(s Source) bool { return m.has(s, m.rolesPath[0]) && At(s.Claims, m.rolesPath) != "" })
+}
+
+// emailVerified returns the first source that says it of the address that is taken.
+func (m *merge) emailVerified() int {
+	taken := m.first(func(s Source) bool { return m.has(s, "email") })
+	return m.first(func(s Source) bool {
+		same := taken == none || m.has(s, "email") && Text(s.Claims.Get("email")) == Text(m.sources[taken].Claims.Get("email"))
+		return same && m.has(s, "email_verified")
+	})
+}
+
+func (m *merge) rolesFrom() string {
+	i := m.rolesAt()
+	if i == none {
+		i = m.from("custom_roles")
+	}
+	if i == none {
+		return ""
+	}
+	return m.sources[i].Name
+}
