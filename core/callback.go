@@ -128,11 +128,10 @@ func (c *Client) callback(ctx context.Context, r Request) Answer {
 	s, err := c.beginSession(withAppData(ctx, login.AppData), tokens)
 	if err != nil {
 		c.revoke(ctx, tokens.RefreshToken)
-		code := CodeSignInRefused
 		if errors.Is(err, ErrUnavailable) { // the application cannot decide now
-			code = CodeProviderUnavailable
+			return c.refuse(ctx, r, CodeProviderUnavailable, err, forget)
 		}
-		return c.refuse(ctx, r, code, err, forget)
+		return c.refuseUser(ctx, r, tokens.User, CodeSignInRefused, err, forget)
 	}
 	return c.signedIn(ctx, r, s, login, forget)
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/seal"
@@ -27,6 +29,8 @@ type Config struct {
 	ClientID string
 	// ClientSecret is the client's secret. Leave it empty for a public client.
 	ClientSecret string
+	// ApplicationName is what the built-in pages call the application, in at most 64 bytes. Default: the host of BaseURL.
+	ApplicationName string
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
 	// routes on. http is allowed on loopback only.
 	BaseURL string
@@ -162,6 +166,8 @@ const (
 	defaultTimeout     = 10 * time.Second
 	defaultSessionIdle = time.Hour
 	defaultSessionMax  = 12 * time.Hour
+
+	maxApplicationName = 64 // bytes
 )
 
 // withDefaults fills in the fields that were left out.
@@ -253,6 +259,9 @@ func (c Config) faults() error {
 	}
 	if c.HTTP.Timeout < 0 {
 		fault("HTTP.Timeout %v: want more than 0", c.HTTP.Timeout)
+	}
+	if n := c.ApplicationName; len(n) > maxApplicationName || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
+		fault("ApplicationName (APPLICATION_NAME) %q: want at most %d bytes of UTF-8 without control characters", c.ApplicationName, maxApplicationName)
 	}
 	if slices.Contains(c.RolesClaim, "") {
 		fault("RolesClaim %q has an empty element", c.RolesClaim)

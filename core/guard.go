@@ -84,7 +84,7 @@ func (c *Client) guard(other RefusalCode, admit func(*User) bool) Guard {
 	return c.sharedGuard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		if a := c.stillAdmitted(ctx, &r); a != nil {
 			if !admit(a.user) {
-				return ctx, c.refuse(ctx, r, other, nil, a.fields...)
+				return ctx, c.refuseUser(ctx, r, a.user, other, nil, a.fields...)
 			}
 			return ctx, c.goOn(&r, a.user, a.fields)
 		}
@@ -95,7 +95,7 @@ func (c *Client) guard(other RefusalCode, admit func(*User) bool) Guard {
 		case v.user == nil:
 			return ctx, c.refuse(ctx, r, v.code, v.err, v.fields...)
 		case !admit(v.user):
-			return ctx, c.refuse(ctx, r, other, nil, v.fields...)
+			return ctx, c.refuseUser(ctx, r, v.user, other, nil, v.fields...)
 		}
 		return c.admit(ctx, &r, &v), c.goOn(&r, v.user, v.fields)
 	})

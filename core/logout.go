@@ -10,7 +10,7 @@ import (
 const revokeWithin = 3 * time.Second
 
 // askSignOut answers GET /logout. It signs out only if a person followed a link on the application's own pages; otherwise
-// any page, image or prefetch could sign people out. In all other cases it shows a button.
+// any page, image or prefetch could sign people out. In all other cases it shows a button, or that nobody is signed in.
 func (c *Client) askSignOut(ctx context.Context, r Request) Answer {
 	if refused, ok := c.onlyGet(ctx, r); !ok {
 		return refused
@@ -22,7 +22,7 @@ func (c *Client) askSignOut(ctx context.Context, r Request) Answer {
 		Status: 200,
 		Set:    append([]Field{noStore, {"X-Content-Type-Options", "nosniff"}}, pageFields...),
 		Add:    []Field{varyOnCredentials},
-		Body:   signOutPage(c.web.path("/logout")),
+		Body:   c.signOutPage(r),
 	}
 }
 

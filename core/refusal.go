@@ -39,34 +39,79 @@ const (
 	CodeInternal              RefusalCode = "internal"
 )
 
+// refusalKind is the status of a refusal and its texts: on a page for people, and in a problem document for programs.
 type refusalKind struct {
-	status int
-	title  string
-	detail string
+	status       int
+	page, answer words
 }
 
-// refusalKinds is the one table of statuses and of the texts that people see.
+// words are a title and what can be done.
+type words struct{ title, detail string }
+
+const noAccess, toldBy = "You do not have access to this page", " If it happens again, give the people who run this application the code below."
+
+// refusalKinds is the one table of statuses and texts.
 var refusalKinds = map[RefusalCode]refusalKind{
-	CodeNotSignedIn:           {http.StatusUnauthorized, "Not signed in", "Sign in, or send an access token, and try again."},
-	CodeInvalidToken:          {http.StatusUnauthorized, "The access token is not valid", "Get a new access token and try again."},
-	CodeInvalidRequest:        {http.StatusBadRequest, "The Authorization header cannot be read", "Send one Authorization header of the form: Bearer <access token>."},
-	CodeInsufficientRole:      {http.StatusForbidden, "Not allowed", "You are signed in, but your account does not have a role that this page requires."},
-	CodeNotAdmitted:           {http.StatusForbidden, "Not allowed", "You are signed in, but your account has no access here."},
-	CodeCrossSite:             {http.StatusForbidden, "The request came from another site", "Go to the application itself and try again there."},
-	CodeNotANavigation:        {http.StatusForbidden, "Sign-in starts in the browser's own window", "Open the sign-in page by following a link. A front end fetches it from the same origin with Accept: application/json."},
-	CodeMethodNotAllowed:      {http.StatusMethodNotAllowed, "Method not allowed", "This address does not accept this method."},
-	CodeInvalidLogin:          {http.StatusBadRequest, "The sign-in cannot be started", "The link to it is wrong: its app_data is too long, not UTF-8, or given twice."},
-	CodeInvalidCallback:       {http.StatusBadRequest, "The sign-in service's answer cannot be read", "Please sign in again."},
-	CodeSignInLost:            {http.StatusBadRequest, "This sign-in cannot be finished", "It was started in another browser, took too long, or the browser keeps no cookies for this site. Allow cookies and sign in again."},
-	CodeIssuerMismatch:        {http.StatusBadRequest, "The answer came from another sign-in service", "Please sign in again."},
-	CodeAccessDenied:          {http.StatusForbidden, "Sign-in was cancelled", "You can sign in again whenever you like."},
-	CodeProviderError:         {http.StatusBadGateway, "The sign-in service reported an error", "Please try again. If it happens again, give the operator of this application the code below."},
-	CodeExchangeRefused:       {http.StatusBadGateway, "The sign-in service did not complete the sign-in", "Please sign in again."},
-	CodeIDTokenRefused:        {http.StatusBadGateway, "The sign-in service's answer was not accepted", "Please sign in again. If it happens again, give the operator of this application the code below."},
-	CodeSignInRefused:         {http.StatusForbidden, "You cannot sign in here", "Your account was recognised, but has no access to this application."},
-	CodeProviderUnavailable:   {http.StatusServiceUnavailable, "The sign-in service is not available", "Please try again in a moment."},
-	CodeProviderMisconfigured: {http.StatusBadGateway, "The sign-in service is not set up correctly", "Please give the operator of this application the code below."},
-	CodeInternal:              {http.StatusInternalServerError, "Something went wrong", "Please try again."},
+	CodeNotSignedIn: {http.StatusUnauthorized,
+		words{"You are not signed in", "Please sign in to go on."},
+		words{"Not signed in", "Sign in, or send an access token, and try again."}},
+	CodeInvalidToken: {http.StatusUnauthorized,
+		words{"Your sign-in is no longer valid", "Please sign in again."},
+		words{"The access token is not valid", "Get a new access token and try again."}},
+	CodeInvalidRequest: {http.StatusBadRequest,
+		words{"Your browser's request cannot be read", "Something on the way here changed it. Please try again, or sign in."},
+		words{"The Authorization header cannot be read", "Send one Authorization header of the form: Bearer <access token>."}},
+	CodeInsufficientRole: {http.StatusForbidden,
+		words{noAccess, "It needs a role that your account does not have."},
+		words{"Not allowed", "The user does not have a role that is required here."}},
+	CodeNotAdmitted: {http.StatusForbidden,
+		words{noAccess, "Your account is not among those that may see it."},
+		words{"Not allowed", "The user has no access here."}},
+	CodeCrossSite: {http.StatusForbidden,
+		words{"This was asked for by another site", "Nothing was done. Open this application itself and try again there."},
+		words{"The request came from another site", "Go to the application itself and try again there."}},
+	CodeNotANavigation: {http.StatusForbidden,
+		words{"Sign-in needs a window of its own", "Open this application in its own tab or window, and sign in there."},
+		words{"Sign-in starts in the browser's own window", "Open the sign-in page by following a link. A front end fetches it from the same origin with Accept: application/json."}},
+	CodeMethodNotAllowed: {http.StatusMethodNotAllowed,
+		words{"This does not work here", "Open this application's start page and go on from there."},
+		words{"Method not allowed", "This address does not accept this method."}},
+	CodeInvalidLogin: {http.StatusBadRequest,
+		words{"The sign-in cannot be started", "The link that you followed is damaged. Open this application's start page and sign in from there."},
+		words{"The sign-in cannot be started", "The link to it is wrong: its app_data is too long, not UTF-8, or given twice."}},
+	CodeInvalidCallback: {http.StatusBadRequest,
+		words{"This sign-in cannot be finished", "What the sign-in service sent back is damaged. Please sign in again."},
+		words{"The sign-in service's answer cannot be read", "Sign in again."}},
+	CodeSignInLost: {http.StatusBadRequest,
+		words{"This sign-in cannot be finished", "It took too long, was started in another browser, or your browser keeps no cookies for this site. Allow cookies and sign in again."},
+		words{"This sign-in cannot be finished", "It was started in another browser, took too long, or the browser keeps no cookies for this site. Allow cookies and sign in again."}},
+	CodeIssuerMismatch: {http.StatusBadRequest,
+		words{"This sign-in cannot be trusted", "The answer came from another sign-in service than the one that was asked. Please sign in again."},
+		words{"The answer came from another sign-in service", "Sign in again."}},
+	CodeAccessDenied: {http.StatusForbidden,
+		words{"Sign-in was cancelled", "You can sign in again whenever you like."},
+		words{"Sign-in was cancelled", "You can sign in again whenever you like."}},
+	CodeProviderError: {http.StatusBadGateway,
+		words{"The sign-in did not work", "The sign-in service reported a problem. Please sign in again." + toldBy},
+		words{"The sign-in service reported an error", "Try again. If it happens again, the operator finds the cause in the log."}},
+	CodeExchangeRefused: {http.StatusBadGateway,
+		words{"The sign-in did not work", "The sign-in service did not complete it. Please sign in again."},
+		words{"The sign-in service did not complete the sign-in", "Sign in again."}},
+	CodeIDTokenRefused: {http.StatusBadGateway,
+		words{"The sign-in did not work", "What the sign-in service said about you could not be trusted. Please sign in again." + toldBy},
+		words{"The sign-in service's answer was not accepted", "Sign in again. If it happens again, the operator finds the cause in the log."}},
+	CodeSignInRefused: {http.StatusForbidden,
+		words{"You cannot sign in here", "Your account was recognised, but has no access to this application."},
+		words{"The user cannot sign in here", "The account was recognised, but has no access to this application."}},
+	CodeProviderUnavailable: {http.StatusServiceUnavailable,
+		words{"The sign-in service does not answer", "That is most likely over soon. Please try again in a moment."},
+		words{"The sign-in service is not available", "Try again in a moment."}},
+	CodeProviderMisconfigured: {http.StatusBadGateway,
+		words{"Signing in does not work at the moment", "Please give the people who run this application the code below."},
+		words{"The sign-in service is not set up correctly", "The operator finds the cause in the log."}},
+	CodeInternal: {http.StatusInternalServerError,
+		words{"Something went wrong", "Please try again." + toldBy},
+		words{"Something went wrong", "Try again."}},
 }
 
 // Refusal is a refused request, for Config.RenderRefusal, for the application's error handler (errors.As finds a
@@ -74,11 +119,12 @@ var refusalKinds = map[RefusalCode]refusalKind{
 type Refusal struct {
 	Code       RefusalCode
 	Status     int
-	Title      string        // a few words for people
+	Title      string        // a few words: for people on a page, more technical ones for a program
 	Detail     string        // what they can do
 	RetryAfter time.Duration // of a 503
 	Navigation bool          // a browser is loading a page; otherwise problem+json is expected
 	SignInURL  string        // where to sign in (again); empty if that would not help
+	User       *User         // who is known and not admitted, of a 403; otherwise nil
 	Err        error         // the cause, for the log; never for the browser
 }
 
@@ -97,8 +143,18 @@ type Rendered struct {
 
 // refuse answers a request with a refusal. more are header fields to send along.
 func (c *Client) refuse(ctx context.Context, r Request, code RefusalCode, err error, more ...Field) Answer {
+	return c.refuseUser(ctx, r, nil, code, err, more...)
+}
+
+// refuseUser is refuse for a user who is known and not admitted.
+func (c *Client) refuseUser(ctx context.Context, r Request, user *User, code RefusalCode, err error, more ...Field) Answer {
 	kind := refusalKinds[code]
-	refusal := Refusal{Code: code, Status: kind.status, Title: kind.title, Detail: kind.detail, Navigation: r.isNavigation(), Err: err}
+	refusal := Refusal{Code: code, Status: kind.status, Navigation: r.isNavigation(), User: user, Err: err}
+	said := kind.answer
+	if refusal.Navigation {
+		said = kind.page
+	}
+	refusal.Title, refusal.Detail = said.title, said.detail
 	if code == CodeNotSignedIn && c.web == nil {
 		refusal.Detail = "Send an access token and try again."
 	}
@@ -116,7 +172,7 @@ func (c *Client) refuse(ctx context.Context, r Request, code RefusalCode, err er
 	}
 	refusal.SignInURL = c.signInAgain(r, code)
 	c.logRefusal(ctx, r, refusal)
-	c.render(ctx, refusal, &a)
+	c.render(ctx, r, refusal, &a)
 	return a
 }
 
@@ -144,9 +200,6 @@ func notAdmitted(code RefusalCode) bool {
 	return code == CodeInsufficientRole || code == CodeNotAdmitted || code == CodeSignInRefused
 }
 
-// AsSomeoneElse reports whether SignInURL leads to a sign-in as another user, because this one is known and not admitted.
-func (r *Refusal) AsSomeoneElse() bool { return notAdmitted(r.Code) }
-
 // challenge is the WWW-Authenticate field of RFC 6750 section 3; for a request without credentials it has no error code
 // (section 3.1).
 func challenge(code RefusalCode) Field {
@@ -156,7 +209,7 @@ func challenge(code RefusalCode) Field {
 	return Field{"WWW-Authenticate", `Bearer error="` + string(code) + `"`}
 }
 
-func (c *Client) render(ctx context.Context, refusal Refusal, a *Answer) {
+func (c *Client) render(ctx context.Context, r Request, refusal Refusal, a *Answer) {
 	a.Status = refusal.Status
 	if c.cfg.RenderRefusal != nil {
 		own := c.cfg.RenderRefusal(ctx, refusal)
@@ -172,7 +225,7 @@ func (c *Client) render(ctx context.Context, refusal Refusal, a *Answer) {
 	}
 	if refusal.Navigation {
 		a.Set = append(a.Set, pageFields...)
-		a.Body = refusalPage(refusal)
+		a.Body = c.refusalPage(r, &refusal)
 		return
 	}
 	a.Set = append(a.Set, Field{"Content-Type", "application/problem+json"})

@@ -105,7 +105,7 @@ func TestSignInURL(t *testing.T) {
 			"/auth/login?return_to=%2Fx", false},
 		"an unreadable callback": {w.browser(t).route("GET", "/auth/callback", navigates), "/auth/login", false},
 	} {
-		if row.a.Refusal == nil || row.a.Refusal.SignInURL != row.url || row.a.Refusal.AsSomeoneElse() != row.another {
+		if row.a.Refusal == nil || row.a.Refusal.SignInURL != row.url || (row.a.Refusal.User != nil) != row.another {
 			t.Errorf("%s: %d, sign in at %+v, want %q", name, row.a.Status, row.a.Refusal, row.url)
 		}
 		if body := string(row.a.Body); row.url == "" && strings.Contains(body, "/auth/login") || row.url != "" && !strings.Contains(body, "/auth/login") {

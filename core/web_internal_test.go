@@ -28,8 +28,8 @@ func TestCodesAreListed(t *testing.T) {
 		if listed[code] != kind.status {
 			t.Errorf("README.md lists %s with status %d, want %d", code, listed[code], kind.status)
 		}
-		if kind.title == "" || kind.detail == "" {
-			t.Errorf("%s has no words for people", code)
+		if slices.Contains([]string{kind.page.title, kind.page.detail, kind.answer.title, kind.answer.detail}, "") {
+			t.Errorf("%s lacks words", code)
 		}
 	}
 	if len(listed) != len(refusalKinds) {

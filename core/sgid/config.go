@@ -41,8 +41,8 @@ type Config struct {
 const defaultHostname = "https://api.id.gov.sg"
 
 // ConfigFromEnv returns a Config with the fields that are set in the environment: SGID_CLIENT_ID, SGID_CLIENT_SECRET,
-// SGID_PRIVATE_KEY, SGID_REDIRECT_URI, SGID_HOSTNAME, SGID_SCOPES (separated by spaces), and BASE_URL, SESSION_SECRET and
-// SESSION_SECRET_OLD as in [idserver.ConfigFromEnv]. It does not validate them: [New] does.
+// SGID_PRIVATE_KEY, SGID_REDIRECT_URI, SGID_HOSTNAME, SGID_SCOPES (separated by spaces), and APPLICATION_NAME, BASE_URL,
+// SESSION_SECRET and SESSION_SECRET_OLD as in [idserver.ConfigFromEnv]. It does not validate them: [New] does.
 func ConfigFromEnv() Config {
 	web := idserver.ConfigFromEnv()
 	return Config{
@@ -53,7 +53,7 @@ func ConfigFromEnv() Config {
 		Hostname:     os.Getenv("SGID_HOSTNAME"),
 		Scopes:       strings.Fields(os.Getenv("SGID_SCOPES")),
 		Web: idserver.Config{
-			BaseURL: web.BaseURL, SessionSecret: web.SessionSecret, Session: idserver.SessionConfig{OldSecrets: web.Session.OldSecrets},
+			ApplicationName: web.ApplicationName, BaseURL: web.BaseURL, SessionSecret: web.SessionSecret, Session: idserver.SessionConfig{OldSecrets: web.Session.OldSecrets},
 		},
 	}
 }
