@@ -91,7 +91,7 @@ const pageStyle = `:root{color-scheme:light dark;--page:#f3f5f9;--card:#fff;--te
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.25rem;background:var(--page);color:var(--text);font:16px/1.5 system-ui,sans-serif}
 main{width:100%;max-width:27rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:16px;box-shadow:0 12px 32px rgb(16 24 40/.08);overflow-wrap:anywhere}
 h1{margin:0;font-size:1.375rem;line-height:1.3;text-wrap:balance}
-p{margin:.5rem 0 0;color:var(--soft)}
+p{margin:.5rem 0 0;color:var(--soft);text-wrap:pretty}
 .application{margin:0 0 .75rem;color:var(--accent);font-size:.875rem;font-weight:600}
 .user{margin-top:1rem;padding:.625rem .875rem;border-radius:10px;background:var(--tint);font-size:.875rem}
 strong{color:var(--text);font-weight:600}
@@ -101,7 +101,7 @@ a:hover,button:hover{border-color:var(--accent)}
 .actions>:first-child:is(a),.actions>:first-child button{border-color:var(--accent);background:var(--accent);color:var(--on)}
 a:focus-visible,button:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.8125rem}
-@media(max-width:26rem){main{padding:1.5rem}.actions,form{display:grid}.actions{justify-content:stretch}.actions>*{text-align:center}}`
+@media(max-width:26rem){main{padding:1.5rem}.actions,form{display:grid}.actions>*{text-align:center}}`
 
 // pageFields are the header fields of the built-in pages: nothing may be loaded, and nothing may frame them. There is no
 // form-action, because Chromium applies it to the redirect that follows the form, and sign-out leads to the provider.
@@ -130,7 +130,7 @@ func (c *Client) refusalPage(r Request, refusal *Refusal) []byte {
 		p.actions = append(p.actions, action{"Sign in", refusal.SignInURL, false})
 	}
 	if c.web != nil && c.web.asSeen(r) != c.web.page("") { // a page that was just refused is no way out
-		p.actions = append(p.actions, action{"Go to the start page", c.web.page(""), false})
+		p.actions = append(p.actions, action{"Start page", c.web.page(""), false})
 	}
 	return p.html()
 }
@@ -142,7 +142,7 @@ func (c *Client) signOutPage(r Request) []byte {
 	if s == nil {
 		return page{
 			application: c.applicationName(), title: "You are signed out", text: "Nobody is signed in here in this browser.",
-			actions: []action{{"Sign in", c.web.path("/login"), false}, {"Go to the start page", home, false}},
+			actions: []action{{"Sign in", c.web.path("/login"), false}, {"Start page", home, false}},
 		}.html()
 	}
 	return page{

@@ -26,10 +26,10 @@ func TestPages(t *testing.T) {
 		lack []string
 	}{
 		"without the role": {second(carol.pass(w.RequireRole("admin"), "GET", "/admin", navigates)),
-			[]string{"<title>You do not have access to this page · Orders &amp; more</title>", ">Orders &amp; more</p>", "Signed in as <strong>Carol Ng (carol@example.test)</strong>",
-				">Sign in as someone else</a>", `<a href="/">Go to the start page</a>`, "Code: insufficient_role"}, []string{"Try again"}},
+			[]string{"<title>You cannot open this page · Orders &amp; more</title>", ">Orders &amp; more</p>", "Signed in as <strong>Carol Ng (carol@example.test)</strong>",
+				">Sign in as someone else</a>", `<a href="/">Start page</a>`, "Code: insufficient_role"}, []string{"Try again"}},
 		"not admitted to the start page": {second(carol.pass(w.Require(func(*idserver.User) bool { return false }), "GET", "/", navigates)),
-			[]string{"Signed in as <strong>Carol Ng"}, []string{"start page</a>"}},
+			[]string{"Signed in as <strong>Carol Ng"}, []string{"Start page</a>"}},
 		"behind another guard": {behind(carol, w.RequireUser(), w.RequireRole("admin"), "/admin"),
 			[]string{"Signed in as <strong>Carol Ng"}, nil},
 		"not let in at sign-in": {stranger.route("GET", refusing.authorize(t, stranger.begin("/auth/login"), "alice"), navigates),
@@ -42,7 +42,7 @@ func TestPages(t *testing.T) {
 			[]string{"<title>Sign out? · Orders &amp; more</title>", "Signed in as <strong>Carol Ng", `<form method="post" action="/auth/logout"><button>Sign out</button></form>`,
 				`<a href="/">Stay signed in</a>`}, []string{"Code:"}},
 		"nobody to sign out": {w.browser(t).route("GET", "/auth/logout", fromElsewhere),
-			[]string{"You are signed out", `<a href="/auth/login">Sign in</a>`, `<a href="/">Go to the start page</a>`}, []string{"<form", "<button"}},
+			[]string{"You are signed out", `<a href="/auth/login">Sign in</a>`, `<a href="/">Start page</a>`}, []string{"<form", "<button"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := string(row.a.Body)

@@ -48,7 +48,7 @@ type refusalKind struct {
 // words are a title and what can be done.
 type words struct{ title, detail string }
 
-const noAccess, toldBy = "You do not have access to this page", " If it happens again, give the people who run this application the code below."
+const noAccess, toldBy = "You cannot open this page", " If it happens again, give the people who run this application the code below."
 
 // refusalKinds is the one table of statuses and texts.
 var refusalKinds = map[RefusalCode]refusalKind{
@@ -104,7 +104,7 @@ var refusalKinds = map[RefusalCode]refusalKind{
 		words{"You cannot sign in here", "Your account was recognised, but has no access to this application."},
 		words{"The user cannot sign in here", "The account was recognised, but has no access to this application."}},
 	CodeProviderUnavailable: {http.StatusServiceUnavailable,
-		words{"The sign-in service does not answer", "That is most likely over soon. Please try again in a moment."},
+		words{"The sign-in service does not answer", "This is usually over soon. Please try again in a moment."},
 		words{"The sign-in service is not available", "Try again in a moment."}},
 	CodeProviderMisconfigured: {http.StatusBadGateway,
 		words{"Signing in does not work at the moment", "Please give the people who run this application the code below."},
