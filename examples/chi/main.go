@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"net"
 	"net/http"
 	"os"
@@ -41,6 +40,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func app(auth *idchi.Auth) http.Handler {
 
 	auth.Mount(r)
 	r.With(auth.LoadUser()).Get("/", page("home"))
-	r.With(auth.RequireUser()).Get("/profile", profile)
+	r.With(auth.RequireUser()).Get("/profile", page("profile"))
 	r.With(auth.RequireRole("admin")).Get("/admin", page("admin"))
 
 	r.Route("/api", func(r chi.Router) {
@@ -82,24 +82,7 @@ func app(auth *idchi.Auth) http.Handler {
 }
 
 func page(name string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) { _ = pages.ExecuteTemplate(w, name, idchi.User(r)) }
-}
-
-func profile(w http.ResponseWriter, r *http.Request) {
-	var claims map[string]json.RawMessage
-	if err := idchi.User(r).Claims(&claims); err != nil {
-		http.Error(w, "the claims cannot be read", http.StatusInternalServerError)
-		return
-	}
-	_ = pages.ExecuteTemplate(w, "profile", claims)
+	return func(w http.ResponseWriter, r *http.Request) { _ = writePage(w, name, idchi.User(r)) }
 }
 
 func ok(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"ok":true}`)) }
-
-var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title><meta name="viewport" content="width=device-width">
-<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}a,td{padding-right:1rem}code{overflow-wrap:anywhere}</style>
-<nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
-{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles {{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
-<form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
-{{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
-{{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

@@ -5,9 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"html/template"
 	"net"
 	"net/http"
 	"os"
@@ -41,6 +39,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -67,7 +66,7 @@ func app(auth *idecho.Auth) http.Handler {
 
 	auth.Mount(e.Group("/auth"))
 	e.GET("/", page("home"), auth.LoadUser())
-	e.GET("/profile", profile, auth.RequireUser())
+	e.GET("/profile", page("profile"), auth.RequireUser())
 	e.GET("/admin", page("admin"), auth.RequireRole("admin"))
 
 	e.GET("/api/me", func(c echo.Context) error { return c.JSON(http.StatusOK, idecho.User(c)) }, auth.RequireUser())
@@ -79,28 +78,10 @@ func app(auth *idecho.Auth) http.Handler {
 }
 
 func page(name string) echo.HandlerFunc {
-	return func(c echo.Context) error { return write(c, name, idecho.User(c)) }
-}
-
-func profile(c echo.Context) error {
-	var claims map[string]json.RawMessage
-	if err := idecho.User(c).Claims(&claims); err != nil {
-		return err
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
+		return writePage(c.Response(), name, idecho.User(c))
 	}
-	return write(c, "profile", claims)
 }
 
 func ok(c echo.Context) error { return c.JSON(http.StatusOK, echo.Map{"ok": true}) }
-
-func write(c echo.Context, name string, data any) error {
-	c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
-	return pages.ExecuteTemplate(c.Response(), name, data)
-}
-
-var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title><meta name="viewport" content="width=device-width">
-<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}a,td{padding-right:1rem}code{overflow-wrap:anywhere}</style>
-<nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
-{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles {{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
-<form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
-{{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
-{{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

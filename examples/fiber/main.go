@@ -5,9 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"html/template"
 	"net"
 	"os"
 	"os/signal"
@@ -41,6 +39,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -68,7 +67,7 @@ func app(auth *idfiber.Auth) *fiber.App {
 
 	auth.Mount(app.Group("/auth"))
 	app.Get("/", auth.LoadUser(), page("home"))
-	app.Get("/profile", auth.RequireUser(), profile)
+	app.Get("/profile", auth.RequireUser(), page("profile"))
 	app.Get("/admin", auth.RequireRole("admin"), page("admin"))
 
 	app.Get("/api/me", auth.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(idfiber.User(c)) })
@@ -80,28 +79,7 @@ func app(auth *idfiber.Auth) *fiber.App {
 }
 
 func page(name string) fiber.Handler {
-	return func(c *fiber.Ctx) error { return writePage(c, name, idfiber.User(c)) }
-}
-
-func profile(c *fiber.Ctx) error {
-	var claims map[string]json.RawMessage
-	if err := idfiber.User(c).Claims(&claims); err != nil {
-		return err
-	}
-	return writePage(c, "profile", claims)
+	return func(c *fiber.Ctx) error { return writePage(c.Type("html", "utf-8"), name, idfiber.User(c)) }
 }
 
 func ok(c *fiber.Ctx) error { return c.JSON(fiber.Map{"ok": true}) }
-
-func writePage(c *fiber.Ctx, name string, data any) error {
-	c.Type("html", "utf-8")
-	return pages.ExecuteTemplate(c, name, data)
-}
-
-var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title><meta name="viewport" content="width=device-width">
-<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}a,td{padding-right:1rem}code{overflow-wrap:anywhere}</style>
-<nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
-{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles {{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
-<form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
-{{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
-{{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

@@ -5,9 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"html/template"
 	"net"
 	"net/http"
 	"os"
@@ -40,6 +38,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -64,11 +63,10 @@ func app(auth *idgin.Auth) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // codes do not belong in a log
-	r.SetHTMLTemplate(pages)
 
 	auth.Mount(r.Group("/auth"))
 	r.GET("/", auth.LoadUser(), page("home"))
-	r.GET("/profile", auth.RequireUser(), profile)
+	r.GET("/profile", auth.RequireUser(), page("profile"))
 	r.GET("/admin", auth.RequireRole("admin"), page("admin"))
 
 	api := r.Group("/api")
@@ -81,24 +79,12 @@ func app(auth *idgin.Auth) http.Handler {
 }
 
 func page(name string) gin.HandlerFunc {
-	return func(c *gin.Context) { c.HTML(http.StatusOK, name, idgin.User(c)) }
-}
-
-func profile(c *gin.Context) {
-	var claims map[string]json.RawMessage
-	if err := idgin.User(c).Claims(&claims); err != nil {
-		_ = c.AbortWithError(http.StatusInternalServerError, err)
-		return
+	return func(c *gin.Context) {
+		c.Header("Content-Type", "text/html; charset=utf-8")
+		if err := writePage(c.Writer, name, idgin.User(c)); err != nil {
+			_ = c.Error(err)
+		}
 	}
-	c.HTML(http.StatusOK, "profile", claims)
 }
 
 func ok(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"ok": true}) }
-
-var pages = template.Must(template.New("").Parse(`{{define "top"}}<!doctype html><meta charset="utf-8"><title>Example</title><meta name="viewport" content="width=device-width">
-<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}a,td{padding-right:1rem}code{overflow-wrap:anywhere}</style>
-<nav><a href="/">Home</a><a href="/profile">Profile</a><a href="/admin">Admin</a></nav>{{end}}
-{{define "home"}}{{template "top"}}{{with .}}<h1>Hello, {{.Name}}</h1><p>{{.Email}}, tenant {{.TenantID}}, roles {{range .Roles}}<b>{{.}}</b> {{end}}{{range .CustomRoles}}<b>{{.}}</b> {{end}}
-<form method="post" action="/auth/logout"><button>Sign out</button></form>{{else}}<h1>Hello</h1><p>You are signed out. <a href="/auth/login">Sign in</a>{{end}}{{end}}
-{{define "profile"}}{{template "top"}}<h1>Your profile</h1><table>{{range $name, $value := .}}<tr><td>{{$name}}<td><code>{{printf "%s" $value}}</code>{{end}}</table>{{end}}
-{{define "admin"}}{{template "top"}}<h1>Administration</h1><p>{{.Name}}, you have the role admin.{{end}}`))

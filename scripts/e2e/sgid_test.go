@@ -112,14 +112,14 @@ func TestSGIDInChromium(t *testing.T) {
 		sees(t, ctx, "You like Chocolate. You drive SAB1234X FBC5678Y.")
 
 		open(t, ctx, app+"/spa")
-		sees(t, ctx, "likes Chocolate")
+		sees(t, ctx, "You like Chocolate. A script")
 		click(t, ctx, `#out`)
 		sees(t, ctx, "You are signed out")
 		act(t, ctx, "choosing", chromedp.Evaluate[chromedp.Void](`document.querySelector('select').value = 'Durian'`))
 		click(t, ctx, `#in button`)
 		sees(t, ctx, "Arun s/o Raj")
 		click(t, ctx, `button[value="arun"]`)
-		if at := sees(t, ctx, "likes Durian"); at != app+"/spa" {
+		if at := sees(t, ctx, "You like Durian"); at != app+"/spa" {
 			t.Errorf("signed in at %s", at)
 		}
 		sees(t, ctx, "ARUN S/O RAJ")
