@@ -141,36 +141,40 @@ func TestAccessTokenRefused(t *testing.T) {
 
 // The two kinds of a real sign-in are never taken for each other, whatever the audience is.
 func TestTokensAreNotMistaken(t *testing.T) {
-	w := newWorld(t)
-	_, tokens := signInByHand(t, w, w.Client, "alice")
-	for _, audience := range []string{"idserver-api", idtest.ExampleClient, w.provider.URL()} {
-		_, err := w.ValidateAccessToken(t.Context(), tokens.IDToken, idserver.AccessTokenCheck{Audience: audience})
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, tokens := signInByHand(t, w, w.Client, "alice")
+		for _, audience := range []string{"idserver-api", idtest.ExampleClient, w.provider.URL()} {
+			_, err := w.ValidateAccessToken(t.Context(), tokens.IDToken, idserver.AccessTokenCheck{Audience: audience})
+			refused(t, err, idserver.ReasonType)
+		}
+		_, err := w.ValidateIDToken(t.Context(), tokens.AccessToken, idserver.IDTokenCheck{Nonce: "x"})
 		refused(t, err, idserver.ReasonType)
-	}
-	_, err := w.ValidateIDToken(t.Context(), tokens.AccessToken, idserver.IDTokenCheck{Nonce: "x"})
-	refused(t, err, idserver.ReasonType)
-	_, err = w.ValidateAccessToken(t.Context(), tokens.RefreshToken, idserver.AccessTokenCheck{})
-	refused(t, err, idserver.ReasonMalformed)
+		_, err = w.ValidateAccessToken(t.Context(), tokens.RefreshToken, idserver.AccessTokenCheck{})
+		refused(t, err, idserver.ReasonMalformed)
+	})
 }
 
 // Once the keys are known no token costs a request, and a made-up kid costs one in ten seconds.
 func TestAccessTokenCostsNoRequests(t *testing.T) {
-	w := newWorld(t)
-	token := w.provider.MintAccessToken("alice")
-	unknown := newAccessToken(w)
-	unknown.header["kid"] = "made-up"
-	for range 5 {
-		if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		token := w.provider.MintAccessToken("alice")
+		unknown := newAccessToken(w)
+		unknown.header["kid"] = "made-up"
+		for range 5 {
+			if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	for range 5 {
-		_, err := w.ValidateAccessToken(t.Context(), unknown.token(), idserver.AccessTokenCheck{})
-		refused(t, err, idserver.ReasonUnknownKey)
-	}
-	if d, k := w.provider.Requests(idtest.Discovery), w.provider.Requests(idtest.KeySet); d != 1 || k != 2 {
-		t.Errorf("%d requests for metadata and %d for keys, want 1 and 2", d, k)
-	}
+		for range 5 {
+			_, err := w.ValidateAccessToken(t.Context(), unknown.token(), idserver.AccessTokenCheck{})
+			refused(t, err, idserver.ReasonUnknownKey)
+		}
+		if d, k := w.provider.Requests(idtest.Discovery), w.provider.Requests(idtest.KeySet); d != 1 || k != 2 {
+			t.Errorf("%d requests for metadata and %d for keys, want 1 and 2", d, k)
+		}
+	})
 }
 
 // While the provider is away nothing is said of any token; with keys at hand tokens go on being judged.
@@ -217,27 +221,31 @@ func TestAccessTokenWithoutProvider(t *testing.T) {
 
 // A caller who leaves is told so, and the next one is served.
 func TestAccessTokenCallerLeaves(t *testing.T) {
-	w := newWorld(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.provider.Fail(idtest.Discovery, idtest.Fault{Hang: true, Once: true})
-	_, err := w.ValidateAccessToken(ctx, w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{})
-	if !errors.Is(err, context.Canceled) || errors.Is(err, idserver.ErrInvalidToken) {
-		t.Errorf("got %v, want context.Canceled", err)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.provider.Fail(idtest.Discovery, idtest.Fault{Hang: true, Once: true})
+		_, err := w.ValidateAccessToken(ctx, w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{})
+		if !errors.Is(err, context.Canceled) || errors.Is(err, idserver.ErrInvalidToken) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+	})
 }
 
 func TestAudienceOfConfig(t *testing.T) {
-	w := newWorld(t)
-	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret, c.ClientID, c.Audience = "", "", "", "orders" })
-	_, err := api.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{})
-	refused(t, err, idserver.ReasonAudience)
-	token := w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = []string{"orders"} })
-	u, err := api.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(u.Roles, []string{"admin", "user"}) || !slices.Equal(u.CustomRoles, []string{"billing"}) {
-		t.Errorf("the roles are %q and %q", u.Roles, u.CustomRoles)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret, c.ClientID, c.Audience = "", "", "", "orders" })
+		_, err := api.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{})
+		refused(t, err, idserver.ReasonAudience)
+		token := w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = []string{"orders"} })
+		u, err := api.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(u.Roles, []string{"admin", "user"}) || !slices.Equal(u.CustomRoles, []string{"billing"}) {
+			t.Errorf("the roles are %q and %q", u.Roles, u.CustomRoles)
+		}
+	})
 }

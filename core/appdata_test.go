@@ -12,111 +12,119 @@ import (
 )
 
 func TestAppData(t *testing.T) {
-	var seen, token string
-	w := newWorld(t, func(c *idserver.Config) {
-		c.AdmitUser = func(ctx context.Context, u *idserver.User) error {
-			seen, token = idserver.AppDataFrom(ctx), idserver.AccessTokenFrom(ctx)
-			if idserver.UserFrom(ctx) != u {
-				t.Error("the context has another user")
+	bubble(t, func(t *testing.T) {
+		var seen, token string
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(ctx context.Context, u *idserver.User) error {
+				seen, token = idserver.AppDataFrom(ctx), idserver.AccessTokenFrom(ctx)
+				if idserver.UserFrom(ctx) != u {
+					t.Error("the context has another user")
+				}
+				return u.Set("app_data", seen)
 			}
-			return u.Set("app_data", seen)
+		})
+		for name, data := range map[string]string{
+			"a choice": "icecream=Vanilla", "not ASCII": "冰淇淋 \"\\ \n\x00\u2028", "the most": strings.Repeat(`"`, 512), "none": "",
+		} {
+			b := w.browser(t)
+			seen = "not called"
+			address := b.begin("/auth/login?return_to=/x&app_data=" + url.QueryEscape(data))
+			for cookie, value := range b.cookies {
+				if len(cookie)+len(value) > 4000 || data != "" && strings.Contains(value, data) {
+					t.Errorf("%s: a cookie of %d bytes", name, len(value))
+				}
+			}
+			if data != "" && strings.Contains(address, url.QueryEscape(data)) {
+				t.Errorf("%s: the provider sees it", name)
+			}
+			if a := b.route("GET", w.authorize(t, address, "alice"), navigates); a.Status != 303 || field(a, "Location") != "/x" {
+				t.Fatalf("%s: %d %s", name, a.Status, a.Body)
+			}
+			if seen != data || token == "" {
+				t.Errorf("%s: AdmitUser sees %q and the token %q", name, seen, token)
+			}
+			ctx, _ := b.pass(w.RequireUser(), "GET", "/")
+			var kept struct {
+				AppData string `json:"app_data"`
+			}
+			if err := idserver.UserFrom(ctx).Claims(&kept); err != nil || kept.AppData != data || idserver.AppDataFrom(ctx) != "" {
+				t.Errorf("%s: later it is %q, %v", name, kept.AppData, err)
+			}
 		}
 	})
-	for name, data := range map[string]string{
-		"a choice": "icecream=Vanilla", "not ASCII": "冰淇淋 \"\\ \n\x00\u2028", "the most": strings.Repeat(`"`, 512), "none": "",
-	} {
-		b := w.browser(t)
-		seen = "not called"
-		address := b.begin("/auth/login?return_to=/x&app_data=" + url.QueryEscape(data))
-		for cookie, value := range b.cookies {
-			if len(cookie)+len(value) > 4000 || data != "" && strings.Contains(value, data) {
-				t.Errorf("%s: a cookie of %d bytes", name, len(value))
-			}
-		}
-		if data != "" && strings.Contains(address, url.QueryEscape(data)) {
-			t.Errorf("%s: the provider sees it", name)
-		}
-		if a := b.route("GET", w.authorize(t, address, "alice"), navigates); a.Status != 303 || field(a, "Location") != "/x" {
-			t.Fatalf("%s: %d %s", name, a.Status, a.Body)
-		}
-		if seen != data || token == "" {
-			t.Errorf("%s: AdmitUser sees %q and the token %q", name, seen, token)
-		}
-		ctx, _ := b.pass(w.RequireUser(), "GET", "/")
-		var kept struct {
-			AppData string `json:"app_data"`
-		}
-		if err := idserver.UserFrom(ctx).Claims(&kept); err != nil || kept.AppData != data || idserver.AppDataFrom(ctx) != "" {
-			t.Errorf("%s: later it is %q, %v", name, kept.AppData, err)
-		}
-	}
 }
 
 func TestAppDataRefused(t *testing.T) {
-	w := newWorld(t)
-	for name, query := range map[string]string{
-		"too long": "app_data=" + strings.Repeat("x", 513), "twice": "app_data=a&app_data=b", "not UTF-8": "app_data=%ff",
-	} {
-		b := w.browser(t)
-		a := b.route("GET", "/auth/login?"+query, navigates)
-		if got := code(t, a); a.Status != 400 || got != idserver.CodeInvalidLogin || len(b.cookies) != 0 {
-			t.Errorf("%s: %d %s", name, a.Status, got)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, query := range map[string]string{
+			"too long": "app_data=" + strings.Repeat("x", 513), "twice": "app_data=a&app_data=b", "not UTF-8": "app_data=%ff",
+		} {
+			b := w.browser(t)
+			a := b.route("GET", "/auth/login?"+query, navigates)
+			if got := code(t, a); a.Status != 400 || got != idserver.CodeInvalidLogin || len(b.cookies) != 0 {
+				t.Errorf("%s: %d %s", name, a.Status, got)
+			}
 		}
-	}
+	})
 }
 
 func TestUserInfoResponseOfOnesOwn(t *testing.T) {
-	var fault error
-	w := newWorld(t, func(c *idserver.Config) {
-		c.UserInfoResponse = func(ctx context.Context, u *idserver.User) (any, error) {
-			if idserver.AccessTokenFrom(ctx) == "" || idserver.UserFrom(ctx) != u {
-				t.Error("no access token, or another user")
+	bubble(t, func(t *testing.T) {
+		var fault error
+		w := newWorld(t, func(c *idserver.Config) {
+			c.UserInfoResponse = func(ctx context.Context, u *idserver.User) (any, error) {
+				if idserver.AccessTokenFrom(ctx) == "" || idserver.UserFrom(ctx) != u {
+					t.Error("no access token, or another user")
+				}
+				return map[string]string{"sub": u.Subject, "mine": "yes"}, fault
 			}
-			return map[string]string{"sub": u.Subject, "mine": "yes"}, fault
+		})
+		b := w.signedIn(t, "alice")
+		if a := b.route("GET", "/auth/userinfo", fetches); a.Status != 200 || !strings.Contains(string(a.Body), `"mine":"yes"`) || field(a, "Cache-Control") != "no-store" {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		if a := w.browser(t).route("GET", "/auth/userinfo", fetches); a.Status != 401 {
+			t.Errorf("nobody: %d", a.Status)
+		}
+		for name, row := range map[string]struct {
+			fault  error
+			code   idserver.RefusalCode
+			status int
+		}{
+			"refused": {fmt.Errorf("mine: %w", &idserver.UserInfoError{Status: 403}), idserver.CodeProviderError, 502},
+			"over":    {&idserver.UserInfoError{Status: 401}, idserver.CodeInvalidToken, 401},
+			"down":    {&idserver.UserInfoError{Status: 500}, idserver.CodeProviderUnavailable, 503},
+			"a fault": {errors.New("s3cret"), idserver.CodeInternal, 500},
+			"gone":    {context.Canceled, idserver.CodeProviderUnavailable, 503},
+		} {
+			fault = row.fault
+			a := b.route("GET", "/auth/userinfo", fetches)
+			if got := code(t, a); a.Status != row.status || got != row.code || strings.Contains(string(a.Body), "s3cret") {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
 		}
 	})
-	b := w.signedIn(t, "alice")
-	if a := b.route("GET", "/auth/userinfo", fetches); a.Status != 200 || !strings.Contains(string(a.Body), `"mine":"yes"`) || field(a, "Cache-Control") != "no-store" {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
-	if a := w.browser(t).route("GET", "/auth/userinfo", fetches); a.Status != 401 {
-		t.Errorf("nobody: %d", a.Status)
-	}
-	for name, row := range map[string]struct {
-		fault  error
-		code   idserver.RefusalCode
-		status int
-	}{
-		"refused": {fmt.Errorf("mine: %w", &idserver.UserInfoError{Status: 403}), idserver.CodeProviderError, 502},
-		"over":    {&idserver.UserInfoError{Status: 401}, idserver.CodeInvalidToken, 401},
-		"down":    {&idserver.UserInfoError{Status: 500}, idserver.CodeProviderUnavailable, 503},
-		"a fault": {errors.New("s3cret"), idserver.CodeInternal, 500},
-		"gone":    {context.Canceled, idserver.CodeProviderUnavailable, 503},
-	} {
-		fault = row.fault
-		a := b.route("GET", "/auth/userinfo", fetches)
-		if got := code(t, a); a.Status != row.status || got != row.code || strings.Contains(string(a.Body), "s3cret") {
-			t.Errorf("%s: %d %s", name, a.Status, a.Body)
-		}
-	}
 }
 
 // What the token endpoint may leave out, and what it may not.
 func TestTokenAnswerWithLess(t *testing.T) {
-	w := newWorld(t)
-	for name, row := range map[string]struct {
-		edit func(map[string]any)
-		want error
-	}{
-		"no token_type":   {func(r map[string]any) { delete(r, "token_type") }, nil},
-		"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrNoAccessToken},
-		"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ErrNoIDToken},
-	} {
-		r, code := authorizedCode(t, w, w.Client, "alice")
-		w.provider.SetTokenResponse(row.edit)
-		_, err := w.ExchangeCode(t.Context(), code, r)
-		if !errors.Is(err, row.want) || row.want == nil && err != nil {
-			t.Errorf("%s: %v, want %v", name, err, row.want)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, row := range map[string]struct {
+			edit func(map[string]any)
+			want error
+		}{
+			"no token_type":   {func(r map[string]any) { delete(r, "token_type") }, nil},
+			"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrNoAccessToken},
+			"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ErrNoIDToken},
+		} {
+			r, code := authorizedCode(t, w, w.Client, "alice")
+			w.provider.SetTokenResponse(row.edit)
+			_, err := w.ExchangeCode(t.Context(), code, r)
+			if !errors.Is(err, row.want) || row.want == nil && err != nil {
+				t.Errorf("%s: %v, want %v", name, err, row.want)
+			}
 		}
-	}
+	})
 }

@@ -14,33 +14,35 @@ import (
 )
 
 func TestSignIn(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
-	a := b.route("GET", callback, navigates)
-	if a.Status != 303 || field(a, "Location") != "/profile" || field(a, "Cache-Control") != "no-store" {
-		t.Fatalf("callback: %d %q %s", a.Status, field(a, "Location"), a.Body)
-	}
-	if size := len(b.cookies["idserver-8080"]); size > 3000 {
-		t.Errorf("alice's session has %d bytes, want at most 3000", size)
-	}
-	ctx, a := b.pass(w.RequireUser(), "GET", "/profile", navigates)
-	u := idserver.UserFrom(ctx)
-	if a.Ends() || u == nil {
-		t.Fatalf("not admitted: %d", a.Status)
-	}
-	if u.Email != "alice@example.test" || u.Name != "Alice Tan" || !u.EmailVerified || u.TenantID != "7b1d5c52-0000-4000-8000-00000000acee" ||
-		!u.HasAllRoles("admin", "user", "billing") || u.HasBuiltInRole("billing") || u.Issuer != w.provider.URL() {
-		t.Errorf("the user is %+v", u)
-	}
-	if token := idserver.AccessTokenFrom(ctx); token == "" {
-		t.Error("no access token in the context")
-	} else if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
-		t.Error(err)
-	}
-	if n := w.provider.Requests(idtest.UserInfo); n != 0 {
-		t.Errorf("userinfo was asked %d times, though the access token has the roles", n)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
+		a := b.route("GET", callback, navigates)
+		if a.Status != 303 || field(a, "Location") != "/profile" || field(a, "Cache-Control") != "no-store" {
+			t.Fatalf("callback: %d %q %s", a.Status, field(a, "Location"), a.Body)
+		}
+		if size := len(b.cookies["idserver-8080"]); size > 3000 {
+			t.Errorf("alice's session has %d bytes, want at most 3000", size)
+		}
+		ctx, a := b.pass(w.RequireUser(), "GET", "/profile", navigates)
+		u := idserver.UserFrom(ctx)
+		if a.Ends() || u == nil {
+			t.Fatalf("not admitted: %d", a.Status)
+		}
+		if u.Email != "alice@example.test" || u.Name != "Alice Tan" || !u.EmailVerified || u.TenantID != "7b1d5c52-0000-4000-8000-00000000acee" ||
+			!u.HasAllRoles("admin", "user", "billing") || u.HasBuiltInRole("billing") || u.Issuer != w.provider.URL() {
+			t.Errorf("the user is %+v", u)
+		}
+		if token := idserver.AccessTokenFrom(ctx); token == "" {
+			t.Error("no access token in the context")
+		} else if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
+			t.Error(err)
+		}
+		if n := w.provider.Requests(idtest.UserInfo); n != 0 {
+			t.Errorf("userinfo was asked %d times, though the access token has the roles", n)
+		}
+	})
 }
 
 // Each row is one thing wrong with a callback of a browser that has begun to sign in.
@@ -139,160 +141,178 @@ func TestCallbackRefused(t *testing.T) {
 
 // The provider fails while the browser is on its way back; reloading the page finishes the sign-in.
 func TestCallbackReloadedAfterFault(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
-	w.provider.Fail(idtest.Token, idtest.Fault{Status: 502})
-	if a := b.route("GET", callback, navigates); a.Status != 503 {
-		t.Fatalf("%d %s", a.Status, a.Body)
-	}
-	w.provider.Heal(idtest.Token)
-	if a := b.route("GET", callback, navigates); field(a, "Location") != "/profile" {
-		t.Errorf("reloaded: %d %s", a.Status, a.Body)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
+		w.provider.Fail(idtest.Token, idtest.Fault{Status: 502})
+		if a := b.route("GET", callback, navigates); a.Status != 503 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		w.provider.Heal(idtest.Token)
+		if a := b.route("GET", callback, navigates); field(a, "Location") != "/profile" {
+			t.Errorf("reloaded: %d %s", a.Status, a.Body)
+		}
+	})
 }
 
 // A reload while the first request is under way sends the code once.
 func TestCallbackTwiceAtOnce(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
-	var all sync.WaitGroup
-	for range 8 {
-		own := &browser{t, b.client, map[string]string{}}
-		for name, value := range b.cookies {
-			own.cookies[name] = value
-		}
-		all.Go(func() {
-			if a := own.route("GET", callback, navigates); field(a, "Location") != "/profile" {
-				t.Errorf("%d %s", a.Status, a.Body)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
+		var all sync.WaitGroup
+		for range 8 {
+			own := &browser{t, b.client, map[string]string{}}
+			for name, value := range b.cookies {
+				own.cookies[name] = value
 			}
-		})
-	}
-	all.Wait()
-	if n := w.provider.Requests(idtest.Token); n != 1 {
-		t.Errorf("%d token requests for one code", n)
-	}
+			all.Go(func() {
+				if a := own.route("GET", callback, navigates); field(a, "Location") != "/profile" {
+					t.Errorf("%d %s", a.Status, a.Body)
+				}
+			})
+		}
+		all.Wait()
+		if n := w.provider.Requests(idtest.Token); n != 1 {
+			t.Errorf("%d token requests for one code", n)
+		}
+	})
 }
 
 // The browser that began gives up; the code that was sent is not lost.
 func TestCallbackAbandonedAndReloaded(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	for _, route := range b.client.Routes() {
-		if route.Path == "/callback" {
-			route.Serve(gone, b.request("GET", callback, nil))
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		for _, route := range b.client.Routes() {
+			if route.Path == "/callback" {
+				route.Serve(gone, b.request("GET", callback, nil))
+			}
 		}
-	}
-	if a := b.route("GET", callback, navigates); field(a, "Location") != "/profile" {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
-	if n := w.provider.Requests(idtest.Token); n != 1 {
-		t.Errorf("%d token requests for one code", n)
-	}
+		if a := b.route("GET", callback, navigates); field(a, "Location") != "/profile" {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		if n := w.provider.Requests(idtest.Token); n != 1 {
+			t.Errorf("%d token requests for one code", n)
+		}
+	})
 }
 
 func TestCallbackReloaded(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
-	b.route("GET", callback, navigates)
-	before := b.cookies["idserver-8080"]
-	a := b.route("GET", callback, navigates)
-	if a.Status != 303 || field(a, "Location") != "/profile" || b.cookies["idserver-8080"] != before {
-		t.Errorf("reloaded: %d %q, the session changed: %v", a.Status, field(a, "Location"), b.cookies["idserver-8080"] != before)
-	}
-	if n := w.provider.Requests(idtest.Token); n != 1 {
-		t.Errorf("%d token requests", n)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
+		b.route("GET", callback, navigates)
+		before := b.cookies["idserver-8080"]
+		a := b.route("GET", callback, navigates)
+		if a.Status != 303 || field(a, "Location") != "/profile" || b.cookies["idserver-8080"] != before {
+			t.Errorf("reloaded: %d %q, the session changed: %v", a.Status, field(a, "Location"), b.cookies["idserver-8080"] != before)
+		}
+		if n := w.provider.Requests(idtest.Token); n != 1 {
+			t.Errorf("%d token requests", n)
+		}
+	})
 }
 
 // A callback that this browser has no cookie for: a bookmark, another browser, blocked cookies, or an attacker's.
 func TestCallbackWithoutCookie(t *testing.T) {
-	w := newWorld(t)
-	foreign := w.authorize(t, w.browser(t).begin("/auth/login"), "bob")
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		foreign := w.authorize(t, w.browser(t).begin("/auth/login"), "bob")
 
-	signedIn := w.signedIn(t, "alice")
-	if a := signedIn.route("GET", foreign, navigates); a.Status != 303 || field(a, "Location") != "/" {
-		t.Errorf("signed in: %d %q, want the way back", a.Status, field(a, "Location"))
-	}
-	ctx, _ := signedIn.pass(w.RequireUser(), "GET", "/")
-	if u := idserver.UserFrom(ctx); u == nil || u.Name != "Alice Tan" {
-		t.Error("a stranger's callback changed who is signed in")
-	}
+		signedIn := w.signedIn(t, "alice")
+		if a := signedIn.route("GET", foreign, navigates); a.Status != 303 || field(a, "Location") != "/" {
+			t.Errorf("signed in: %d %q, want the way back", a.Status, field(a, "Location"))
+		}
+		ctx, _ := signedIn.pass(w.RequireUser(), "GET", "/")
+		if u := idserver.UserFrom(ctx); u == nil || u.Name != "Alice Tan" {
+			t.Error("a stranger's callback changed who is signed in")
+		}
 
-	b := w.browser(t)
-	a := b.route("GET", foreign, navigates)
-	if !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
-		t.Fatalf("signed out: %d %q, want one new sign-in", a.Status, field(a, "Location"))
-	}
-	again := w.authorize(t, field(a, "Location"), "alice")
-	clear(b.cookies) // it keeps none
-	a = b.route("GET", again, navigates)
-	if code(t, a) != idserver.CodeSignInLost || a.Status != 400 {
-		t.Errorf("the second time: %d %q, want the page that explains", a.Status, field(a, "Location"))
-	}
-	if a := w.browser(t).route("GET", foreign, fetches); code(t, a) != idserver.CodeSignInLost {
-		t.Errorf("a script is sent to sign in: %d", a.Status)
-	}
+		b := w.browser(t)
+		a := b.route("GET", foreign, navigates)
+		if !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
+			t.Fatalf("signed out: %d %q, want one new sign-in", a.Status, field(a, "Location"))
+		}
+		again := w.authorize(t, field(a, "Location"), "alice")
+		clear(b.cookies) // it keeps none
+		a = b.route("GET", again, navigates)
+		if code(t, a) != idserver.CodeSignInLost || a.Status != 400 {
+			t.Errorf("the second time: %d %q, want the page that explains", a.Status, field(a, "Location"))
+		}
+		if a := w.browser(t).route("GET", foreign, fetches); code(t, a) != idserver.CodeSignInLost {
+			t.Errorf("a script is sent to sign in: %d", a.Status)
+		}
+	})
 }
 
 func TestCallbackTooLate(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login"), "alice")
-	w.clock.advance(21 * time.Minute)
-	a := b.route("GET", callback, navigates)
-	if !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
-		t.Errorf("%d %q, want a new sign-in", a.Status, field(a, "Location"))
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login"), "alice")
+		w.clock.advance(21 * time.Minute)
+		a := b.route("GET", callback, navigates)
+		if !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
+			t.Errorf("%d %q, want a new sign-in", a.Status, field(a, "Location"))
+		}
+	})
 }
 
 func TestCallbackIsNotHEAD(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login"), "alice")
-	if a := b.route("HEAD", callback); a.Status != 405 || field(a, "Allow") != "GET" {
-		t.Errorf("%d", a.Status)
-	}
-	if a := b.route("GET", callback, navigates); a.Status != 303 {
-		t.Errorf("HEAD spent the code: %d", a.Status)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login"), "alice")
+		if a := b.route("HEAD", callback); a.Status != 405 || field(a, "Allow") != "GET" {
+			t.Errorf("%d", a.Status)
+		}
+		if a := b.route("GET", callback, navigates); a.Status != 303 {
+			t.Errorf("HEAD spent the code: %d", a.Status)
+		}
+	})
 }
 
 func TestAdmitUser(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) {
-		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
-			u.Roles = append(u.Roles, "founder")
-			return u.Set("plan", map[string]any{"seats": 3})
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(_ context.Context, u *idserver.User) error {
+				u.Roles = append(u.Roles, "founder")
+				return u.Set("plan", map[string]any{"seats": 3})
+			}
+		})
+		ctx, a := w.signedIn(t, "alice").pass(w.RequireRole("founder"), "GET", "/")
+		if a.Ends() {
+			t.Fatalf("the role that AdmitUser gave is gone: %d", a.Status)
+		}
+		var claims struct {
+			Plan struct{ Seats int } `json:"plan"`
+		}
+		u := idserver.UserFrom(ctx)
+		if err := u.Claims(&claims); err != nil {
+			t.Error(err)
+		}
+		if u.Subject == "" || u.Email == "" {
+			t.Errorf("the user is %+v", u)
 		}
 	})
-	ctx, a := w.signedIn(t, "alice").pass(w.RequireRole("founder"), "GET", "/")
-	if a.Ends() {
-		t.Fatalf("the role that AdmitUser gave is gone: %d", a.Status)
-	}
-	var claims struct {
-		Plan struct{ Seats int } `json:"plan"`
-	}
-	u := idserver.UserFrom(ctx)
-	if err := u.Claims(&claims); err != nil {
-		t.Error(err)
-	}
-	if u.Subject == "" || u.Email == "" {
-		t.Errorf("the user is %+v", u)
-	}
 }
 
 func TestRefusedSignInRevokes(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) {
-		c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New("no") }
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New("no") }
+		})
+		b := w.browser(t)
+		b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
+		if n := w.provider.Requests(idtest.Revocation); n != 1 {
+			t.Errorf("%d revocations of what was not kept, want 1", n)
+		}
 	})
-	b := w.browser(t)
-	b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
-	if n := w.provider.Requests(idtest.Revocation); n != 1 {
-		t.Errorf("%d revocations of what was not kept, want 1", n)
-	}
 }

@@ -11,261 +11,279 @@ import (
 )
 
 func TestGuards(t *testing.T) {
-	w := newWorld(t)
-	browsers := map[string]*browser{}
-	for _, login := range []string{"alice", "bob", "carol"} {
-		browsers[login] = w.signedIn(t, login)
-	}
-	owner := func(u *idserver.User) bool { return u.Email == "bob@example.test" }
-	for name, row := range map[string]struct {
-		guard idserver.Guard
-		code  idserver.RefusalCode // for who is not admitted
-		admit string               // who is
-	}{
-		"user":                {w.RequireUser(), "", "alice bob carol"},
-		"a role":              {w.RequireRole("ADMIN"), idserver.CodeInsufficientRole, "alice"},
-		"any role":            {w.RequireRole("admin", "editor"), idserver.CodeInsufficientRole, "alice bob"},
-		"a custom role":       {w.RequireRole("billing"), idserver.CodeInsufficientRole, "alice"},
-		"not a custom role":   {w.RequireBuiltInRole("billing"), idserver.CodeInsufficientRole, ""},
-		"built-in roles":      {w.RequireBuiltInRole("x", "Editor"), idserver.CodeInsufficientRole, "bob"},
-		"all roles":           {w.RequireAllRoles("admin", "billing"), idserver.CodeInsufficientRole, "alice"},
-		"all roles, not some": {w.RequireAllRoles("user", "editor"), idserver.CodeInsufficientRole, ""},
-		"a predicate":         {w.Require(owner), idserver.CodeNotAdmitted, "bob"},
-	} {
-		for login, b := range browsers {
-			for how, edits := range map[string][]edit{"session": nil, "bearer": {bearer(w.provider.MintAccessToken(login))}} {
-				ctx, a := b.pass(row.guard, "GET", "/x", edits...)
-				admitted := strings.Contains(row.admit, login)
-				if admitted == a.Ends() {
-					t.Errorf("%s, %s by %s: ends with %d", name, login, how, a.Status)
-				}
-				if field(a, "Vary") != "Authorization, Cookie" {
-					t.Errorf("%s: Vary is %q", name, field(a, "Vary"))
-				}
-				if u := idserver.UserFrom(ctx); admitted && (u == nil || u.Email != login+"@example.test") || !admitted && u != nil {
-					t.Errorf("%s, %s by %s: the context has %v", name, login, how, u)
-				}
-				if !admitted && (a.Status != 403 || code(t, a) != row.code || field(a, "WWW-Authenticate") != "") {
-					t.Errorf("%s, %s by %s: %d %s", name, login, how, a.Status, a.Body)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		browsers := map[string]*browser{}
+		for _, login := range []string{"alice", "bob", "carol"} {
+			browsers[login] = w.signedIn(t, login)
+		}
+		owner := func(u *idserver.User) bool { return u.Email == "bob@example.test" }
+		for name, row := range map[string]struct {
+			guard idserver.Guard
+			code  idserver.RefusalCode // for who is not admitted
+			admit string               // who is
+		}{
+			"user":                {w.RequireUser(), "", "alice bob carol"},
+			"a role":              {w.RequireRole("ADMIN"), idserver.CodeInsufficientRole, "alice"},
+			"any role":            {w.RequireRole("admin", "editor"), idserver.CodeInsufficientRole, "alice bob"},
+			"a custom role":       {w.RequireRole("billing"), idserver.CodeInsufficientRole, "alice"},
+			"not a custom role":   {w.RequireBuiltInRole("billing"), idserver.CodeInsufficientRole, ""},
+			"built-in roles":      {w.RequireBuiltInRole("x", "Editor"), idserver.CodeInsufficientRole, "bob"},
+			"all roles":           {w.RequireAllRoles("admin", "billing"), idserver.CodeInsufficientRole, "alice"},
+			"all roles, not some": {w.RequireAllRoles("user", "editor"), idserver.CodeInsufficientRole, ""},
+			"a predicate":         {w.Require(owner), idserver.CodeNotAdmitted, "bob"},
+		} {
+			for login, b := range browsers {
+				for how, edits := range map[string][]edit{"session": nil, "bearer": {bearer(w.provider.MintAccessToken(login))}} {
+					ctx, a := b.pass(row.guard, "GET", "/x", edits...)
+					admitted := strings.Contains(row.admit, login)
+					if admitted == a.Ends() {
+						t.Errorf("%s, %s by %s: ends with %d", name, login, how, a.Status)
+					}
+					if field(a, "Vary") != "Authorization, Cookie" {
+						t.Errorf("%s: Vary is %q", name, field(a, "Vary"))
+					}
+					if u := idserver.UserFrom(ctx); admitted && (u == nil || u.Email != login+"@example.test") || !admitted && u != nil {
+						t.Errorf("%s, %s by %s: the context has %v", name, login, how, u)
+					}
+					if !admitted && (a.Status != 403 || code(t, a) != row.code || field(a, "WWW-Authenticate") != "") {
+						t.Errorf("%s, %s by %s: %d %s", name, login, how, a.Status, a.Body)
+					}
 				}
 			}
 		}
-	}
-	_, a := browsers["carol"].pass(w.RequireRole("admin"), "GET", "/admin", navigates)
-	if a.Status != 403 || code(t, a) != idserver.CodeInsufficientRole || !strings.HasPrefix(field(a, "Content-Type"), "text/html") {
-		t.Errorf("a navigation without the role: %d %s", a.Status, a.Body)
-	}
+		_, a := browsers["carol"].pass(w.RequireRole("admin"), "GET", "/admin", navigates)
+		if a.Status != 403 || code(t, a) != idserver.CodeInsufficientRole || !strings.HasPrefix(field(a, "Content-Type"), "text/html") {
+			t.Errorf("a navigation without the role: %d %s", a.Status, a.Body)
+		}
+	})
 }
 
 func TestEmptyRolePanics(t *testing.T) {
-	w := newWorld(t)
-	for name, make := range map[string]func() idserver.Guard{
-		"empty":     func() idserver.Guard { return w.RequireRole("") },
-		"blank":     func() idserver.Guard { return w.RequireAllRoles("admin", " ") },
-		"built-in":  func() idserver.Guard { return w.RequireBuiltInRole("admin", "") },
-		"predicate": func() idserver.Guard { return w.Require(nil) },
-	} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s: a guard that asks for nothing was made", name)
-				}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, make := range map[string]func() idserver.Guard{
+			"empty":     func() idserver.Guard { return w.RequireRole("") },
+			"blank":     func() idserver.Guard { return w.RequireAllRoles("admin", " ") },
+			"built-in":  func() idserver.Guard { return w.RequireBuiltInRole("admin", "") },
+			"predicate": func() idserver.Guard { return w.Require(nil) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s: a guard that asks for nothing was made", name)
+					}
+				}()
+				make()
 			}()
-			make()
-		}()
-	}
+		}
+	})
 }
 
 // What comes without good credentials, in a browser that has alice's session.
 func TestCredentials(t *testing.T) {
-	w := newWorld(t)
-	alice := w.provider.MintAccessToken("alice")
-	authorization := func(lines ...string) edit {
-		return func(r *idserver.Request) { r.Authorization = lines }
-	}
-	for name, row := range map[string]struct {
-		edits     []edit
-		status    int
-		code      idserver.RefusalCode
-		challenge string
-	}{
-		"a broken token":                {[]edit{authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-		"a broken token, navigating":    {[]edit{navigates, authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-		"the ID token of a stranger":    {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "other"))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-		"an ID token":                   {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "example", func(c map[string]any) { c["aud"] = "idserver-api"; c["nonce"] = "n" }))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-		"no token":                      {[]edit{authorization("Bearer")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-		"an empty token":                {[]edit{authorization("Bearer ")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-		"two tokens in one":             {[]edit{authorization("Bearer " + alice + " " + alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-		"a comma":                       {[]edit{authorization("Bearer " + alice + ", Basic x")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-		"two headers":                   {[]edit{authorization("Bearer "+alice, "Bearer "+alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-		"an empty header":               {[]edit{authorization("")}, 401, idserver.CodeNotSignedIn, "Bearer"},
-		"another scheme":                {[]edit{authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
-		"another scheme, navigating":    {[]edit{navigates, authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
-		"Bearer glued to the token":     {[]edit{authorization("Bearer" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
-		"a tab for a space":             {[]edit{authorization("Bearer\t" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
-		"the scheme in small letters":   {[]edit{authorization("bearer " + alice)}, 0, "", ""},
-		"two spaces":                    {[]edit{authorization("Bearer  " + alice)}, 0, "", ""},
-		"the session":                   {nil, 0, "", ""},
-		"the session's cookie twice":    {[]edit{func(r *idserver.Request) { r.Cookie = append(r.Cookie, r.Cookie[0]) }}, 401, idserver.CodeNotSignedIn, "Bearer"},
-		"the session among other lines": {[]edit{func(r *idserver.Request) { r.Cookie = append([]string{"a=b; broken; =; \"x"}, r.Cookie...) }}, 0, "", ""},
-	} {
-		b := w.signedIn(t, "alice")
-		_, a := b.pass(w.RequireUser(), "GET", "/api/me", row.edits...)
-		if a.Status != row.status || field(a, "WWW-Authenticate") != row.challenge {
-			t.Errorf("%s: %d %q %s, want %d %q", name, a.Status, field(a, "WWW-Authenticate"), a.Body, row.status, row.challenge)
-			continue
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		alice := w.provider.MintAccessToken("alice")
+		authorization := func(lines ...string) edit {
+			return func(r *idserver.Request) { r.Authorization = lines }
 		}
-		if row.status != 0 && code(t, a) != row.code {
-			t.Errorf("%s: %s, want %s", name, a.Body, row.code)
+		for name, row := range map[string]struct {
+			edits     []edit
+			status    int
+			code      idserver.RefusalCode
+			challenge string
+		}{
+			"a broken token":                {[]edit{authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"a broken token, navigating":    {[]edit{navigates, authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"the ID token of a stranger":    {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "other"))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"an ID token":                   {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "example", func(c map[string]any) { c["aud"] = "idserver-api"; c["nonce"] = "n" }))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"no token":                      {[]edit{authorization("Bearer")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"an empty token":                {[]edit{authorization("Bearer ")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"two tokens in one":             {[]edit{authorization("Bearer " + alice + " " + alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"a comma":                       {[]edit{authorization("Bearer " + alice + ", Basic x")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"two headers":                   {[]edit{authorization("Bearer "+alice, "Bearer "+alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"an empty header":               {[]edit{authorization("")}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"another scheme":                {[]edit{authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"another scheme, navigating":    {[]edit{navigates, authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"Bearer glued to the token":     {[]edit{authorization("Bearer" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"a tab for a space":             {[]edit{authorization("Bearer\t" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"the scheme in small letters":   {[]edit{authorization("bearer " + alice)}, 0, "", ""},
+			"two spaces":                    {[]edit{authorization("Bearer  " + alice)}, 0, "", ""},
+			"the session":                   {nil, 0, "", ""},
+			"the session's cookie twice":    {[]edit{func(r *idserver.Request) { r.Cookie = append(r.Cookie, r.Cookie[0]) }}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"the session among other lines": {[]edit{func(r *idserver.Request) { r.Cookie = append([]string{"a=b; broken; =; \"x"}, r.Cookie...) }}, 0, "", ""},
+		} {
+			b := w.signedIn(t, "alice")
+			_, a := b.pass(w.RequireUser(), "GET", "/api/me", row.edits...)
+			if a.Status != row.status || field(a, "WWW-Authenticate") != row.challenge {
+				t.Errorf("%s: %d %q %s, want %d %q", name, a.Status, field(a, "WWW-Authenticate"), a.Body, row.status, row.challenge)
+				continue
+			}
+			if row.status != 0 && code(t, a) != row.code {
+				t.Errorf("%s: %s, want %s", name, a.Body, row.code)
+			}
 		}
-	}
+	})
 }
 
 func TestSignedOut(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	for name, row := range map[string]struct {
-		method   string
-		edits    []edit
-		status   int
-		location string
-	}{
-		"a navigation":               {"GET", []edit{navigates}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
-		"an old browser":             {"GET", []edit{func(r *idserver.Request) { r.Accept = "text/html" }}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
-		"a script that takes HTML":   {"GET", []edit{func(r *idserver.Request) { fetches(r); r.Accept = "text/html" }}, 401, ""},
-		"a form":                     {"POST", []edit{navigates}, 401, ""},
-		"a program":                  {"GET", nil, 401, ""},
-		"HEAD":                       {"HEAD", []edit{navigates}, 401, ""},
-		"a page of a hostile path":   {"GET", []edit{navigates, func(r *idserver.Request) { r.Path = "//evil.example" }}, 303, "/auth/login"},
-		"a page of an endless query": {"GET", []edit{navigates, func(r *idserver.Request) { r.RawQuery = strings.Repeat("a", 3000) }}, 303, "/auth/login"},
-	} {
-		_, a := b.pass(w.RequireUser(), row.method, "/profile?a=b", row.edits...)
-		if a.Status != row.status || field(a, "Location") != row.location {
-			t.Errorf("%s: %d %q, want %d %q", name, a.Status, field(a, "Location"), row.status, row.location)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		for name, row := range map[string]struct {
+			method   string
+			edits    []edit
+			status   int
+			location string
+		}{
+			"a navigation":               {"GET", []edit{navigates}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
+			"an old browser":             {"GET", []edit{func(r *idserver.Request) { r.Accept = "text/html" }}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
+			"a script that takes HTML":   {"GET", []edit{func(r *idserver.Request) { fetches(r); r.Accept = "text/html" }}, 401, ""},
+			"a form":                     {"POST", []edit{navigates}, 401, ""},
+			"a program":                  {"GET", nil, 401, ""},
+			"HEAD":                       {"HEAD", []edit{navigates}, 401, ""},
+			"a page of a hostile path":   {"GET", []edit{navigates, func(r *idserver.Request) { r.Path = "//evil.example" }}, 303, "/auth/login"},
+			"a page of an endless query": {"GET", []edit{navigates, func(r *idserver.Request) { r.RawQuery = strings.Repeat("a", 3000) }}, 303, "/auth/login"},
+		} {
+			_, a := b.pass(w.RequireUser(), row.method, "/profile?a=b", row.edits...)
+			if a.Status != row.status || field(a, "Location") != row.location {
+				t.Errorf("%s: %d %q, want %d %q", name, a.Status, field(a, "Location"), row.status, row.location)
+			}
+			if a.Status == 401 && (code(t, a) != idserver.CodeNotSignedIn || field(a, "WWW-Authenticate") != "Bearer" || !strings.HasPrefix(field(a, "Content-Type"), "application/problem+json")) {
+				t.Errorf("%s: %q %s", name, field(a, "WWW-Authenticate"), a.Body)
+			}
 		}
-		if a.Status == 401 && (code(t, a) != idserver.CodeNotSignedIn || field(a, "WWW-Authenticate") != "Bearer" || !strings.HasPrefix(field(a, "Content-Type"), "application/problem+json")) {
-			t.Errorf("%s: %q %s", name, field(a, "WWW-Authenticate"), a.Body)
+		api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
+		if _, a := b.pass(api.RequireUser(), "GET", "/", navigates); a.Status != 401 {
+			t.Errorf("an API sends a navigation to %q", field(a, "Location"))
 		}
-	}
-	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
-	if _, a := b.pass(api.RequireUser(), "GET", "/", navigates); a.Status != 401 {
-		t.Errorf("an API sends a navigation to %q", field(a, "Location"))
-	}
+	})
 }
 
 // The rules of net/http's CrossOriginProtection, against BaseURL.
 func TestCrossSite(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://admin.example"} })
-	from := func(site, origin string) edit {
-		return func(r *idserver.Request) { r.SecFetchSite, r.Origin = site, origin }
-	}
-	for name, row := range map[string]struct {
-		method  string
-		edit    edit
-		refused bool
-	}{
-		"same origin":               {"POST", from("same-origin", base), false},
-		"typed in":                  {"POST", from("none", ""), false},
-		"not a browser":             {"POST", from("", ""), false},
-		"old browser, same origin":  {"POST", from("", base), false},
-		"a trusted origin":          {"PUT", from("cross-site", "https://admin.example"), false},
-		"reading":                   {"GET", from("cross-site", "https://evil.example"), false},
-		"asking for options":        {"OPTIONS", from("cross-site", "https://evil.example"), false},
-		"another site":              {"POST", from("cross-site", "https://evil.example"), true},
-		"a neighbour":               {"DELETE", from("same-site", "http://127.0.0.1:9090"), true},
-		"old browser, another":      {"PATCH", from("", "https://evil.example"), true},
-		"old browser, null":         {"POST", from("", "null"), true},
-		"old browser, https of us":  {"POST", from("", "https://127.0.0.1:8080"), true},
-		"same-origin is made up":    {"POST", from("Same-Origin", base), true},
-		"an unknown method":         {"BREW", from("cross-site", "https://evil.example"), true},
-		"a trusted origin's suffix": {"POST", from("cross-site", "https://admin.example.evil"), true},
-	} {
-		b := w.signedIn(t, "alice")
-		ctx, a := b.pass(w.RequireUser(), row.method, "/api/echo", row.edit)
-		if a.Ends() != row.refused || row.refused && (a.Status != 403 || code(t, a) != idserver.CodeCrossSite) {
-			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://admin.example"} })
+		from := func(site, origin string) edit {
+			return func(r *idserver.Request) { r.SecFetchSite, r.Origin = site, origin }
 		}
-		if (idserver.UserFrom(ctx) == nil) != row.refused {
-			t.Errorf("%s: the user is %v", name, idserver.UserFrom(ctx))
+		for name, row := range map[string]struct {
+			method  string
+			edit    edit
+			refused bool
+		}{
+			"same origin":               {"POST", from("same-origin", base), false},
+			"typed in":                  {"POST", from("none", ""), false},
+			"not a browser":             {"POST", from("", ""), false},
+			"old browser, same origin":  {"POST", from("", base), false},
+			"a trusted origin":          {"PUT", from("cross-site", "https://admin.example"), false},
+			"reading":                   {"GET", from("cross-site", "https://evil.example"), false},
+			"asking for options":        {"OPTIONS", from("cross-site", "https://evil.example"), false},
+			"another site":              {"POST", from("cross-site", "https://evil.example"), true},
+			"a neighbour":               {"DELETE", from("same-site", "http://127.0.0.1:9090"), true},
+			"old browser, another":      {"PATCH", from("", "https://evil.example"), true},
+			"old browser, null":         {"POST", from("", "null"), true},
+			"old browser, https of us":  {"POST", from("", "https://127.0.0.1:8080"), true},
+			"same-origin is made up":    {"POST", from("Same-Origin", base), true},
+			"an unknown method":         {"BREW", from("cross-site", "https://evil.example"), true},
+			"a trusted origin's suffix": {"POST", from("cross-site", "https://admin.example.evil"), true},
+		} {
+			b := w.signedIn(t, "alice")
+			ctx, a := b.pass(w.RequireUser(), row.method, "/api/echo", row.edit)
+			if a.Ends() != row.refused || row.refused && (a.Status != 403 || code(t, a) != idserver.CodeCrossSite) {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
+			if (idserver.UserFrom(ctx) == nil) != row.refused {
+				t.Errorf("%s: the user is %v", name, idserver.UserFrom(ctx))
+			}
+			ctx, a = b.pass(w.LoadUser(), row.method, "/", row.edit)
+			if a.Ends() || (idserver.UserFrom(ctx) == nil) != row.refused {
+				t.Errorf("%s: LoadUser ends with %d, user %v", name, a.Status, idserver.UserFrom(ctx))
+			}
+			if _, a = b.pass(w.RequireUser(), row.method, "/api/echo", row.edit, bearer(w.provider.MintAccessToken("alice"))); a.Ends() {
+				t.Errorf("%s with a bearer token: %d", name, a.Status)
+			}
 		}
-		ctx, a = b.pass(w.LoadUser(), row.method, "/", row.edit)
-		if a.Ends() || (idserver.UserFrom(ctx) == nil) != row.refused {
-			t.Errorf("%s: LoadUser ends with %d, user %v", name, a.Status, idserver.UserFrom(ctx))
-		}
-		if _, a = b.pass(w.RequireUser(), row.method, "/api/echo", row.edit, bearer(w.provider.MintAccessToken("alice"))); a.Ends() {
-			t.Errorf("%s with a bearer token: %d", name, a.Status)
-		}
-	}
+	})
 }
 
 func TestLoadUser(t *testing.T) {
-	w := newWorld(t)
-	for name, row := range map[string]struct {
-		b     *browser
-		edits []edit
-		user  bool
-	}{
-		"nobody":         {w.browser(t), nil, false},
-		"a session":      {w.signedIn(t, "alice"), nil, true},
-		"a token":        {w.browser(t), []edit{bearer(w.provider.MintAccessToken("bob"))}, true},
-		"a broken token": {w.signedIn(t, "alice"), []edit{bearer("x")}, false},
-	} {
-		ctx, a := row.b.pass(w.LoadUser(), "GET", "/", row.edits...)
-		if a.Ends() || (idserver.UserFrom(ctx) != nil) != row.user {
-			t.Errorf("%s: %d, user %v", name, a.Status, idserver.UserFrom(ctx))
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, row := range map[string]struct {
+			b     *browser
+			edits []edit
+			user  bool
+		}{
+			"nobody":         {w.browser(t), nil, false},
+			"a session":      {w.signedIn(t, "alice"), nil, true},
+			"a token":        {w.browser(t), []edit{bearer(w.provider.MintAccessToken("bob"))}, true},
+			"a broken token": {w.signedIn(t, "alice"), []edit{bearer("x")}, false},
+		} {
+			ctx, a := row.b.pass(w.LoadUser(), "GET", "/", row.edits...)
+			if a.Ends() || (idserver.UserFrom(ctx) != nil) != row.user {
+				t.Errorf("%s: %d, user %v", name, a.Status, idserver.UserFrom(ctx))
+			}
 		}
-	}
+	})
 }
 
 // Losing the provider is no fault of who asks: 503, never 401, and sessions go on.
 func TestGuardWithoutProvider(t *testing.T) {
-	w := newWorld(t)
-	token := w.provider.MintAccessToken("alice")
-	b := w.signedIn(t, "alice")
-	w.provider.Fail(idtest.Discovery, idtest.Fault{Status: 500})
-	w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 500})
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		token := w.provider.MintAccessToken("alice")
+		b := w.signedIn(t, "alice")
+		w.provider.Fail(idtest.Discovery, idtest.Fault{Status: 500})
+		w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 500})
 
-	fresh := w.client(t)
-	_, a := (&browser{t, fresh, b.cookies}).pass(fresh.RequireUser(), "GET", "/", bearer(token))
-	if a.Status != 503 || field(a, "Retry-After") == "" || code(t, a) != idserver.CodeProviderUnavailable || field(a, "WWW-Authenticate") != "" {
-		t.Errorf("a token: %d %s", a.Status, a.Body)
-	}
-	if _, a := b.pass(fresh.RequireUser(), "GET", "/"); a.Ends() {
-		t.Errorf("a session: %d", a.Status)
-	}
-	ctx, a := b.pass(fresh.LoadUser(), "GET", "/", bearer(token))
-	if a.Ends() || idserver.UserFrom(ctx) != nil {
-		t.Errorf("LoadUser: %d", a.Status)
-	}
+		fresh := w.client(t)
+		_, a := (&browser{t, fresh, b.cookies}).pass(fresh.RequireUser(), "GET", "/", bearer(token))
+		if a.Status != 503 || field(a, "Retry-After") == "" || code(t, a) != idserver.CodeProviderUnavailable || field(a, "WWW-Authenticate") != "" {
+			t.Errorf("a token: %d %s", a.Status, a.Body)
+		}
+		if _, a := b.pass(fresh.RequireUser(), "GET", "/"); a.Ends() {
+			t.Errorf("a session: %d", a.Status)
+		}
+		ctx, a := b.pass(fresh.LoadUser(), "GET", "/", bearer(token))
+		if a.Ends() || idserver.UserFrom(ctx) != nil {
+			t.Errorf("LoadUser: %d", a.Status)
+		}
+	})
 }
 
 func TestUserInfoResponse(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	const want = `{"id":"6f0c2a3e-0000-4000-8000-00000000a11c","email":"alice@example.test","name":"Alice Tan","tenant_id":"7b1d5c52-0000-4000-8000-00000000acee","roles":["admin","user"],"custom_roles":["billing"]}` + "\n"
-	if a := b.route("GET", "/auth/userinfo", fetches); a.Status != 200 || string(a.Body) != want || field(a, "Cache-Control") != "no-store" {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
-	if a := w.browser(t).route("GET", "/auth/userinfo", navigates); a.Status != 401 || field(a, "Location") != "" {
-		t.Errorf("signed out, navigating: %d %q", a.Status, field(a, "Location"))
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		const want = `{"id":"6f0c2a3e-0000-4000-8000-00000000a11c","email":"alice@example.test","name":"Alice Tan","tenant_id":"7b1d5c52-0000-4000-8000-00000000acee","roles":["admin","user"],"custom_roles":["billing"]}` + "\n"
+		if a := b.route("GET", "/auth/userinfo", fetches); a.Status != 200 || string(a.Body) != want || field(a, "Cache-Control") != "no-store" {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		if a := w.browser(t).route("GET", "/auth/userinfo", navigates); a.Status != 401 || field(a, "Location") != "" {
+			t.Errorf("signed out, navigating: %d %q", a.Status, field(a, "Location"))
+		}
+	})
 }
 
 func TestRenderRefusal(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) {
-		c.RenderRefusal = func(_ context.Context, refusal idserver.Refusal) idserver.Rendered {
-			if refusal.Code == idserver.CodeNotSignedIn {
-				return idserver.Rendered{Status: 200, ContentType: "text/plain", Body: []byte("who are you? " + refusal.SignInURL)}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) {
+			c.RenderRefusal = func(_ context.Context, refusal idserver.Refusal) idserver.Rendered {
+				if refusal.Code == idserver.CodeNotSignedIn {
+					return idserver.Rendered{Status: 200, ContentType: "text/plain", Body: []byte("who are you? " + refusal.SignInURL)}
+				}
+				return idserver.Rendered{Status: http.StatusTeapot}
 			}
-			return idserver.Rendered{Status: http.StatusTeapot}
+		})
+		_, a := w.browser(t).pass(w.RequireUser(), "GET", "/")
+		if a.Status != 401 || string(a.Body) != "who are you? /auth/login" || field(a, "Content-Type") != "text/plain" || field(a, "WWW-Authenticate") != "Bearer" {
+			t.Errorf("%d %q %s: a refusal must stay one", a.Status, field(a, "Content-Type"), a.Body)
+		}
+		_, a = w.browser(t).pass(w.RequireUser(), "GET", "/", bearer("x"))
+		if a.Status != http.StatusTeapot || code(t, a) != idserver.CodeInvalidToken {
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
-	_, a := w.browser(t).pass(w.RequireUser(), "GET", "/")
-	if a.Status != 401 || string(a.Body) != "who are you? /auth/login" || field(a, "Content-Type") != "text/plain" || field(a, "WWW-Authenticate") != "Bearer" {
-		t.Errorf("%d %q %s: a refusal must stay one", a.Status, field(a, "Content-Type"), a.Body)
-	}
-	_, a = w.browser(t).pass(w.RequireUser(), "GET", "/", bearer("x"))
-	if a.Status != http.StatusTeapot || code(t, a) != idserver.CodeInvalidToken {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
 }

@@ -466,18 +466,20 @@ func TestIDTokenAmongSeveralKeys(t *testing.T) {
 
 // A key that the provider has made since is fetched within the same call.
 func TestIDTokenAfterRotation(t *testing.T) {
-	w := newWorld(t)
-	for range 2 {
-		i := newIDToken(w)
-		if _, err := w.ValidateIDToken(t.Context(), i.token(), i.check); err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for range 2 {
+			i := newIDToken(w)
+			if _, err := w.ValidateIDToken(t.Context(), i.token(), i.check); err != nil {
+				t.Fatal(err)
+			}
+			w.provider.RotateKey()
+			w.clock.advance(11 * time.Second)
 		}
-		w.provider.RotateKey()
-		w.clock.advance(11 * time.Second)
-	}
-	if n := w.provider.Requests(idtest.KeySet); n != 2 {
-		t.Errorf("the key set was asked for %d times, want 2", n)
-	}
+		if n := w.provider.Requests(idtest.KeySet); n != 2 {
+			t.Errorf("the key set was asked for %d times, want 2", n)
+		}
+	})
 }
 
 // Nothing is said of a token while the keys cannot be had, good or bad.
@@ -505,13 +507,15 @@ func TestIDTokenWithoutProvider(t *testing.T) {
 
 // A caller who leaves is told so: that says nothing of the token.
 func TestIDTokenCallerLeaves(t *testing.T) {
-	w := newWorld(t)
-	w.provider.Fail(idtest.KeySet, idtest.Fault{Hang: true})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	i := newIDToken(w)
-	_, err := w.ValidateIDToken(ctx, i.token(), i.check)
-	if !errors.Is(err, context.Canceled) || errors.Is(err, idserver.ErrInvalidToken) {
-		t.Errorf("got %v, want context.Canceled", err)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.Fail(idtest.KeySet, idtest.Fault{Hang: true})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		i := newIDToken(w)
+		_, err := w.ValidateIDToken(ctx, i.token(), i.check)
+		if !errors.Is(err, context.Canceled) || errors.Is(err, idserver.ErrInvalidToken) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+	})
 }

@@ -180,50 +180,52 @@ const aliceTenant = "7b1d5c52-0000-4000-8000-00000000acee"
 // An ID token must not open an API whose audience is the client itself. At such a provider only what tells that it is an access
 // token is one.
 func TestIDTokenIsNoAccessToken(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.Audience = c.ClientID })
-	plain := func(more map[string]any) map[string]any {
-		c := map[string]any{
-			"iss": w.provider.URL(), "sub": "alice", "aud": idtest.ExampleClient,
-			"iat": w.clock.Now().Unix(), "exp": w.clock.Now().Unix() + 600,
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.Audience = c.ClientID })
+		plain := func(more map[string]any) map[string]any {
+			c := map[string]any{
+				"iss": w.provider.URL(), "sub": "alice", "aud": idtest.ExampleClient,
+				"iat": w.clock.Now().Unix(), "exp": w.clock.Now().Unix() + 600,
+			}
+			for name, value := range more {
+				c[name] = value
+			}
+			return c
 		}
-		for name, value := range more {
-			c[name] = value
+		header := func(typ string) map[string]any {
+			h := map[string]any{"alg": "RS256", "kid": w.provider.KeyID()}
+			if typ != "" {
+				h["typ"] = typ
+			}
+			return h
 		}
-		return c
-	}
-	header := func(typ string) map[string]any {
-		h := map[string]any{"alg": "RS256", "kid": w.provider.KeyID()}
-		if typ != "" {
-			h["typ"] = typ
+		for name, row := range map[string]struct {
+			token    string
+			accepted bool
+		}{
+			"an ID token of the sign-in":        {w.provider.MintIDToken("alice", idtest.ExampleClient), false},
+			"one without a nonce":               {w.provider.MintIDToken("alice", idtest.ExampleClient, func(c map[string]any) { delete(c, "nonce"); delete(c, "at_hash") }), false},
+			"no typ":                            {w.provider.SignRaw(header(""), plain(nil)), false},
+			"typ JWT":                           {w.provider.SignRaw(header("JWT"), plain(nil)), false},
+			"typ JWT, azp":                      {w.provider.SignRaw(header("JWT"), plain(map[string]any{"azp": idtest.ExampleClient})), false},
+			"typ JWT and a scope":               {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scope": "openid"})), true},
+			"typ JWT and a scp":                 {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scp": []string{"read"}})), true},
+			"no typ and a client_id":            {w.provider.SignRaw(header(""), plain(map[string]any{"client_id": "x"})), true},
+			"typ at+jwt":                        {w.provider.SignRaw(header("at+jwt"), plain(nil)), true},
+			"typ application/AT+JWT":            {w.provider.SignRaw(header("application/AT+JWT"), plain(nil)), true},
+			"a scope, and a nonce all the same": {w.provider.SignRaw(header("at+jwt"), plain(map[string]any{"nonce": "n"})), false},
+		} {
+			_, err := w.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
+			if row.accepted != (err == nil) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !row.accepted {
+				refused(t, err, idserver.ReasonType)
+			}
+			_, a := w.browser(t).pass(w.RequireUser(), "GET", "/api", bearer(row.token))
+			if row.accepted == a.Ends() || a.Ends() && a.Status != http.StatusUnauthorized {
+				t.Errorf("%s: the guard ends with %d", name, a.Status)
+			}
 		}
-		return h
-	}
-	for name, row := range map[string]struct {
-		token    string
-		accepted bool
-	}{
-		"an ID token of the sign-in":        {w.provider.MintIDToken("alice", idtest.ExampleClient), false},
-		"one without a nonce":               {w.provider.MintIDToken("alice", idtest.ExampleClient, func(c map[string]any) { delete(c, "nonce"); delete(c, "at_hash") }), false},
-		"no typ":                            {w.provider.SignRaw(header(""), plain(nil)), false},
-		"typ JWT":                           {w.provider.SignRaw(header("JWT"), plain(nil)), false},
-		"typ JWT, azp":                      {w.provider.SignRaw(header("JWT"), plain(map[string]any{"azp": idtest.ExampleClient})), false},
-		"typ JWT and a scope":               {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scope": "openid"})), true},
-		"typ JWT and a scp":                 {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scp": []string{"read"}})), true},
-		"no typ and a client_id":            {w.provider.SignRaw(header(""), plain(map[string]any{"client_id": "x"})), true},
-		"typ at+jwt":                        {w.provider.SignRaw(header("at+jwt"), plain(nil)), true},
-		"typ application/AT+JWT":            {w.provider.SignRaw(header("application/AT+JWT"), plain(nil)), true},
-		"a scope, and a nonce all the same": {w.provider.SignRaw(header("at+jwt"), plain(map[string]any{"nonce": "n"})), false},
-	} {
-		_, err := w.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
-		if row.accepted != (err == nil) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if !row.accepted {
-			refused(t, err, idserver.ReasonType)
-		}
-		_, a := w.browser(t).pass(w.RequireUser(), "GET", "/api", bearer(row.token))
-		if row.accepted == a.Ends() || a.Ends() && a.Status != http.StatusUnauthorized {
-			t.Errorf("%s: the guard ends with %d", name, a.Status)
-		}
-	}
+	})
 }

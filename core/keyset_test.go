@@ -12,9 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -57,16 +57,12 @@ func says(err, want error) bool {
 
 func same(token string) func(int) string { return func(int) string { return token } }
 
-// eventually waits for what another goroutine does.
-func eventually(t *testing.T, what string, done func() bool) {
+// afterwards lets what a test set off in its bubble come to an end.
+func afterwards(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for !done() {
-		if ctx.Err() != nil {
-			t.Fatalf("it did not come to it: %s", what)
-		}
-		runtime.Gosched()
+	synctest.Wait()
+	if !done() {
+		t.Fatalf("it did not come to it: %s", what)
 	}
 }
 
@@ -152,7 +148,7 @@ func TestKeySetRequests(t *testing.T) {
 		"ten minutes later": {false, func(t *testing.T, w *world) {
 			w.clock.advance(10 * time.Minute)
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
-			eventually(t, "a refresh", func() bool { return w.provider.Requests(idtest.KeySet) == 2 })
+			afterwards(t, "a refresh", func() bool { return w.provider.Requests(idtest.KeySet) == 2 })
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
 		}, 2, 2},
 	} {
@@ -286,7 +282,7 @@ func TestKeySetHangs(t *testing.T) {
 			w.provider.Fail(endpoint, idtest.Fault{Hang: true})
 			w.clock.advance(10 * time.Minute)
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
-			eventually(t, "a request that hangs", func() bool { return w.provider.Requests(endpoint) == 2 })
+			afterwards(t, "a request that hangs", func() bool { return w.provider.Requests(endpoint) == 2 })
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
 			w.clock.advance(23 * time.Hour)
 			thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
@@ -326,22 +322,25 @@ func TestKeySetAway(t *testing.T) {
 
 // A key that the provider withdrew is believed until the next refresh, and no longer.
 func TestKeySetWithdrawn(t *testing.T) {
-	w := newAPI(t, false)
-	old := w.provider.MintAccessToken("alice")
-	w.provider.RotateKey()
-	w.provider.WithdrawKey()
-	w.clock.advance(7 * time.Minute)
-	thousand(t, w.Client, nil, same(old))
-	if n := w.provider.Requests(idtest.KeySet); n != 1 {
-		t.Errorf("the key set was asked for %d times before its time", n)
-	}
-	w.clock.advance(3 * time.Minute)
-	eventually(t, "a refusal", func() bool {
-		_, err := w.ValidateAccessToken(t.Context(), old, idserver.AccessTokenCheck{})
-		return says(err, idserver.ReasonUnknownKey)
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, false)
+		old := w.provider.MintAccessToken("alice")
+		w.provider.RotateKey()
+		w.provider.WithdrawKey()
+		w.clock.advance(7 * time.Minute)
+		thousand(t, w.Client, nil, same(old))
+		if n := w.provider.Requests(idtest.KeySet); n != 1 {
+			t.Errorf("the key set was asked for %d times before its time", n)
+		}
+		w.clock.advance(3 * time.Minute)
+		_, _ = w.ValidateAccessToken(t.Context(), old, idserver.AccessTokenCheck{}) // the key set is refreshed behind it
+		afterwards(t, "a refusal", func() bool {
+			_, err := w.ValidateAccessToken(t.Context(), old, idserver.AccessTokenCheck{})
+			return says(err, idserver.ReasonUnknownKey)
+		})
+		thousand(t, w.Client, idserver.ReasonUnknownKey, same(old))
+		thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
 	})
-	thousand(t, w.Client, idserver.ReasonUnknownKey, same(old))
-	thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
 }
 
 // Whatever the endpoint answers, good keys are replaced by good keys only.
@@ -374,65 +373,69 @@ func TestKeySetIsNotReplaced(t *testing.T) {
 // Whoever answered once in the provider's place, with keys of their own under the genuine set's ETag, must not have the
 // provider confirm them from then on: there are no conditional requests, and a 304 confirms nothing.
 func TestNothingIsConfirmedByETag(t *testing.T) {
-	w := newAPI(t, true)
-	conditional := make(chan string, 16)
-	w.Client = w.client(t, func(c *idserver.Config) {
-		network := c.HTTP.Client.Transport
-		c.HTTP.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			for _, name := range []string{"If-None-Match", "If-Modified-Since"} {
-				if r.Header.Get(name) != "" {
-					conditional <- r.URL.Path
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, true)
+		conditional := make(chan string, 16)
+		w.Client = w.client(t, func(c *idserver.Config) {
+			network := c.HTTP.Client.Transport
+			c.HTTP.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				for _, name := range []string{"If-None-Match", "If-Modified-Since"} {
+					if r.Header.Get(name) != "" {
+						conditional <- r.URL.Path
+					}
 				}
+				return network.RoundTrip(r)
+			})}
+		})
+		warm(t, w)
+		for range 3 {
+			w.clock.advance(20 * time.Minute)
+			if err := w.Refetch(t.Context()); err != nil {
+				t.Fatal(err)
 			}
-			return network.RoundTrip(r)
-		})}
-	})
-	warm(t, w)
-	for range 3 {
-		w.clock.advance(20 * time.Minute)
-		if err := w.Refetch(t.Context()); err != nil {
-			t.Fatal(err)
 		}
-	}
-	close(conditional)
-	for path := range conditional {
-		t.Errorf("%s is asked for conditionally", path)
-	}
-	w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 304})
-	w.clock.advance(20 * time.Minute)
-	if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) {
-		t.Errorf("a 304 that was not asked for: %v", err)
-	}
-	token := w.provider.MintAccessToken("alice")
-	thousand(t, w.Client, nil, same(token)) // the good keys serve on
-	thousand(t, w.client(t), idserver.ErrUnavailable, same(token))
+		close(conditional)
+		for path := range conditional {
+			t.Errorf("%s is asked for conditionally", path)
+		}
+		w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 304})
+		w.clock.advance(20 * time.Minute)
+		if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) {
+			t.Errorf("a 304 that was not asked for: %v", err)
+		}
+		token := w.provider.MintAccessToken("alice")
+		thousand(t, w.Client, nil, same(token)) // the good keys serve on
+		thousand(t, w.client(t), idserver.ErrUnavailable, same(token))
+	})
 }
 
 // A key set of many broken keys is a line of the log, and no more: anyone can have it fetched again.
 func TestManyBrokenKeysAreOneLine(t *testing.T) {
-	w := newAPI(t, false)
-	keys := []any{jwkOf(w.provider, w.provider.KeyID())}
-	for range 900 {
-		keys = append(keys, 1)
-	}
-	before := len(w.log.String())
-	publish(t, w, keys...)
-	thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
-	if line := w.log.String()[before:]; strings.Count(line, "\n") != 1 || len(line) > 1000 || !strings.Contains(line, "keys=900") || strings.Contains(line, "json:") {
-		t.Errorf("the log has %d bytes: %.2000s", len(line), line)
-	}
-	for range 200 {
-		keys = append(keys, 1)
-	}
-	document, err := json.Marshal(map[string]any{"keys": keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.provider.SetJWKS(document)
-	w.clock.advance(11 * time.Second)
-	if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) || !strings.Contains(err.Error(), "1000") {
-		t.Errorf("1101 keys: %v", err)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, false)
+		keys := []any{jwkOf(w.provider, w.provider.KeyID())}
+		for range 900 {
+			keys = append(keys, 1)
+		}
+		before := len(w.log.String())
+		publish(t, w, keys...)
+		thousand(t, w.Client, nil, same(w.provider.MintAccessToken("alice")))
+		if line := w.log.String()[before:]; strings.Count(line, "\n") != 1 || len(line) > 1000 || !strings.Contains(line, "keys=900") || strings.Contains(line, "json:") {
+			t.Errorf("the log has %d bytes: %.2000s", len(line), line)
+		}
+		for range 200 {
+			keys = append(keys, 1)
+		}
+		document, err := json.Marshal(map[string]any{"keys": keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.provider.SetJWKS(document)
+		w.clock.advance(11 * time.Second)
+		if err := w.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) || !strings.Contains(err.Error(), "1000") {
+			t.Errorf("1101 keys: %v", err)
+		}
+	})
 }
 
 // What a token may mean by its kid and alg, in sets of several keys.
@@ -514,13 +517,15 @@ func TestKeySetOfSeveralKeys(t *testing.T) {
 
 // A set is read up to a mebibyte.
 func TestKeySetBodyCap(t *testing.T) {
-	w := newAPI(t, true)
-	for size, want := range map[int]error{1 << 20: nil, 1<<20 + 1: idserver.ErrUnavailable} {
-		document, err := json.Marshal(map[string]any{"keys": []any{jwkOf(w.provider, w.provider.KeyID())}})
-		if err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, true)
+		for size, want := range map[int]error{1 << 20: nil, 1<<20 + 1: idserver.ErrUnavailable} {
+			document, err := json.Marshal(map[string]any{"keys": []any{jwkOf(w.provider, w.provider.KeyID())}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.provider.SetJWKS(append(document, bytes.Repeat([]byte(" "), size-len(document))...))
+			thousand(t, w.client(t), want, same(w.provider.MintAccessToken("alice")))
 		}
-		w.provider.SetJWKS(append(document, bytes.Repeat([]byte(" "), size-len(document))...))
-		thousand(t, w.client(t), want, same(w.provider.MintAccessToken("alice")))
-	}
+	})
 }

@@ -13,215 +13,233 @@ import (
 )
 
 func TestLogin(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	q := query(t, b.begin("/auth/login?return_to=/x&login_hint=bob&prompt=login&scope=all&redirect_uri=https://evil.example&state=mine"))
-	for name, want := range map[string]string{
-		"response_type": "code", "client_id": "example", "redirect_uri": base + "/auth/callback", "scope": "openid profile email roles",
-		"code_challenge_method": "S256", "login_hint": "bob", "prompt": "login",
-	} {
-		if got := q.Get(name); got != want || len(q[name]) != 1 {
-			t.Errorf("%s is %q, want %q", name, q[name], want)
-		}
-	}
-	for _, name := range []string{"state", "nonce", "code_challenge"} {
-		if len(q.Get(name)) != 43 {
-			t.Errorf("%s is %q, want 43 characters", name, q.Get(name))
-		}
-	}
-	for name, value := range b.cookies {
-		for _, secret := range []string{q.Get("state"), q.Get("nonce")} {
-			if strings.Contains(name+value, secret) {
-				t.Error("the cookie shows what it seals")
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		q := query(t, b.begin("/auth/login?return_to=/x&login_hint=bob&prompt=login&scope=all&redirect_uri=https://evil.example&state=mine"))
+		for name, want := range map[string]string{
+			"response_type": "code", "client_id": "example", "redirect_uri": base + "/auth/callback", "scope": "openid profile email roles",
+			"code_challenge_method": "S256", "login_hint": "bob", "prompt": "login",
+		} {
+			if got := q.Get(name); got != want || len(q[name]) != 1 {
+				t.Errorf("%s is %q, want %q", name, q[name], want)
 			}
 		}
-	}
+		for _, name := range []string{"state", "nonce", "code_challenge"} {
+			if len(q.Get(name)) != 43 {
+				t.Errorf("%s is %q, want 43 characters", name, q.Get(name))
+			}
+		}
+		for name, value := range b.cookies {
+			for _, secret := range []string{q.Get("state"), q.Get("nonce")} {
+				if strings.Contains(name+value, secret) {
+					t.Error("the cookie shows what it seals")
+				}
+			}
+		}
+	})
 }
 
 func TestLoginAsJSON(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"http://spa.localhost:3000"} })
-	for name, from := range map[string]edit{
-		"same origin": fetches,
-		"a trusted origin": func(r *idserver.Request) {
-			fetches(r)
-			r.SecFetchSite, r.Origin = "same-site", "http://spa.localhost:3000"
-		},
-		"not a browser": func(r *idserver.Request) { r.Accept = "application/json" },
-	} {
-		b := w.browser(t)
-		a := b.route("GET", "/auth/login?return_to=/x", from)
-		var body struct{ URL string }
-		if err := json.Unmarshal(a.Body, &body); a.Status != 200 || err != nil || !strings.HasPrefix(body.URL, w.provider.URL()) || len(b.logins()) != 1 {
-			t.Errorf("%s: %d %s, %d cookies", name, a.Status, a.Body, len(b.cookies))
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"http://spa.localhost:3000"} })
+		for name, from := range map[string]edit{
+			"same origin": fetches,
+			"a trusted origin": func(r *idserver.Request) {
+				fetches(r)
+				r.SecFetchSite, r.Origin = "same-site", "http://spa.localhost:3000"
+			},
+			"not a browser": func(r *idserver.Request) { r.Accept = "application/json" },
+		} {
+			b := w.browser(t)
+			a := b.route("GET", "/auth/login?return_to=/x", from)
+			var body struct{ URL string }
+			if err := json.Unmarshal(a.Body, &body); a.Status != 200 || err != nil || !strings.HasPrefix(body.URL, w.provider.URL()) || len(b.logins()) != 1 {
+				t.Errorf("%s: %d %s, %d cookies", name, a.Status, a.Body, len(b.cookies))
+			}
 		}
-	}
+	})
 }
 
 func TestLoginRefused(t *testing.T) {
-	w := newWorld(t)
-	for name, row := range map[string]struct {
-		method string
-		from   edit
-		code   idserver.RefusalCode
-		status int
-	}{
-		"HEAD":                  {"HEAD", navigates, idserver.CodeMethodNotAllowed, 405},
-		"an image":              {"GET", func(r *idserver.Request) { r.SecFetchMode, r.SecFetchDest = "no-cors", "image" }, idserver.CodeNotANavigation, 403},
-		"a frame":               {"GET", func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }, idserver.CodeNotANavigation, 403},
-		"a prefetch":            {"GET", func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch;prerender" }, idserver.CodeNotANavigation, 403},
-		"a script of elsewhere": {"GET", func(r *idserver.Request) { fetches(r); r.SecFetchSite = "cross-site" }, idserver.CodeNotANavigation, 403},
-		"a script without JSON": {"GET", func(r *idserver.Request) { fetches(r); r.Accept = "*/*" }, idserver.CodeNotANavigation, 403},
-	} {
-		b := w.browser(t)
-		a := b.route(row.method, "/auth/login", row.from)
-		if got := code(t, a); got != row.code || a.Status != row.status || len(b.cookies) != 0 {
-			t.Errorf("%s: %d %s and %d cookies, want %d %s and none", name, a.Status, got, len(b.cookies), row.status, row.code)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, row := range map[string]struct {
+			method string
+			from   edit
+			code   idserver.RefusalCode
+			status int
+		}{
+			"HEAD":                  {"HEAD", navigates, idserver.CodeMethodNotAllowed, 405},
+			"an image":              {"GET", func(r *idserver.Request) { r.SecFetchMode, r.SecFetchDest = "no-cors", "image" }, idserver.CodeNotANavigation, 403},
+			"a frame":               {"GET", func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }, idserver.CodeNotANavigation, 403},
+			"a prefetch":            {"GET", func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch;prerender" }, idserver.CodeNotANavigation, 403},
+			"a script of elsewhere": {"GET", func(r *idserver.Request) { fetches(r); r.SecFetchSite = "cross-site" }, idserver.CodeNotANavigation, 403},
+			"a script without JSON": {"GET", func(r *idserver.Request) { fetches(r); r.Accept = "*/*" }, idserver.CodeNotANavigation, 403},
+		} {
+			b := w.browser(t)
+			a := b.route(row.method, "/auth/login", row.from)
+			if got := code(t, a); got != row.code || a.Status != row.status || len(b.cookies) != 0 {
+				t.Errorf("%s: %d %s and %d cookies, want %d %s and none", name, a.Status, got, len(b.cookies), row.status, row.code)
+			}
 		}
-	}
+	})
 }
 
 // A developer opens localhost and BaseURL says 127.0.0.1: the cookie must be of the latter.
 func TestLoginAtOtherLoopbackName(t *testing.T) {
-	w := newWorld(t)
-	at := func(host string) edit {
-		return func(r *idserver.Request) { navigates(r); r.Host = host }
-	}
-	a := w.browser(t).route("GET", "/auth/login?return_to=/x", at("localhost:8080"))
-	if field(a, "Location") != base+"/auth/login?return_to=/x" {
-		t.Errorf("sent to %q", field(a, "Location"))
-	}
-	for _, host := range []string{"127.0.0.1:8080", "app.internal", "localhost:9999", ""} { // a proxy may send any
-		if a := w.browser(t).route("GET", "/auth/login", at(host)); !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
-			t.Errorf("with Host %q sent to %q", host, field(a, "Location"))
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		at := func(host string) edit {
+			return func(r *idserver.Request) { navigates(r); r.Host = host }
 		}
-	}
+		a := w.browser(t).route("GET", "/auth/login?return_to=/x", at("localhost:8080"))
+		if field(a, "Location") != base+"/auth/login?return_to=/x" {
+			t.Errorf("sent to %q", field(a, "Location"))
+		}
+		for _, host := range []string{"127.0.0.1:8080", "app.internal", "localhost:9999", ""} { // a proxy may send any
+			if a := w.browser(t).route("GET", "/auth/login", at(host)); !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
+				t.Errorf("with Host %q sent to %q", host, field(a, "Location"))
+			}
+		}
+	})
 }
 
 func TestReturnTo(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://other.example"} })
-	for target, want := range map[string]string{
-		"/profile":                        "/profile",
-		"/a/b?c=d&e=%2F":                  "/a/b?c=d&e=%2F",
-		"/search?next=https://x.example/": "/search?next=https://x.example/",
-		base + "/profile":                 "/profile",
-		base:                              "/",
-		"https://other.example/page?x=1":  "https://other.example/page?x=1",
-		"https://other.example":           "https://other.example",
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://other.example"} })
+		for target, want := range map[string]string{
+			"/profile":                        "/profile",
+			"/a/b?c=d&e=%2F":                  "/a/b?c=d&e=%2F",
+			"/search?next=https://x.example/": "/search?next=https://x.example/",
+			base + "/profile":                 "/profile",
+			base:                              "/",
+			"https://other.example/page?x=1":  "https://other.example/page?x=1",
+			"https://other.example":           "https://other.example",
 
-		"":                                 "/",
-		"profile":                          "/",
-		"//evil.example":                   "/",
-		"///evil.example":                  "/",
-		"/\\evil.example":                  "/",
-		"\\\\evil.example":                 "/",
-		"/%5cevil.example":                 "/",
-		"/%2fevil.example":                 "/",
-		"/%2Fevil.example":                 "/",
-		"/\tevil":                          "/",
-		"/\n/evil.example":                 "/",
-		"\t//evil.example":                 "/",
-		" //evil.example":                  "/",
-		"/..//evil.example":                "/",
-		"/./\\evil.example":                "/",
-		"/a/../..//evil.example":           "/",
-		"/%2e%2e//evil.example":            "/",
-		"https://evil.example":             "/",
-		"http:evil.example":                "/",
-		"http:///evil.example":             "/",
-		"https:/evil.example":              "/",
-		"javascript:alert(1)":              "/",
-		"data:text/html,x":                 "/",
-		base + ".evil.example/":            "/",
-		base + "@evil.example/":            "/",
-		"http://127.0.0.1:8080\\@evil/":    "/",
-		"http://user@127.0.0.1:8080/":      "/",
-		"https://127.0.0.1:8080/":          "/",
-		"http://127.0.0.1:8081/":           "/",
-		"https://other.example.evil/":      "/",
-		"https://other.example//evil":      "/",
-		"http://other.example/":            "/",
-		"//127.0.0.1:8080/x":               "/",
-		base + "//evil.example":            "/",
-		"/x\x00y":                          "/",
-		"/\u2028":                          "/",
-		"/auth/login":                      "/",
-		"/auth/login?return_to=/x":         "/",
-		"/auth/logout":                     "/",
-		"/auth/callback?code=x":            "/",
-		"/auth/../auth/logout":             "/",
-		"/x%":                              "/",
-		"/" + strings.Repeat("a", 2048):    "/",
-		"/profile#//evil":                  "/profile#//evil",
-		"http://[::1]:8080/":               "/",
-		"http://127.0.0.1:8080:80/":        "/",
-		"HTTP://127.0.0.1:8080/x":          "/x",
-		"/%c0%af%c0%afevil.example/..%2f/": "/",
-	} {
-		b := w.browser(t)
-		callback := w.authorize(t, b.begin("/auth/login?return_to="+url.QueryEscape(target)), "alice")
-		if a := b.route("GET", callback, navigates); field(a, "Location") != want {
-			t.Errorf("return_to %q ends at %q, want %q", target, field(a, "Location"), want)
+			"":                                 "/",
+			"profile":                          "/",
+			"//evil.example":                   "/",
+			"///evil.example":                  "/",
+			"/\\evil.example":                  "/",
+			"\\\\evil.example":                 "/",
+			"/%5cevil.example":                 "/",
+			"/%2fevil.example":                 "/",
+			"/%2Fevil.example":                 "/",
+			"/\tevil":                          "/",
+			"/\n/evil.example":                 "/",
+			"\t//evil.example":                 "/",
+			" //evil.example":                  "/",
+			"/..//evil.example":                "/",
+			"/./\\evil.example":                "/",
+			"/a/../..//evil.example":           "/",
+			"/%2e%2e//evil.example":            "/",
+			"https://evil.example":             "/",
+			"http:evil.example":                "/",
+			"http:///evil.example":             "/",
+			"https:/evil.example":              "/",
+			"javascript:alert(1)":              "/",
+			"data:text/html,x":                 "/",
+			base + ".evil.example/":            "/",
+			base + "@evil.example/":            "/",
+			"http://127.0.0.1:8080\\@evil/":    "/",
+			"http://user@127.0.0.1:8080/":      "/",
+			"https://127.0.0.1:8080/":          "/",
+			"http://127.0.0.1:8081/":           "/",
+			"https://other.example.evil/":      "/",
+			"https://other.example//evil":      "/",
+			"http://other.example/":            "/",
+			"//127.0.0.1:8080/x":               "/",
+			base + "//evil.example":            "/",
+			"/x\x00y":                          "/",
+			"/\u2028":                          "/",
+			"/auth/login":                      "/",
+			"/auth/login?return_to=/x":         "/",
+			"/auth/logout":                     "/",
+			"/auth/callback?code=x":            "/",
+			"/auth/../auth/logout":             "/",
+			"/x%":                              "/",
+			"/" + strings.Repeat("a", 2048):    "/",
+			"/profile#//evil":                  "/profile#//evil",
+			"http://[::1]:8080/":               "/",
+			"http://127.0.0.1:8080:80/":        "/",
+			"HTTP://127.0.0.1:8080/x":          "/x",
+			"/%c0%af%c0%afevil.example/..%2f/": "/",
+		} {
+			b := w.browser(t)
+			callback := w.authorize(t, b.begin("/auth/login?return_to="+url.QueryEscape(target)), "alice")
+			if a := b.route("GET", callback, navigates); field(a, "Location") != want {
+				t.Errorf("return_to %q ends at %q, want %q", target, field(a, "Location"), want)
+			}
 		}
-	}
+	})
 }
 
 // Tabs that were restored together sign in at once, and none spoils another's.
 func TestTabs(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	var callbacks []string
-	for i := range 5 {
-		callbacks = append(callbacks, w.authorize(t, b.begin(fmt.Sprintf("/auth/login?return_to=/tab/%d", i)), "alice"))
-	}
-	for i, callback := range callbacks {
-		if a := b.route("GET", callback, navigates); field(a, "Location") != fmt.Sprintf("/tab/%d", i) {
-			t.Errorf("tab %d ends at %q: %s", i, field(a, "Location"), a.Body)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		var callbacks []string
+		for i := range 5 {
+			callbacks = append(callbacks, w.authorize(t, b.begin(fmt.Sprintf("/auth/login?return_to=/tab/%d", i)), "alice"))
 		}
-	}
+		for i, callback := range callbacks {
+			if a := b.route("GET", callback, navigates); field(a, "Location") != fmt.Sprintf("/tab/%d", i) {
+				t.Errorf("tab %d ends at %q: %s", i, field(a, "Location"), a.Body)
+			}
+		}
+	})
 }
 
 func TestOldestOfSixTabsIsDropped(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	first := b.begin("/auth/login?return_to=/first")
-	for range 5 {
-		w.clock.advance(time.Second)
-		b.begin("/auth/login")
-	}
-	if n := len(b.logins()); n != 5 {
-		t.Fatalf("%d login cookies are open, want 5", n)
-	}
-	a := b.route("GET", w.authorize(t, first, "alice"), navigates)
-	if a.Status != 303 || !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
-		t.Errorf("the dropped one is answered %d %q, want a new sign-in", a.Status, field(a, "Location"))
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		first := b.begin("/auth/login?return_to=/first")
+		for range 5 {
+			w.clock.advance(time.Second)
+			b.begin("/auth/login")
+		}
+		if n := len(b.logins()); n != 5 {
+			t.Fatalf("%d login cookies are open, want 5", n)
+		}
+		a := b.route("GET", w.authorize(t, first, "alice"), navigates)
+		if a.Status != 303 || !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
+			t.Errorf("the dropped one is answered %d %q, want a new sign-in", a.Status, field(a, "Location"))
+		}
+	})
 }
 
 // A browser that drops the session cookie must not be sent round for ever.
 func TestCircles(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	for range 3 {
-		b.route("GET", w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice"), navigates)
-		delete(b.cookies, "idserver-8080")
-	}
-	a := b.route("GET", "/auth/login?return_to=/profile", navigates)
-	if code(t, a) != idserver.CodeSignInLost {
-		t.Errorf("the fourth sign-in within seconds: %d %s", a.Status, a.Body)
-	}
-	w.clock.advance(time.Minute)
-	b.begin("/auth/login")
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		for range 3 {
+			b.route("GET", w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice"), navigates)
+			delete(b.cookies, "idserver-8080")
+		}
+		a := b.route("GET", "/auth/login?return_to=/profile", navigates)
+		if code(t, a) != idserver.CodeSignInLost {
+			t.Errorf("the fourth sign-in within seconds: %d %s", a.Status, a.Body)
+		}
+		w.clock.advance(time.Minute)
+		b.begin("/auth/login")
+	})
 }
 
 func TestLoginWithoutProvider(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	w.provider.Fail(idtest.Discovery, idtest.Fault{Status: 500})
-	a := b.route("GET", "/auth/login", navigates)
-	if a.Status != 503 || field(a, "Retry-After") == "" || code(t, a) != idserver.CodeProviderUnavailable {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
-	w.provider.Heal(idtest.Discovery)
-	w.clock.advance(2 * time.Second)
-	b.begin("/auth/login")
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		w.provider.Fail(idtest.Discovery, idtest.Fault{Status: 500})
+		a := b.route("GET", "/auth/login", navigates)
+		if a.Status != 503 || field(a, "Retry-After") == "" || code(t, a) != idserver.CodeProviderUnavailable {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		w.provider.Heal(idtest.Discovery)
+		w.clock.advance(2 * time.Second)
+		b.begin("/auth/login")
+	})
 }

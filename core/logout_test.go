@@ -11,86 +11,96 @@ import (
 )
 
 func TestSignOut(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.AfterSignOut = "/bye" })
-	b := w.signedIn(t, "alice")
-	a := b.route("POST", "/auth/logout", navigates)
-	address := field(a, "Location")
-	if a.Status != 303 || !strings.HasPrefix(address, w.provider.URL()+"/connect/endsession?") {
-		t.Fatalf("%d %q", a.Status, address)
-	}
-	q := query(t, address)
-	if q.Get("post_logout_redirect_uri") != base+"/bye" || q.Get("client_id") != "example" || strings.Count(q.Get("id_token_hint"), ".") != 2 {
-		t.Errorf("sent %v", q)
-	}
-	if _, ok := b.cookies["idserver-8080"]; ok || b.admits(w.Client) {
-		t.Error("still signed in")
-	}
-	if n := w.provider.Requests(idtest.Revocation); n != 1 {
-		t.Errorf("%d revocations, want the refresh token's", n)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.AfterSignOut = "/bye" })
+		b := w.signedIn(t, "alice")
+		a := b.route("POST", "/auth/logout", navigates)
+		address := field(a, "Location")
+		if a.Status != 303 || !strings.HasPrefix(address, w.provider.URL()+"/connect/endsession?") {
+			t.Fatalf("%d %q", a.Status, address)
+		}
+		q := query(t, address)
+		if q.Get("post_logout_redirect_uri") != base+"/bye" || q.Get("client_id") != "example" || strings.Count(q.Get("id_token_hint"), ".") != 2 {
+			t.Errorf("sent %v", q)
+		}
+		if _, ok := b.cookies["idserver-8080"]; ok || b.admits(w.Client) {
+			t.Error("still signed in")
+		}
+		if n := w.provider.Requests(idtest.Revocation); n != 1 {
+			t.Errorf("%d revocations, want the refresh token's", n)
+		}
+	})
 }
 
 func TestSignOutByGET(t *testing.T) {
-	w := newWorld(t)
-	for name, row := range map[string]struct {
-		edit edit
-		out  bool
-	}{
-		"a link on our page":    {navigates, true},
-		"a link elsewhere":      {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "cross-site" }, false},
-		"a neighbour's link":    {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "same-site" }, false},
-		"typed in":              {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "none" }, false},
-		"an image of ours":      {func(r *idserver.Request) { navigates(r); r.SecFetchMode, r.SecFetchDest = "no-cors", "image" }, false},
-		"a frame of ours":       {func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }, false},
-		"a script of ours":      {fetches, false},
-		"a prefetch":            {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch" }, false},
-		"a prerender":           {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch;prerender" }, false},
-		"an old browser":        {func(r *idserver.Request) { r.Accept = "text/html" }, false},
-		"an unknown purpose":    {func(r *idserver.Request) { navigates(r); r.SecPurpose = "x" }, false},
-		"a site in big letters": {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "SAME-ORIGIN" }, false},
-	} {
-		b := w.signedIn(t, "alice")
-		a := b.route("GET", "/auth/logout", row.edit)
-		if b.admits(w.Client) == row.out {
-			t.Errorf("%s: signed out %v, want %v", name, !row.out, row.out)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, row := range map[string]struct {
+			edit edit
+			out  bool
+		}{
+			"a link on our page":    {navigates, true},
+			"a link elsewhere":      {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "cross-site" }, false},
+			"a neighbour's link":    {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "same-site" }, false},
+			"typed in":              {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "none" }, false},
+			"an image of ours":      {func(r *idserver.Request) { navigates(r); r.SecFetchMode, r.SecFetchDest = "no-cors", "image" }, false},
+			"a frame of ours":       {func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }, false},
+			"a script of ours":      {fetches, false},
+			"a prefetch":            {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch" }, false},
+			"a prerender":           {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch;prerender" }, false},
+			"an old browser":        {func(r *idserver.Request) { r.Accept = "text/html" }, false},
+			"an unknown purpose":    {func(r *idserver.Request) { navigates(r); r.SecPurpose = "x" }, false},
+			"a site in big letters": {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "SAME-ORIGIN" }, false},
+		} {
+			b := w.signedIn(t, "alice")
+			a := b.route("GET", "/auth/logout", row.edit)
+			if b.admits(w.Client) == row.out {
+				t.Errorf("%s: signed out %v, want %v", name, !row.out, row.out)
+			}
+			if !row.out && (a.Status != 200 || !strings.Contains(string(a.Body), `<form method="post" action="/auth/logout">`)) {
+				t.Errorf("%s: %d %s, want the button", name, a.Status, a.Body)
+			}
 		}
-		if !row.out && (a.Status != 200 || !strings.Contains(string(a.Body), `<form method="post" action="/auth/logout">`)) {
-			t.Errorf("%s: %d %s, want the button", name, a.Status, a.Body)
+		if a := w.signedIn(t, "alice").route("HEAD", "/auth/logout", navigates); a.Status != 405 {
+			t.Errorf("HEAD: %d", a.Status)
 		}
-	}
-	if a := w.signedIn(t, "alice").route("HEAD", "/auth/logout", navigates); a.Status != 405 {
-		t.Errorf("HEAD: %d", a.Status)
-	}
+	})
 }
 
 func TestSignOutCrossSite(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	a := b.route("POST", "/auth/logout", func(r *idserver.Request) {
-		navigates(r)
-		r.SecFetchSite, r.Origin = "cross-site", "https://evil.example"
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		a := b.route("POST", "/auth/logout", func(r *idserver.Request) {
+			navigates(r)
+			r.SecFetchSite, r.Origin = "cross-site", "https://evil.example"
+		})
+		if a.Status != 403 || code(t, a) != idserver.CodeCrossSite || !b.admits(w.Client) {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
 	})
-	if a.Status != 403 || code(t, a) != idserver.CodeCrossSite || !b.admits(w.Client) {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
 }
 
 func TestSignOutAsJSON(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	a := b.route("POST", "/auth/logout", fetches)
-	var body struct{ URL string }
-	if err := json.Unmarshal(a.Body, &body); a.Status != 200 || err != nil || !strings.HasPrefix(body.URL, w.provider.URL()) || b.admits(w.Client) {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		a := b.route("POST", "/auth/logout", fetches)
+		var body struct{ URL string }
+		if err := json.Unmarshal(a.Body, &body); a.Status != 200 || err != nil || !strings.HasPrefix(body.URL, w.provider.URL()) || b.admits(w.Client) {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	})
 }
 
 func TestSignOutOfNobody(t *testing.T) {
-	w := newWorld(t)
-	a := w.browser(t).route("POST", "/auth/logout", navigates)
-	if a.Status != 303 || field(a, "Location") != "/" {
-		t.Errorf("%d %q", a.Status, field(a, "Location"))
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.browser(t).route("POST", "/auth/logout", navigates)
+		if a.Status != 303 || field(a, "Location") != "/" {
+			t.Errorf("%d %q", a.Status, field(a, "Location"))
+		}
+	})
 }
 
 // Signing out here happens whatever the provider does.
@@ -122,16 +132,18 @@ func TestSignOutWithoutProvider(t *testing.T) {
 // A tab that still has the cookie from before a refresh signs out: what is revoked is the refresh token
 // that is good now.
 func TestSignOutRevokesTheLatest(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	w.clock.advance(14*time.Minute + 30*time.Second)
-	old := &browser{t, b.client, copyOf(b.cookies)}
-	if u, _ := b.visit(); u == nil {
-		t.Fatal("signed out")
-	}
-	old.route("POST", "/auth/logout", navigates)
-	w.clock.advance(14*time.Minute + 30*time.Second)
-	if u, _ := b.visit(); u != nil {
-		t.Error("the refresh token of the session that was signed out is still good")
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		old := &browser{t, b.client, copyOf(b.cookies)}
+		if u, _ := b.visit(); u == nil {
+			t.Fatal("signed out")
+		}
+		old.route("POST", "/auth/logout", navigates)
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		if u, _ := b.visit(); u != nil {
+			t.Error("the refresh token of the session that was signed out is still good")
+		}
+	})
 }

@@ -174,64 +174,68 @@ func TestMetadataOfAnAPI(t *testing.T) {
 
 // With its endpoints configured a client does not ask for metadata; the configured ones win over others.
 func TestConfiguredEndpoints(t *testing.T) {
-	w := newWorld(t)
-	w.provider.Fail(idtest.Discovery, idtest.Fault{})
-	at := w.provider.URL() + "/connect/"
-	endpoints := idserver.Endpoints{
-		Authorization: at + "authorize", Token: at + "token", JWKS: w.provider.URL() + "/.well-known/jwks.json",
-		UserInfo: at + "userinfo", Revocation: at + "revoke", EndSession: at + "endsession?x=1",
-	}
-	client := w.client(t, func(c *idserver.Config) { c.Provider.Endpoints = endpoints })
-	_, tokens := signInByHand(t, w, client, "alice")
-	if err := client.RevokeToken(t.Context(), tokens.RefreshToken); err != nil {
-		t.Error(err)
-	}
-	if end, err := client.EndSessionURL(t.Context(), idserver.EndSession{}); err != nil || end != at+"endsession?x=1&client_id="+idtest.ExampleClient {
-		t.Errorf("got %s, %v", end, err)
-	}
-	api := w.client(t, func(c *idserver.Config) {
-		c.BaseURL, c.SessionSecret, c.Provider.Endpoints = "", "", idserver.Endpoints{JWKS: endpoints.JWKS}
-	})
-	if _, err := api.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{}); err != nil {
-		t.Errorf("an API with configured keys: %v", err)
-	}
-	if n := w.provider.Requests(idtest.Discovery); n != 0 {
-		t.Errorf("the metadata was asked for %d times", n)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.Fail(idtest.Discovery, idtest.Fault{})
+		at := w.provider.URL() + "/connect/"
+		endpoints := idserver.Endpoints{
+			Authorization: at + "authorize", Token: at + "token", JWKS: w.provider.URL() + "/.well-known/jwks.json",
+			UserInfo: at + "userinfo", Revocation: at + "revoke", EndSession: at + "endsession?x=1",
+		}
+		client := w.client(t, func(c *idserver.Config) { c.Provider.Endpoints = endpoints })
+		_, tokens := signInByHand(t, w, client, "alice")
+		if err := client.RevokeToken(t.Context(), tokens.RefreshToken); err != nil {
+			t.Error(err)
+		}
+		if end, err := client.EndSessionURL(t.Context(), idserver.EndSession{}); err != nil || end != at+"endsession?x=1&client_id="+idtest.ExampleClient {
+			t.Errorf("got %s, %v", end, err)
+		}
+		api := w.client(t, func(c *idserver.Config) {
+			c.BaseURL, c.SessionSecret, c.Provider.Endpoints = "", "", idserver.Endpoints{JWKS: endpoints.JWKS}
+		})
+		if _, err := api.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{}); err != nil {
+			t.Errorf("an API with configured keys: %v", err)
+		}
+		if n := w.provider.Requests(idtest.Discovery); n != 0 {
+			t.Errorf("the metadata was asked for %d times", n)
+		}
 
-	w.provider.Heal(idtest.Discovery)
-	w.provider.SetMetadata(func(m map[string]any) { m["token_endpoint"] = w.provider.URL() + "/nowhere" })
-	client = w.client(t, func(c *idserver.Config) { c.Provider.Endpoints.Token = endpoints.Token })
-	signInByHand(t, w, client, "bob")
+		w.provider.Heal(idtest.Discovery)
+		w.provider.SetMetadata(func(m map[string]any) { m["token_endpoint"] = w.provider.URL() + "/nowhere" })
+		client = w.client(t, func(c *idserver.Config) { c.Provider.Endpoints.Token = endpoints.Token })
+		signInByHand(t, w, client, "bob")
+	})
 }
 
 // Without metadata the issuer is Config.Provider.Issuer, or the Authority to the letter.
 func TestConfiguredIssuer(t *testing.T) {
-	w := newWorld(t)
-	token := w.provider.MintAccessToken("alice")
-	issuedBy := func(issuer string) string {
-		return w.provider.MintAccessToken("alice", func(c map[string]any) { c["iss"] = issuer })
-	}
-	for name, row := range map[string]struct {
-		authority, issuer, token string
-		accepted                 bool
-	}{
-		"the authority":            {w.provider.URL(), "", token, true},
-		"the authority, a slash":   {w.provider.URL() + "/", "", issuedBy(w.provider.URL() + "/"), true},
-		"without that slash":       {w.provider.URL() + "/", "", token, false},
-		"an issuer of its own":     {w.provider.URL(), "https://issuer.example", issuedBy("https://issuer.example"), true},
-		"not the authority's then": {w.provider.URL(), "https://issuer.example", token, false},
-		"another":                  {w.provider.URL(), "", issuedBy("https://evil.example"), false},
-	} {
-		client := w.client(t, func(c *idserver.Config) {
-			c.BaseURL, c.SessionSecret, c.Provider.Endpoints.JWKS = "", "", w.provider.URL()+"/.well-known/jwks.json"
-			c.Authority, c.Provider.Issuer = row.authority, row.issuer
-		})
-		_, err := client.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
-		if row.accepted != (err == nil) || err != nil && !errors.Is(err, idserver.ReasonIssuer) {
-			t.Errorf("%s: %v", name, err)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		token := w.provider.MintAccessToken("alice")
+		issuedBy := func(issuer string) string {
+			return w.provider.MintAccessToken("alice", func(c map[string]any) { c["iss"] = issuer })
 		}
-	}
+		for name, row := range map[string]struct {
+			authority, issuer, token string
+			accepted                 bool
+		}{
+			"the authority":            {w.provider.URL(), "", token, true},
+			"the authority, a slash":   {w.provider.URL() + "/", "", issuedBy(w.provider.URL() + "/"), true},
+			"without that slash":       {w.provider.URL() + "/", "", token, false},
+			"an issuer of its own":     {w.provider.URL(), "https://issuer.example", issuedBy("https://issuer.example"), true},
+			"not the authority's then": {w.provider.URL(), "https://issuer.example", token, false},
+			"another":                  {w.provider.URL(), "", issuedBy("https://evil.example"), false},
+		} {
+			client := w.client(t, func(c *idserver.Config) {
+				c.BaseURL, c.SessionSecret, c.Provider.Endpoints.JWKS = "", "", w.provider.URL()+"/.well-known/jwks.json"
+				c.Authority, c.Provider.Issuer = row.authority, row.issuer
+			})
+			_, err := client.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
+			if row.accepted != (err == nil) || err != nil && !errors.Is(err, idserver.ReasonIssuer) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 }
 
 // A provider that fails is asked again, a moment later by the client's clock, and not before.
@@ -286,38 +290,42 @@ func TestMetadataRecovers(t *testing.T) {
 
 // A program starts while its provider is down, and what was read goes on serving when it goes down.
 func TestProviderDownAtStart(t *testing.T) {
-	w := newWorld(t)
-	w.provider.Fail(idtest.Discovery, idtest.Fault{Drop: true})
-	client := w.client(t)
-	if n := w.provider.Requests(idtest.Discovery); n != 0 {
-		t.Errorf("New asked for the metadata %d times", n)
-	}
-	if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); !errors.Is(err, idserver.ErrUnavailable) {
-		t.Errorf("got %v, want ErrUnavailable", err)
-	}
-	w.provider.Heal(idtest.Discovery)
-	w.clock.advance(2 * time.Second)
-	if err := client.Refetch(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.provider.Close()
-	w.clock.advance(23 * time.Hour)
-	if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err != nil {
-		t.Errorf("with metadata of yesterday: %v", err)
-	}
-	if err := client.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) {
-		t.Errorf("Refetch says %v of a provider that is down", err)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.Fail(idtest.Discovery, idtest.Fault{Drop: true})
+		client := w.client(t)
+		if n := w.provider.Requests(idtest.Discovery); n != 0 {
+			t.Errorf("New asked for the metadata %d times", n)
+		}
+		if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); !errors.Is(err, idserver.ErrUnavailable) {
+			t.Errorf("got %v, want ErrUnavailable", err)
+		}
+		w.provider.Heal(idtest.Discovery)
+		w.clock.advance(2 * time.Second)
+		if err := client.Refetch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.provider.Close()
+		w.clock.advance(23 * time.Hour)
+		if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err != nil {
+			t.Errorf("with metadata of yesterday: %v", err)
+		}
+		if err := client.Refetch(t.Context()); !errors.Is(err, idserver.ErrUnavailable) {
+			t.Errorf("Refetch says %v of a provider that is down", err)
+		}
+	})
 }
 
 // A closed client says so instead of waiting.
 func TestClosedClient(t *testing.T) {
-	w := newWorld(t)
-	w.Close()
-	w.Close()
-	if _, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err == nil || !strings.Contains(err.Error(), "closed") {
-		t.Errorf("got %v", err)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.Close()
+		w.Close()
+		if _, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err == nil || !strings.Contains(err.Error(), "closed") {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestPrivacyCenterURL(t *testing.T) {

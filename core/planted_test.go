@@ -70,40 +70,44 @@ func TestPlantedLoginCookie(t *testing.T) {
 
 // A spent login cookie that is planted does not send a victim to the attacker's page.
 func TestPlantedSpentCookie(t *testing.T) {
-	w := newWorld(t)
-	attacker, victim := w.browser(t), w.browser(t)
-	callback := w.authorize(t, attacker.begin("/auth/login?return_to=/attackers-page"), "bob")
-	attacker.route("GET", callback, navigates)
-	maps.Copy(victim.cookies, attacker.cookies)
-	delete(victim.cookies, "idserver-8080")
-	delete(victim.cookies, "idserver-8080-browser")
-	if a := victim.route("GET", callback, navigates); strings.Contains(field(a, "Location"), "attackers-page") || victim.admits(w.Client) {
-		t.Errorf("%d %q", a.Status, field(a, "Location"))
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		attacker, victim := w.browser(t), w.browser(t)
+		callback := w.authorize(t, attacker.begin("/auth/login?return_to=/attackers-page"), "bob")
+		attacker.route("GET", callback, navigates)
+		maps.Copy(victim.cookies, attacker.cookies)
+		delete(victim.cookies, "idserver-8080")
+		delete(victim.cookies, "idserver-8080-browser")
+		if a := victim.route("GET", callback, navigates); strings.Contains(field(a, "Location"), "attackers-page") || victim.admits(w.Client) {
+			t.Errorf("%d %q", a.Status, field(a, "Location"))
+		}
+	})
 }
 
 // The browser's cookie stays the same over a browser's sign-ins, or its tabs would spoil each other's, and is made anew where it
 // was planted with a value that is not of the right form.
 func TestBrowserCookie(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser(t)
-	b.begin("/auth/login")
-	first := b.cookies["idserver-8080-browser"]
-	if b.begin("/auth/login"); len(first) != 43 || b.cookies["idserver-8080-browser"] != first {
-		t.Errorf("the browser's cookie went from %q to %q", first, b.cookies["idserver-8080-browser"])
-	}
-	for _, value := range []string{"", "x", first + "A"} {
-		b.cookies["idserver-8080-browser"] = value
-		if b.begin("/auth/login"); b.cookies["idserver-8080-browser"] == value || b.cookies["idserver-8080-browser"] == first {
-			t.Errorf("the browser's cookie %q became %q", value, b.cookies["idserver-8080-browser"])
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		b.begin("/auth/login")
+		first := b.cookies["idserver-8080-browser"]
+		if b.begin("/auth/login"); len(first) != 43 || b.cookies["idserver-8080-browser"] != first {
+			t.Errorf("the browser's cookie went from %q to %q", first, b.cookies["idserver-8080-browser"])
 		}
-	}
-	if other := w.browser(t); other.begin("/auth/login") == "" || other.cookies["idserver-8080-browser"] == first {
-		t.Error("two browsers have one cookie")
-	}
-	for name, value := range b.cookies {
-		if strings.Contains(name, "-login-") && strings.Contains(value, first) {
-			t.Error("the login cookie shows the browser's")
+		for _, value := range []string{"", "x", first + "A"} {
+			b.cookies["idserver-8080-browser"] = value
+			if b.begin("/auth/login"); b.cookies["idserver-8080-browser"] == value || b.cookies["idserver-8080-browser"] == first {
+				t.Errorf("the browser's cookie %q became %q", value, b.cookies["idserver-8080-browser"])
+			}
 		}
-	}
+		if other := w.browser(t); other.begin("/auth/login") == "" || other.cookies["idserver-8080-browser"] == first {
+			t.Error("two browsers have one cookie")
+		}
+		for name, value := range b.cookies {
+			if strings.Contains(name, "-login-") && strings.Contains(value, first) {
+				t.Error("the login cookie shows the browser's")
+			}
+		}
+	})
 }

@@ -21,74 +21,78 @@ const nearlyOver = 14*time.Minute + 30*time.Second // of an access token's 15 mi
 // The application panics in AdmitUser at a refresh, in a goroutine that no server recovers in: the process survives, the session
 // goes on, and the operator is told.
 func TestAdmitUserPanicsAtRefresh(t *testing.T) {
-	var broken atomic.Bool
-	w := newWorld(t, func(c *idserver.Config) {
-		c.AdmitUser = func(context.Context, *idserver.User) error {
-			if broken.Load() {
-				panic("a fault of the application's")
+	bubble(t, func(t *testing.T) {
+		var broken atomic.Bool
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(context.Context, *idserver.User) error {
+				if broken.Load() {
+					panic("a fault of the application's")
+				}
+				return nil
 			}
-			return nil
+		})
+		b := w.signedIn(t, "alice")
+		_, first := b.visit()
+		broken.Store(true)
+		w.clock.advance(nearlyOver)
+		u, second := b.visit()
+		if u == nil || !u.HasRole("admin") || second == first {
+			t.Fatalf("the user is %+v, with the same access token: %v", u, second == first)
+		}
+		if log := w.log.String(); !strings.Contains(log, "AdmitUser panicked") || !strings.Contains(log, "refreshed_test.go") || !strings.Contains(log, "level=WARN") {
+			t.Errorf("the log is %s", log)
+		}
+		broken.Store(false)
+		w.clock.advance(nearlyOver) // with the refresh token that was rotated then
+		if u, third := b.visit(); u == nil || third == second {
+			t.Error("the rotated refresh token was lost")
 		}
 	})
-	b := w.signedIn(t, "alice")
-	_, first := b.visit()
-	broken.Store(true)
-	w.clock.advance(nearlyOver)
-	u, second := b.visit()
-	if u == nil || !u.HasRole("admin") || second == first {
-		t.Fatalf("the user is %+v, with the same access token: %v", u, second == first)
-	}
-	if log := w.log.String(); !strings.Contains(log, "AdmitUser panicked") || !strings.Contains(log, "refreshed_test.go") || !strings.Contains(log, "level=WARN") {
-		t.Errorf("the log is %s", log)
-	}
-	broken.Store(false)
-	w.clock.advance(nearlyOver) // with the refresh token that was rotated then
-	if u, third := b.visit(); u == nil || third == second {
-		t.Error("the rotated refresh token was lost")
-	}
 }
 
 // The application's own database is away: nobody is refused for it. A sign-in is answered 503, and a session goes on.
 func TestAdmitUserCannotTell(t *testing.T) {
-	var away atomic.Bool
-	w := newWorld(t, func(c *idserver.Config) {
-		c.AdmitUser = func(context.Context, *idserver.User) error {
-			if away.Load() {
-				return fmt.Errorf("database: %w", idserver.ErrUnavailable)
+	bubble(t, func(t *testing.T) {
+		var away atomic.Bool
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(context.Context, *idserver.User) error {
+				if away.Load() {
+					return fmt.Errorf("database: %w", idserver.ErrUnavailable)
+				}
+				return nil
 			}
-			return nil
+		})
+		b := w.signedIn(t, "alice")
+		_, first := b.visit()
+		away.Store(true)
+		w.clock.advance(nearlyOver)
+		u, second := b.visit()
+		if u == nil || !u.HasRole("admin") || second == first {
+			t.Fatalf("the session: the user is %+v", u)
+		}
+
+		late := w.browser(t)
+		callback := w.authorize(t, late.begin("/auth/login?return_to=/x"), "bob")
+		a := late.route("GET", callback, navigates)
+		if a.Status != 503 || code(t, a) != idserver.CodeProviderUnavailable || field(a, "Retry-After") == "" || late.cookies["idserver-8080"] != "" {
+			t.Errorf("the sign-in: %d %s", a.Status, a.Body)
+		}
+		if n := w.provider.Requests(idtest.Revocation); n != 1 {
+			t.Errorf("%d revocations of what the sign-in brought", n)
+		}
+		if len(late.logins()) != 0 {
+			t.Error("the login cookie of the code that was spent is kept")
+		}
+		away.Store(false)
+		a = late.route("GET", callback, navigates) // a reload begins anew
+		if !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
+			t.Errorf("reloaded: %d %q", a.Status, field(a, "Location"))
+		}
+		w.clock.advance(nearlyOver)
+		if u, third := b.visit(); u == nil || third == second {
+			t.Error("the rotated refresh token was lost")
 		}
 	})
-	b := w.signedIn(t, "alice")
-	_, first := b.visit()
-	away.Store(true)
-	w.clock.advance(nearlyOver)
-	u, second := b.visit()
-	if u == nil || !u.HasRole("admin") || second == first {
-		t.Fatalf("the session: the user is %+v", u)
-	}
-
-	late := w.browser(t)
-	callback := w.authorize(t, late.begin("/auth/login?return_to=/x"), "bob")
-	a := late.route("GET", callback, navigates)
-	if a.Status != 503 || code(t, a) != idserver.CodeProviderUnavailable || field(a, "Retry-After") == "" || late.cookies["idserver-8080"] != "" {
-		t.Errorf("the sign-in: %d %s", a.Status, a.Body)
-	}
-	if n := w.provider.Requests(idtest.Revocation); n != 1 {
-		t.Errorf("%d revocations of what the sign-in brought", n)
-	}
-	if len(late.logins()) != 0 {
-		t.Error("the login cookie of the code that was spent is kept")
-	}
-	away.Store(false)
-	a = late.route("GET", callback, navigates) // a reload begins anew
-	if !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
-		t.Errorf("reloaded: %d %q", a.Status, field(a, "Location"))
-	}
-	w.clock.advance(nearlyOver)
-	if u, third := b.visit(); u == nil || third == second {
-		t.Error("the rotated refresh token was lost")
-	}
 }
 
 // A cookie from before a refresh comes late, from another tab or after a lost answer. It is served the result as long as that is
@@ -213,15 +217,17 @@ func TestRetryAfterAtRefresh(t *testing.T) {
 
 // userinfo asks for a pause in the middle of a refresh: the session goes on with the new tokens.
 func TestRefreshWhileUserInfoLimits(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	_, first := b.visit()
-	w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
-	w.provider.Fail(idtest.UserInfo, idtest.Fault{Status: 429})
-	w.clock.advance(nearlyOver)
-	if u, token := b.visit(); u == nil || token == first || !u.HasRole("admin") {
-		t.Errorf("the user is %+v", u)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		_, first := b.visit()
+		w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+		w.provider.Fail(idtest.UserInfo, idtest.Fault{Status: 429})
+		w.clock.advance(nearlyOver)
+		if u, token := b.visit(); u == nil || token == first || !u.HasRole("admin") {
+			t.Errorf("the user is %+v", u)
+		}
+	})
 }
 
 // The answer to a refresh is wrong in what a fault does not explain: the session ends at once.
@@ -254,30 +260,32 @@ func TestRefreshOfAnotherEnds(t *testing.T) {
 // AdmitUser changes the roles of the user that it gets, in place. That user is its own: the same tokens are shared by all requests
 // that wait for one code, and each must see what the provider said.
 func TestAdmitUserHasItsOwnUser(t *testing.T) {
-	var given []string
-	w := newWorld(t, func(c *idserver.Config) {
-		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
-			given = append(given, fmt.Sprintf("%v %v %s", u.Roles, u.CustomRoles, u.Email))
-			u.Roles[0], u.CustomRoles[0], u.Email = "owner", "owner", "owner@example.test"
-			return u.Set("owner", true)
+	bubble(t, func(t *testing.T) {
+		var given []string
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(_ context.Context, u *idserver.User) error {
+				given = append(given, fmt.Sprintf("%v %v %s", u.Roles, u.CustomRoles, u.Email))
+				u.Roles[0], u.CustomRoles[0], u.Email = "owner", "owner", "owner@example.test"
+				return u.Set("owner", true)
+			}
+		})
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login"), "alice")
+		for range 3 {
+			again := &browser{t, w.Client, copyOf(b.cookies)}
+			if a := again.route("GET", callback, navigates); a.Status != 303 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+		}
+		if len(given) != 3 || w.provider.Requests(idtest.Token) != 1 {
+			t.Errorf("AdmitUser was called %d times for %d token requests", len(given), w.provider.Requests(idtest.Token))
+		}
+		for _, u := range given {
+			if u != "[admin user] [billing] alice@example.test" {
+				t.Errorf("AdmitUser was given %s", u)
+			}
 		}
 	})
-	b := w.browser(t)
-	callback := w.authorize(t, b.begin("/auth/login"), "alice")
-	for range 3 {
-		again := &browser{t, w.Client, copyOf(b.cookies)}
-		if a := again.route("GET", callback, navigates); a.Status != 303 {
-			t.Fatalf("%d %s", a.Status, a.Body)
-		}
-	}
-	if len(given) != 3 || w.provider.Requests(idtest.Token) != 1 {
-		t.Errorf("AdmitUser was called %d times for %d token requests", len(given), w.provider.Requests(idtest.Token))
-	}
-	for _, u := range given {
-		if u != "[admin user] [billing] alice@example.test" {
-			t.Errorf("AdmitUser was given %s", u)
-		}
-	}
 }
 
 // basicEcho is a token endpoint that answers a refusal by repeating what it was sent, as debugging proxies do.
@@ -299,26 +307,28 @@ func (e basicEcho) RoundTrip(r *http.Request) (*http.Response, error) {
 // What the provider echoes of the client's authentication and of the code is in no error and in no log: as it is, as it stands in
 // a form, and in the header of client_secret_basic.
 func TestEchoedCredentials(t *testing.T) {
-	const secret = "a secret/with+signs&of=forms-12345"
-	const basic = "ZXhhbXBsZTphK3NlY3JldCUyRndpdGglMkJzaWducyUyNm9mJTNEZm9ybXMtMTIzNDU=" // example:a+secret%2Fwith%2Bsigns%26of%3Dforms-12345
-	for _, method := range []string{"client_secret_post", "client_secret_basic"} {
-		w := newWorld(t, func(c *idserver.Config) {
-			c.Provider.ClientAuth, c.ClientSecret = method, secret
-			c.HTTP.Client = &http.Client{Transport: basicEcho{c.HTTP.Client.Transport}}
-		})
-		r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
-		if err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		const secret = "a secret/with+signs&of=forms-12345"
+		const basic = "ZXhhbXBsZTphK3NlY3JldCUyRndpdGglMkJzaWducyUyNm9mJTNEZm9ybXMtMTIzNDU=" // example:a+secret%2Fwith%2Bsigns%26of%3Dforms-12345
+		for _, method := range []string{"client_secret_post", "client_secret_basic"} {
+			w := newWorld(t, func(c *idserver.Config) {
+				c.Provider.ClientAuth, c.ClientSecret = method, secret
+				c.HTTP.Client = &http.Client{Transport: basicEcho{c.HTTP.Client.Transport}}
+			})
+			r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.ExchangeCode(t.Context(), "a code/with+signs-6789", r)
+			var e *idserver.TokenEndpointError
+			if !errors.As(err, &e) || !strings.Contains(e.Description, "sent: ") || !strings.Contains(e.Description, "redacted") {
+				t.Fatalf("%s: %v", method, err)
+			}
+			err2 := w.RevokeToken(t.Context(), "a token/with+signs-6789")
+			text := err.Error() + err2.Error() + e.Description + w.log.String()
+			if leaked := leaks(text, secret, "a+secret", basic, basic[:20], "a code", "a+code", "6789", "12345", r.CodeVerifier); leaked != "" {
+				t.Errorf("%s: %q is in %s", method, leaked, text)
+			}
 		}
-		_, err = w.ExchangeCode(t.Context(), "a code/with+signs-6789", r)
-		var e *idserver.TokenEndpointError
-		if !errors.As(err, &e) || !strings.Contains(e.Description, "sent: ") || !strings.Contains(e.Description, "redacted") {
-			t.Fatalf("%s: %v", method, err)
-		}
-		err2 := w.RevokeToken(t.Context(), "a token/with+signs-6789")
-		text := err.Error() + err2.Error() + e.Description + w.log.String()
-		if leaked := leaks(text, secret, "a+secret", basic, basic[:20], "a code", "a+code", "6789", "12345", r.CodeVerifier); leaked != "" {
-			t.Errorf("%s: %q is in %s", method, leaked, text)
-		}
-	}
+	})
 }

@@ -46,40 +46,44 @@ func TestSessionLimits(t *testing.T) {
 }
 
 func TestSessionIsRenewedSeldom(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	before := b.cookies["idserver-8080"]
-	w.clock.advance(6 * time.Minute)
-	_, a := b.pass(w.RequireUser(), "GET", "/")
-	if b.cookies["idserver-8080"] != before || field(a, "Cache-Control") != "" {
-		t.Error("written again within a tenth of the idle time")
-	}
-	w.clock.advance(time.Second)
-	_, a = b.pass(w.RequireUser(), "GET", "/")
-	if b.cookies["idserver-8080"] == before || field(a, "Cache-Control") != "no-store" {
-		t.Error("not written again after a tenth of the idle time, or cacheable with it")
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		before := b.cookies["idserver-8080"]
+		w.clock.advance(6 * time.Minute)
+		_, a := b.pass(w.RequireUser(), "GET", "/")
+		if b.cookies["idserver-8080"] != before || field(a, "Cache-Control") != "" {
+			t.Error("written again within a tenth of the idle time")
+		}
+		w.clock.advance(time.Second)
+		_, a = b.pass(w.RequireUser(), "GET", "/")
+		if b.cookies["idserver-8080"] == before || field(a, "Cache-Control") != "no-store" {
+			t.Error("not written again after a tenth of the idle time, or cacheable with it")
+		}
+	})
 }
 
 func TestSessionSecretRotation(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	rotated := w.client(t, func(c *idserver.Config) { c.SessionSecret, c.Session.OldSecrets = secretTwo, []string{secretOne} })
-	stranger := w.client(t, func(c *idserver.Config) { c.SessionSecret = secretTwo })
-	other := w.client(t, func(c *idserver.Config) { c.ClientID = "example-cli" })
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		rotated := w.client(t, func(c *idserver.Config) { c.SessionSecret, c.Session.OldSecrets = secretTwo, []string{secretOne} })
+		stranger := w.client(t, func(c *idserver.Config) { c.SessionSecret = secretTwo })
+		other := w.client(t, func(c *idserver.Config) { c.ClientID = "example-cli" })
 
-	if b2 := (&browser{t, w.Client, copyOf(b.cookies)}); b2.admits(stranger) {
-		t.Error("opened without the secret")
-	}
-	if b2 := (&browser{t, w.Client, copyOf(b.cookies)}); b2.admits(other) {
-		t.Error("another application opens the session by the same secret")
-	}
-	if !b.admits(rotated) {
-		t.Fatal("the old secret does not open")
-	}
-	if !b.admits(stranger) {
-		t.Error("the session was not sealed with the new secret")
-	}
+		if b2 := (&browser{t, w.Client, copyOf(b.cookies)}); b2.admits(stranger) {
+			t.Error("opened without the secret")
+		}
+		if b2 := (&browser{t, w.Client, copyOf(b.cookies)}); b2.admits(other) {
+			t.Error("another application opens the session by the same secret")
+		}
+		if !b.admits(rotated) {
+			t.Fatal("the old secret does not open")
+		}
+		if !b.admits(stranger) {
+			t.Error("the session was not sealed with the new secret")
+		}
+	})
 }
 
 func copyOf(cookies map[string]string) map[string]string {
@@ -91,30 +95,32 @@ func copyOf(cookies map[string]string) map[string]string {
 }
 
 func TestSessionTampered(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	good := b.cookies["idserver-8080"]
-	var login string
-	for name, value := range b.cookies {
-		if strings.Contains(name, "login") {
-			login = value
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		good := b.cookies["idserver-8080"]
+		var login string
+		for name, value := range b.cookies {
+			if strings.Contains(name, "login") {
+				login = value
+			}
 		}
-	}
-	tampered := map[string]string{
-		"empty": "", "short": "AQ", "not base64url": "!" + good[1:], "cut": good[:len(good)-1], "longer": good + "A",
-		"a login cookie's value": login, "padded": good + "=", "chunked of one": "1." + good, "chunked of two": "2." + good, "chunked of a billion": "1000000000." + good,
-		"negative": "-1." + good,
-	}
-	for range 100 {
-		i := rand.IntN(len(good))
-		tampered[fmt.Sprintf("byte %d", i)] = good[:i] + string("AB"[b2i(good[i] == 'A')]) + good[i+1:]
-	}
-	for name, value := range tampered {
-		b := &browser{t, w.Client, map[string]string{"idserver-8080": value}}
-		if b.admits(w.Client) {
-			t.Errorf("%s: admitted", name)
+		tampered := map[string]string{
+			"empty": "", "short": "AQ", "not base64url": "!" + good[1:], "cut": good[:len(good)-1], "longer": good + "A",
+			"a login cookie's value": login, "padded": good + "=", "chunked of one": "1." + good, "chunked of two": "2." + good, "chunked of a billion": "1000000000." + good,
+			"negative": "-1." + good,
 		}
-	}
+		for range 100 {
+			i := rand.IntN(len(good))
+			tampered[fmt.Sprintf("byte %d", i)] = good[:i] + string("AB"[b2i(good[i] == 'A')]) + good[i+1:]
+		}
+		for name, value := range tampered {
+			b := &browser{t, w.Client, map[string]string{"idserver-8080": value}}
+			if b.admits(w.Client) {
+				t.Errorf("%s: admitted", name)
+			}
+		}
+	})
 }
 
 func b2i(b bool) int {
@@ -126,99 +132,105 @@ func b2i(b bool) int {
 
 // A provider that puts much into its tokens: the session takes several cookies, and none is left over.
 func TestLargeSession(t *testing.T) {
-	w := newWorld(t)
-	noise := make([]byte, 6000)
-	for i := range noise {
-		noise[i] = byte('!' + rand.IntN(90))
-	}
-	w.provider.SetIDTokenClaims(func(c map[string]any) { c["noise"] = string(noise) })
-	b := w.signedIn(t, "alice")
-	chunks := 0
-	for name, value := range b.cookies {
-		if strings.HasPrefix(name, "idserver-8080") && !strings.Contains(name, "login") {
-			chunks++
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		noise := make([]byte, 6000)
+		for i := range noise {
+			noise[i] = byte('!' + rand.IntN(90))
 		}
-		if len(name)+len(value) > 4000 {
-			t.Errorf("cookie %s has %d bytes", name, len(value))
+		w.provider.SetIDTokenClaims(func(c map[string]any) { c["noise"] = string(noise) })
+		b := w.signedIn(t, "alice")
+		chunks := 0
+		for name, value := range b.cookies {
+			if strings.HasPrefix(name, "idserver-8080") && !strings.Contains(name, "login") {
+				chunks++
+			}
+			if len(name)+len(value) > 4000 {
+				t.Errorf("cookie %s has %d bytes", name, len(value))
+			}
 		}
-	}
-	if chunks < 2 || !b.admits(w.Client) {
-		t.Fatalf("%d chunks, admitted %v", chunks, b.admits(w.Client))
-	}
-	missing := &browser{t, w.Client, copyOf(b.cookies)}
-	delete(missing.cookies, "idserver-8080.1")
-	if missing.admits(w.Client) {
-		t.Error("admitted without a chunk")
-	}
-	w.provider.SetIDTokenClaims(nil)
-	b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
-	for name := range b.cookies {
-		if strings.HasPrefix(name, "idserver-8080.") {
-			t.Errorf("%s is left of the larger session", name)
+		if chunks < 2 || !b.admits(w.Client) {
+			t.Fatalf("%d chunks, admitted %v", chunks, b.admits(w.Client))
 		}
-	}
-	if !b.admits(w.Client) {
-		t.Error("not admitted after the session shrank")
-	}
+		missing := &browser{t, w.Client, copyOf(b.cookies)}
+		delete(missing.cookies, "idserver-8080.1")
+		if missing.admits(w.Client) {
+			t.Error("admitted without a chunk")
+		}
+		w.provider.SetIDTokenClaims(nil)
+		b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
+		for name := range b.cookies {
+			if strings.HasPrefix(name, "idserver-8080.") {
+				t.Errorf("%s is left of the larger session", name)
+			}
+		}
+		if !b.admits(w.Client) {
+			t.Error("not admitted after the session shrank")
+		}
+	})
 }
 
 func TestSessionTooLarge(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) {
-		c.AdmitUser = func(_ context.Context, u *idserver.User) error {
-			noise := make([]rune, 60000)
-			for i := range noise {
-				noise[i] = rune('!' + rand.IntN(90))
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(_ context.Context, u *idserver.User) error {
+				noise := make([]rune, 60000)
+				for i := range noise {
+					noise[i] = rune('!' + rand.IntN(90))
+				}
+				return u.Set("noise", string(noise))
 			}
-			return u.Set("noise", string(noise))
+		})
+		b := w.browser(t)
+		a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
+		if code(t, a) != idserver.CodeInternal || !strings.Contains(w.log.String(), "cookies hold") {
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
-	b := w.browser(t)
-	a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
-	if code(t, a) != idserver.CodeInternal || !strings.Contains(w.log.String(), "cookies hold") {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
 }
 
 func TestCookieAttributes(t *testing.T) {
-	for baseURL, want := range map[string]string{
-		"https://app.example":          "__Host-idserver",
-		"https://app.example:8443":     "__Host-idserver-8443",
-		"http://127.0.0.1:8080":        "idserver-8080",
-		"http://localhost":             "idserver",
-		"https://app.example/one/":     "__Host-idserver-7692c3ad", // of the SHA-256 of "one"
-		"https://app.example/two/deep": "__Host-idserver-",
-	} {
-		w := newWorld(t, func(c *idserver.Config) { c.BaseURL = baseURL })
-		a := w.Routes()[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
-		login, err := http.ParseSetCookie(field(a, "Set-Cookie"))
-		if err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		for baseURL, want := range map[string]string{
+			"https://app.example":          "__Host-idserver",
+			"https://app.example:8443":     "__Host-idserver-8443",
+			"http://127.0.0.1:8080":        "idserver-8080",
+			"http://localhost":             "idserver",
+			"https://app.example/one/":     "__Host-idserver-7692c3ad", // of the SHA-256 of "one"
+			"https://app.example/two/deep": "__Host-idserver-",
+		} {
+			w := newWorld(t, func(c *idserver.Config) { c.BaseURL = baseURL })
+			a := w.Routes()[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
+			login, err := http.ParseSetCookie(field(a, "Set-Cookie"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			browser, err := http.ParseSetCookie(a.Add[len(a.Add)-1].Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secure := strings.HasPrefix(baseURL, "https")
+			if browser.Secure != secure || browser.Path != "/" || browser.Domain != "" || browser.Name != want+"-browser" && !strings.Contains(baseURL, "app.example/") {
+				t.Errorf("%s: the browser's cookie is %v", baseURL, browser)
+			}
+			if login.Secure != secure || strings.HasPrefix(login.Name, "__Secure-") != secure || !strings.HasSuffix(login.Path, "/auth") || login.MaxAge != 1200 {
+				t.Errorf("%s: login cookie %s of path %q for %d s", baseURL, login.Name, login.Path, login.MaxAge)
+			}
+			address := field(a, "Location")
+			callback := w.authorizeAnywhere(t, address)
+			a = w.Routes()[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback, Cookie: []string{login.Name + "=" + login.Value, browser.Name + "=" + browser.Value}})
+			session, err := http.ParseSetCookie(field(a, "Set-Cookie"))
+			if err != nil {
+				t.Fatalf("%s: %v %s", baseURL, err, a.Body)
+			}
+			if !strings.HasPrefix(session.Name, want) || session.Secure != secure || session.Path != "/" || session.Domain != "" || session.MaxAge != 3600 {
+				t.Errorf("%s: session cookie %s of path %q for %d s, want %s", baseURL, session.Name, session.Path, session.MaxAge, want)
+			}
+			if !strings.Contains(baseURL, "app.example/") && session.Name != want {
+				t.Errorf("%s: session cookie %s, want %s", baseURL, session.Name, want)
+			}
 		}
-		browser, err := http.ParseSetCookie(a.Add[len(a.Add)-1].Value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		secure := strings.HasPrefix(baseURL, "https")
-		if browser.Secure != secure || browser.Path != "/" || browser.Domain != "" || browser.Name != want+"-browser" && !strings.Contains(baseURL, "app.example/") {
-			t.Errorf("%s: the browser's cookie is %v", baseURL, browser)
-		}
-		if login.Secure != secure || strings.HasPrefix(login.Name, "__Secure-") != secure || !strings.HasSuffix(login.Path, "/auth") || login.MaxAge != 1200 {
-			t.Errorf("%s: login cookie %s of path %q for %d s", baseURL, login.Name, login.Path, login.MaxAge)
-		}
-		address := field(a, "Location")
-		callback := w.authorizeAnywhere(t, address)
-		a = w.Routes()[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback, Cookie: []string{login.Name + "=" + login.Value, browser.Name + "=" + browser.Value}})
-		session, err := http.ParseSetCookie(field(a, "Set-Cookie"))
-		if err != nil {
-			t.Fatalf("%s: %v %s", baseURL, err, a.Body)
-		}
-		if !strings.HasPrefix(session.Name, want) || session.Secure != secure || session.Path != "/" || session.Domain != "" || session.MaxAge != 3600 {
-			t.Errorf("%s: session cookie %s of path %q for %d s, want %s", baseURL, session.Name, session.Path, session.MaxAge, want)
-		}
-		if !strings.Contains(baseURL, "app.example/") && session.Name != want {
-			t.Errorf("%s: session cookie %s, want %s", baseURL, session.Name, want)
-		}
-	}
+	})
 }
 
 // authorizeAnywhere allows the redirect_uri first; it returns the callback's query.

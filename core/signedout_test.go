@@ -59,108 +59,118 @@ func (w *world) behindGate(t *testing.T, edit ...func(*idserver.Config)) *gate {
 // A session that was signed out is not revived by a cookie that somebody kept of it: another tab's, a copy, or the one from
 // before a refresh.
 func TestSignedOutSessionIsNotRevived(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	kept := &browser{t, w.Client, copyOf(b.cookies)}
-	other := w.signedIn(t, "alice")
-	b.route("POST", "/auth/logout", navigates)
-	if kept.admits(w.Client) {
-		t.Error("the cookie from before the sign-out is admitted")
-	}
-	if !other.admits(w.Client) {
-		t.Error("another session of the same person was ended")
-	}
-	for range 3 { // until its access token would have been refreshed, and later
-		w.clock.advance(7 * time.Minute)
-		if (&browser{t, w.Client, copyOf(kept.cookies)}).admits(w.Client) {
-			t.Fatal("the cookie from before the sign-out is admitted later")
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		kept := &browser{t, w.Client, copyOf(b.cookies)}
+		other := w.signedIn(t, "alice")
+		b.route("POST", "/auth/logout", navigates)
+		if kept.admits(w.Client) {
+			t.Error("the cookie from before the sign-out is admitted")
 		}
-	}
+		if !other.admits(w.Client) {
+			t.Error("another session of the same person was ended")
+		}
+		for range 3 { // until its access token would have been refreshed, and later
+			w.clock.advance(7 * time.Minute)
+			if (&browser{t, w.Client, copyOf(kept.cookies)}).admits(w.Client) {
+				t.Fatal("the cookie from before the sign-out is admitted later")
+			}
+		}
+	})
 }
 
 // The old cookie signs out after a refresh in another tab, whose cookie is of the next refresh token.
 func TestSignOutEndsTheRefreshedSession(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	old := &browser{t, w.Client, copyOf(b.cookies)}
-	w.clock.advance(14*time.Minute + 30*time.Second)
-	if u, _ := b.visit(); u == nil {
-		t.Fatal("not refreshed")
-	}
-	late := &browser{t, w.Client, copyOf(old.cookies)}
-	old.route("POST", "/auth/logout", navigates)
-	if b.admits(w.Client) {
-		t.Error("the refreshed session goes on after the sign-out")
-	}
-	if late.admits(w.Client) {
-		t.Error("the session from before the refresh is served from memory after the sign-out")
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		old := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		if u, _ := b.visit(); u == nil {
+			t.Fatal("not refreshed")
+		}
+		late := &browser{t, w.Client, copyOf(old.cookies)}
+		old.route("POST", "/auth/logout", navigates)
+		if b.admits(w.Client) {
+			t.Error("the refreshed session goes on after the sign-out")
+		}
+		if late.admits(w.Client) {
+			t.Error("the session from before the refresh is served from memory after the sign-out")
+		}
+	})
 }
 
 // The refreshed session signs out, and a tab still has the cookie from before: the result of that refresh is in memory, and is
 // not served.
 func TestSignOutAfterRefresh(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	old := &browser{t, w.Client, copyOf(b.cookies)}
-	w.clock.advance(14*time.Minute + 30*time.Second)
-	b.visit()
-	b.route("POST", "/auth/logout", navigates)
-	if old.admits(w.Client) {
-		t.Error("the cookie from before the refresh is served the session that was signed out")
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		old := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		b.visit()
+		b.route("POST", "/auth/logout", navigates)
+		if old.admits(w.Client) {
+			t.Error("the cookie from before the refresh is served the session that was signed out")
+		}
+	})
 }
 
 // A refresh is under way when the session is signed out: its answer must not bring the session back.
 func TestSignOutDuringRefresh(t *testing.T) {
-	w := newWorld(t)
-	g := w.behindGate(t)
-	b := w.signedIn(t, "alice")
-	out := &browser{t, w.Client, copyOf(b.cookies)}
-	w.clock.advance(14*time.Minute + 30*time.Second)
-	g.close()
-	var visit sync.WaitGroup
-	visit.Go(func() {
-		if u, _ := b.visit(); u != nil {
-			t.Error("the answer of the refresh is admitted after the sign-out")
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		g := w.behindGate(t)
+		b := w.signedIn(t, "alice")
+		out := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		g.close()
+		var visit sync.WaitGroup
+		visit.Go(func() {
+			if u, _ := b.visit(); u != nil {
+				t.Error("the answer of the refresh is admitted after the sign-out")
+			}
+		})
+		<-g.arrived
+		out.route("POST", "/auth/logout", navigates)
+		g.open()
+		visit.Wait()
+		if b.admits(w.Client) {
+			t.Error("the session lives after the sign-out")
 		}
 	})
-	<-g.arrived
-	out.route("POST", "/auth/logout", navigates)
-	g.open()
-	visit.Wait()
-	if b.admits(w.Client) {
-		t.Error("the session lives after the sign-out")
-	}
 }
 
 // A tab that still has the cookie from before a refresh signs out. What is sent to the provider is what is good now: the refresh
 // token, which a provider that knows no families would keep, and the ID token, which one may have to recognise.
 func TestSignOutSendsTheLatest(t *testing.T) {
-	w := newWorld(t)
-	seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
-	w.Client = w.client(t, func(c *idserver.Config) { c.HTTP.Client = &http.Client{Transport: seen} })
-	var issued []map[string]any
-	w.provider.SetTokenResponse(func(r map[string]any) { issued = append(issued, r) })
-	b := w.signedIn(t, "alice")
-	old := &browser{t, w.Client, copyOf(b.cookies)}
-	w.clock.advance(14*time.Minute + 30*time.Second)
-	if u, _ := b.visit(); u == nil || len(issued) != 2 {
-		t.Fatalf("%d answers, want a sign-in and a refresh", len(issued))
-	}
-	a := old.route("POST", "/auth/logout", navigates)
-	if got := query(t, field(a, "Location")).Get("id_token_hint"); got != issued[1]["id_token"] {
-		t.Errorf("id_token_hint is %q: not the latest ID token", got)
-	}
-	var revoked []url.Values
-	for _, request := range seen.requests {
-		if request.form.Has("token") {
-			revoked = append(revoked, request.form)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
+		w.Client = w.client(t, func(c *idserver.Config) { c.HTTP.Client = &http.Client{Transport: seen} })
+		var issued []map[string]any
+		w.provider.SetTokenResponse(func(r map[string]any) { issued = append(issued, r) })
+		b := w.signedIn(t, "alice")
+		old := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		if u, _ := b.visit(); u == nil || len(issued) != 2 {
+			t.Fatalf("%d answers, want a sign-in and a refresh", len(issued))
 		}
-	}
-	if len(revoked) != 1 || revoked[0].Get("token") != issued[1]["refresh_token"] {
-		t.Errorf("revoked were %v, want the latest refresh token once", revoked)
-	}
+		a := old.route("POST", "/auth/logout", navigates)
+		if got := query(t, field(a, "Location")).Get("id_token_hint"); got != issued[1]["id_token"] {
+			t.Errorf("id_token_hint is %q: not the latest ID token", got)
+		}
+		var revoked []url.Values
+		for _, request := range seen.requests {
+			if request.form.Has("token") {
+				revoked = append(revoked, request.form)
+			}
+		}
+		if len(revoked) != 1 || revoked[0].Get("token") != issued[1]["refresh_token"] {
+			t.Errorf("revoked were %v, want the latest refresh token once", revoked)
+		}
+	})
 }
 
 // silence is a network that never answers.
@@ -225,14 +235,16 @@ func TestRefreshIsWaitedForShortly(t *testing.T) {
 
 // A session that cannot be read is signed out here, and the provider is not asked.
 func TestSignOutOfNobodyAsksNobody(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	w.provider.ResetRequests()
-	b.cookies["idserver-8080"] = "junk"
-	a := b.route("POST", "/auth/logout", navigates)
-	if a.Status != 303 || field(a, "Location") != "/" || b.cookies["idserver-8080"] != "" || w.provider.Requests(idtest.Revocation) != 0 {
-		t.Errorf("%d %q", a.Status, field(a, "Location"))
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		w.provider.ResetRequests()
+		b.cookies["idserver-8080"] = "junk"
+		a := b.route("POST", "/auth/logout", navigates)
+		if a.Status != 303 || field(a, "Location") != "/" || b.cookies["idserver-8080"] != "" || w.provider.Requests(idtest.Revocation) != 0 {
+			t.Errorf("%d %q", a.Status, field(a, "Location"))
+		}
+	})
 }
 
 // A session that was signed out with its newest cookie is over for every older one, however many refreshes lie between, and

@@ -50,62 +50,64 @@ func signInByHand(t *testing.T, w *world, client *idserver.Client, login string)
 
 // The whole protocol by hand, as the package comment lists it.
 func TestByHand(t *testing.T) {
-	w := newWorld(t)
-	_, tokens := signInByHand(t, w, w.Client, "alice")
-	u := tokens.User
-	if u.Issuer != w.provider.URL() || u.Email != "alice@example.test" || !u.EmailVerified || u.Name != "Alice Tan" || u.GivenName != "Alice" ||
-		u.FamilyName != "Tan" || !u.HasAllRoles("admin", "user", "billing") || u.TenantID == "" {
-		t.Errorf("the user is %+v", u)
-	}
-	if want := w.clock.Now().Add(15 * time.Minute); !tokens.Expiry.Equal(want) {
-		t.Errorf("the access token ends at %v, want %v", tokens.Expiry, want)
-	}
-	if o := tokens.OAuth2(); o.AccessToken != tokens.AccessToken || o.RefreshToken != tokens.RefreshToken || !o.Expiry.Equal(tokens.Expiry) || o.Type() != "Bearer" {
-		t.Errorf("as x/oauth2 has it: %+v", o)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, tokens := signInByHand(t, w, w.Client, "alice")
+		u := tokens.User
+		if u.Issuer != w.provider.URL() || u.Email != "alice@example.test" || !u.EmailVerified || u.Name != "Alice Tan" || u.GivenName != "Alice" ||
+			u.FamilyName != "Tan" || !u.HasAllRoles("admin", "user", "billing") || u.TenantID == "" {
+			t.Errorf("the user is %+v", u)
+		}
+		if want := w.clock.Now().Add(15 * time.Minute); !tokens.Expiry.Equal(want) {
+			t.Errorf("the access token ends at %v, want %v", tokens.Expiry, want)
+		}
+		if o := tokens.OAuth2(); o.AccessToken != tokens.AccessToken || o.RefreshToken != tokens.RefreshToken || !o.Expiry.Equal(tokens.Expiry) || o.Type() != "Bearer" {
+			t.Errorf("as x/oauth2 has it: %+v", o)
+		}
 
-	info, err := w.UserInfo(t.Context(), tokens.AccessToken, u.Subject)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Subject != u.Subject || info.Issuer != u.Issuer || info.Email != u.Email || !slices.Equal(info.Roles, u.Roles) {
-		t.Errorf("userinfo says %+v", info)
-	}
+		info, err := w.UserInfo(t.Context(), tokens.AccessToken, u.Subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Subject != u.Subject || info.Issuer != u.Issuer || info.Email != u.Email || !slices.Equal(info.Roles, u.Roles) {
+			t.Errorf("userinfo says %+v", info)
+		}
 
-	renewed, err := w.RefreshToken(t.Context(), tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if renewed.RefreshToken == tokens.RefreshToken || renewed.AccessToken == tokens.AccessToken || renewed.User.Subject != u.Subject || !renewed.User.HasRole("billing") {
-		t.Errorf("the refresh gave %+v", renewed.User)
-	}
-	var refused *idserver.TokenEndpointError
-	if _, err := w.RefreshToken(t.Context(), tokens); !errors.As(err, &refused) || refused.Code != "invalid_grant" || errors.Is(err, idserver.ErrUnavailable) {
-		t.Errorf("the second use of a refresh token: %v", err)
-	}
+		renewed, err := w.RefreshToken(t.Context(), tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if renewed.RefreshToken == tokens.RefreshToken || renewed.AccessToken == tokens.AccessToken || renewed.User.Subject != u.Subject || !renewed.User.HasRole("billing") {
+			t.Errorf("the refresh gave %+v", renewed.User)
+		}
+		var refused *idserver.TokenEndpointError
+		if _, err := w.RefreshToken(t.Context(), tokens); !errors.As(err, &refused) || refused.Code != "invalid_grant" || errors.Is(err, idserver.ErrUnavailable) {
+			t.Errorf("the second use of a refresh token: %v", err)
+		}
 
-	_, tokens = signInByHand(t, w, w.Client, "bob")
-	if err := w.RevokeToken(t.Context(), tokens.RefreshToken); err != nil {
-		t.Fatal(err)
-	}
-	if !w.provider.Revoked(tokens.RefreshToken) || !w.provider.Revoked(tokens.AccessToken) {
-		t.Error("the tokens are not revoked")
-	}
-	if err := w.RevokeToken(t.Context(), "of-nobody"); err != nil {
-		t.Errorf("a token that the provider does not know: %v", err)
-	}
+		_, tokens = signInByHand(t, w, w.Client, "bob")
+		if err := w.RevokeToken(t.Context(), tokens.RefreshToken); err != nil {
+			t.Fatal(err)
+		}
+		if !w.provider.Revoked(tokens.RefreshToken) || !w.provider.Revoked(tokens.AccessToken) {
+			t.Error("the tokens are not revoked")
+		}
+		if err := w.RevokeToken(t.Context(), "of-nobody"); err != nil {
+			t.Errorf("a token that the provider does not know: %v", err)
+		}
 
-	end, err := w.EndSessionURL(t.Context(), idserver.EndSession{IDTokenHint: tokens.IDToken, PostLogoutRedirectURI: base + "/", State: "s&t"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := url.Values{"client_id": {idtest.ExampleClient}, "id_token_hint": {tokens.IDToken}, "post_logout_redirect_uri": {base + "/"}, "state": {"s&t"}}
-	if !strings.HasPrefix(end, w.provider.URL()+"/connect/endsession?") || !maps.EqualFunc(query(t, end), want, slices.Equal) {
-		t.Errorf("the end session URL is %s", end)
-	}
-	if end, err = w.EndSessionURL(t.Context(), idserver.EndSession{}); err != nil || end != w.provider.URL()+"/connect/endsession?client_id="+idtest.ExampleClient {
-		t.Errorf("the shortest end session URL is %s, %v", end, err)
-	}
+		end, err := w.EndSessionURL(t.Context(), idserver.EndSession{IDTokenHint: tokens.IDToken, PostLogoutRedirectURI: base + "/", State: "s&t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := url.Values{"client_id": {idtest.ExampleClient}, "id_token_hint": {tokens.IDToken}, "post_logout_redirect_uri": {base + "/"}, "state": {"s&t"}}
+		if !strings.HasPrefix(end, w.provider.URL()+"/connect/endsession?") || !maps.EqualFunc(query(t, end), want, slices.Equal) {
+			t.Errorf("the end session URL is %s", end)
+		}
+		if end, err = w.EndSessionURL(t.Context(), idserver.EndSession{}); err != nil || end != w.provider.URL()+"/connect/endsession?client_id="+idtest.ExampleClient {
+			t.Errorf("the shortest end session URL is %s, %v", end, err)
+		}
+	})
 }
 
 // What the authorization request says, OpenID Connect Core section 3.1.2.1 and RFC 7636 section 4.3.
@@ -166,40 +168,44 @@ func TestAuthorizeURL(t *testing.T) {
 }
 
 func TestAuthorizeURLRefuses(t *testing.T) {
-	w := newWorld(t)
-	for _, name := range []string{
-		"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri",
-	} {
-		r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{Extra: url.Values{name: {"x"}, "prompt": {"login"}}})
-		if err == nil || !strings.Contains(err.Error(), `"`+name+`"`) {
-			t.Errorf("Extra with %s: %+v, %v", name, r, err)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for _, name := range []string{
+			"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri",
+		} {
+			r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{Extra: url.Values{name: {"x"}, "prompt": {"login"}}})
+			if err == nil || !strings.Contains(err.Error(), `"`+name+`"`) {
+				t.Errorf("Extra with %s: %+v, %v", name, r, err)
+			}
 		}
-	}
-	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
-	if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err == nil || !strings.Contains(err.Error(), "RedirectURI") {
-		t.Errorf("no redirect_uri: %v", err)
-	}
-	if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{RedirectURI: base + "/cb"}); err != nil {
-		t.Errorf("an API with a redirect_uri: %v", err)
-	}
+		api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
+		if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err == nil || !strings.Contains(err.Error(), "RedirectURI") {
+			t.Errorf("no redirect_uri: %v", err)
+		}
+		if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{RedirectURI: base + "/cb"}); err != nil {
+			t.Errorf("an API with a redirect_uri: %v", err)
+		}
+	})
 }
 
 // Two attempts share nothing.
 func TestAuthorizeURLIsFresh(t *testing.T) {
-	w := newWorld(t)
-	seen := map[string]bool{}
-	for range 20 {
-		r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, secret := range []string{r.State, r.Nonce, r.CodeVerifier} {
-			if seen[secret] {
-				t.Fatalf("%q came twice", secret)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		seen := map[string]bool{}
+		for range 20 {
+			r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+			if err != nil {
+				t.Fatal(err)
 			}
-			seen[secret] = true
+			for _, secret := range []string{r.State, r.Nonce, r.CodeVerifier} {
+				if seen[secret] {
+					t.Fatalf("%q came twice", secret)
+				}
+				seen[secret] = true
+			}
 		}
-	}
+	})
 }
 
 // The example of RFC 7636 appendix B.
@@ -387,23 +393,27 @@ func TestRevocationFaults(t *testing.T) {
 
 // What is printed by mistake holds no secret.
 func TestPrintedTokens(t *testing.T) {
-	w := newWorld(t)
-	r, tokens := signInByHand(t, w, w.Client, "alice")
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("signed in", "tokens", tokens, "request", r)
-	printed := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %s", tokens, *tokens, tokens, *tokens, r, *r, r, *r) + log.String()
-	if leaked := leaks(printed, tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, r.State, r.Nonce, r.CodeVerifier); leaked != "" {
-		t.Errorf("%s is in %s", leaked, printed)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		r, tokens := signInByHand(t, w, w.Client, "alice")
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("signed in", "tokens", tokens, "request", r)
+		printed := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %s", tokens, *tokens, tokens, *tokens, r, *r, r, *r) + log.String()
+		if leaked := leaks(printed, tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, r.State, r.Nonce, r.CodeVerifier); leaked != "" {
+			t.Errorf("%s is in %s", leaked, printed)
+		}
+	})
 }
 
 // A token endpoint that does not say when the access token ends: the token does.
 func TestExpiryOfTheToken(t *testing.T) {
-	w := newWorld(t)
-	w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "expires_in") })
-	if _, tokens := signInByHand(t, w, w.Client, "alice"); !tokens.Expiry.Equal(w.clock.Now().Add(15 * time.Minute)) {
-		t.Errorf("the access token ends at %v", tokens.Expiry)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "expires_in") })
+		if _, tokens := signInByHand(t, w, w.Client, "alice"); !tokens.Expiry.Equal(w.clock.Now().Add(15 * time.Minute)) {
+			t.Errorf("the access token ends at %v", tokens.Expiry)
+		}
+	})
 }
 
 // What the provider may say of the access token's life, and what is made of it.
@@ -518,23 +528,25 @@ func TestExchangeRefusesIDToken(t *testing.T) {
 
 // The code, the verifier and the redirect_uri are those of the attempt, or the provider refuses.
 func TestExchangeIsBoundToItsAttempt(t *testing.T) {
-	w := newWorld(t)
-	for name, spoil := range map[string]func(*idserver.AuthorizationRequest){
-		"another verifier":     func(r *idserver.AuthorizationRequest) { r.CodeVerifier = idserver.NewCodeVerifier() },
-		"no verifier":          func(r *idserver.AuthorizationRequest) { r.CodeVerifier = "" },
-		"another redirect_uri": func(r *idserver.AuthorizationRequest) { r.RedirectURI += "/" },
-	} {
-		r, code := authorizedCode(t, w, w.Client, "alice")
-		spoil(r)
-		var e *idserver.TokenEndpointError
-		if _, err := w.ExchangeCode(t.Context(), code, r); !errors.As(err, &e) || e.Status != 400 {
-			t.Errorf("%s: %v", name, err)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, spoil := range map[string]func(*idserver.AuthorizationRequest){
+			"another verifier":     func(r *idserver.AuthorizationRequest) { r.CodeVerifier = idserver.NewCodeVerifier() },
+			"no verifier":          func(r *idserver.AuthorizationRequest) { r.CodeVerifier = "" },
+			"another redirect_uri": func(r *idserver.AuthorizationRequest) { r.RedirectURI += "/" },
+		} {
+			r, code := authorizedCode(t, w, w.Client, "alice")
+			spoil(r)
+			var e *idserver.TokenEndpointError
+			if _, err := w.ExchangeCode(t.Context(), code, r); !errors.As(err, &e) || e.Status != 400 {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
-	}
-	r, code := authorizedCode(t, w, w.Client, "alice")
-	r.Nonce = ""
-	_, err := w.ExchangeCode(t.Context(), code, r)
-	refused(t, err, idserver.ReasonNonce) // an empty nonce does not turn the check off
+		r, code := authorizedCode(t, w, w.Client, "alice")
+		r.Nonce = ""
+		_, err := w.ExchangeCode(t.Context(), code, r)
+		refused(t, err, idserver.ReasonNonce) // an empty nonce does not turn the check off
+	})
 }
 
 // recorder keeps the requests that go to the token endpoint.
@@ -627,31 +639,33 @@ func TestClientAuthentication(t *testing.T) {
 
 // What the token requests hold beside the client's authentication.
 func TestTokenRequests(t *testing.T) {
-	w := newWorld(t)
-	seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
-	client := w.client(t, func(c *idserver.Config) {
-		c.Provider.ClientAuth, c.HTTP.Client = "client_secret_basic", &http.Client{Transport: seen}
-	})
-	r, code := authorizedCode(t, w, client, "alice")
-	tokens, err := client.ExchangeCode(t.Context(), code, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.RefreshToken(t.Context(), tokens); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.RevokeToken(t.Context(), "t"); err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []url.Values{
-		{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier}},
-		{"grant_type": {"refresh_token"}, "refresh_token": {tokens.RefreshToken}},
-		{"token": {"t"}},
-	} {
-		if !maps.EqualFunc(seen.requests[i].form, want, slices.Equal) {
-			t.Errorf("the form is %v, want %v", seen.requests[i].form, want)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
+		client := w.client(t, func(c *idserver.Config) {
+			c.Provider.ClientAuth, c.HTTP.Client = "client_secret_basic", &http.Client{Transport: seen}
+		})
+		r, code := authorizedCode(t, w, client, "alice")
+		tokens, err := client.ExchangeCode(t.Context(), code, r)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		if _, err := client.RefreshToken(t.Context(), tokens); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.RevokeToken(t.Context(), "t"); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []url.Values{
+			{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier}},
+			{"grant_type": {"refresh_token"}, "refresh_token": {tokens.RefreshToken}},
+			{"token": {"t"}},
+		} {
+			if !maps.EqualFunc(seen.requests[i].form, want, slices.Equal) {
+				t.Errorf("the form is %v, want %v", seen.requests[i].form, want)
+			}
+		}
+	})
 }
 
 const aliceSubject = "6f0c2a3e-0000-4000-8000-00000000a11c"
@@ -815,30 +829,32 @@ func TestUserInfoRefused(t *testing.T) {
 }
 
 func TestUserInfoByHand(t *testing.T) {
-	w := newWorld(t)
-	_, tokens := signInByHand(t, w, w.Client, "alice")
-	w.provider.SetUserInfo(func(c map[string]any) { c["iss"] = "https://evil.example" })
-	u, err := w.UserInfo(t.Context(), tokens.AccessToken, aliceSubject)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if u.Issuer != w.provider.URL() {
-		t.Errorf("the issuer is %q: an answer may not choose it", u.Issuer)
-	}
-	for _, subject := range []string{"", "bob", aliceSubject + " "} {
-		if u, err := w.UserInfo(t.Context(), tokens.AccessToken, subject); err == nil {
-			t.Errorf("for the subject %q there is %+v", subject, u)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, tokens := signInByHand(t, w, w.Client, "alice")
+		w.provider.SetUserInfo(func(c map[string]any) { c["iss"] = "https://evil.example" })
+		u, err := w.UserInfo(t.Context(), tokens.AccessToken, aliceSubject)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	w.provider.SetUserInfo(func(c map[string]any) { delete(c, "sub") })
-	if u, err := w.UserInfo(t.Context(), tokens.AccessToken, ""); err == nil {
-		t.Errorf("of nobody, for nobody, there is %+v", u)
-	}
-	var e *idserver.UserInfoError
-	_, err = w.UserInfo(t.Context(), "no-token-of-this-provider", aliceSubject)
-	if !errors.As(err, &e) || e.Status != 401 || errors.Is(err, idserver.ErrUnavailable) || strings.Contains(err.Error(), "no-token-of") {
-		t.Errorf("a token that the provider refuses: %v", err)
-	}
+		if u.Issuer != w.provider.URL() {
+			t.Errorf("the issuer is %q: an answer may not choose it", u.Issuer)
+		}
+		for _, subject := range []string{"", "bob", aliceSubject + " "} {
+			if u, err := w.UserInfo(t.Context(), tokens.AccessToken, subject); err == nil {
+				t.Errorf("for the subject %q there is %+v", subject, u)
+			}
+		}
+		w.provider.SetUserInfo(func(c map[string]any) { delete(c, "sub") })
+		if u, err := w.UserInfo(t.Context(), tokens.AccessToken, ""); err == nil {
+			t.Errorf("of nobody, for nobody, there is %+v", u)
+		}
+		var e *idserver.UserInfoError
+		_, err = w.UserInfo(t.Context(), "no-token-of-this-provider", aliceSubject)
+		if !errors.As(err, &e) || e.Status != 401 || errors.Is(err, idserver.ErrUnavailable) || strings.Contains(err.Error(), "no-token-of") {
+			t.Errorf("a token that the provider refuses: %v", err)
+		}
+	})
 }
 
 func TestRefreshByHand(t *testing.T) {
@@ -925,46 +941,52 @@ func dropIDToken(p *idtest.Provider) {
 
 // A provider that does not rotate gives no new refresh token: the old one stays.
 func TestRefreshByHandWithoutRotation(t *testing.T) {
-	w := newWorld(t)
-	_, old := signInByHand(t, w, w.Client, "alice")
-	w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "refresh_token") })
-	renewed, err := w.RefreshToken(t.Context(), old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if renewed.RefreshToken != old.RefreshToken {
-		t.Error("the refresh token is gone")
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, old := signInByHand(t, w, w.Client, "alice")
+		w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "refresh_token") })
+		renewed, err := w.RefreshToken(t.Context(), old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if renewed.RefreshToken != old.RefreshToken {
+			t.Error("the refresh token is gone")
+		}
+	})
 }
 
 // What cannot be refreshed costs no request.
 func TestRefreshByHandNeedsSomething(t *testing.T) {
-	w := newWorld(t)
-	for _, old := range []*idserver.Tokens{{}, {RefreshToken: "x"}, {User: &idserver.User{Subject: "x"}}} {
-		if _, err := w.RefreshToken(t.Context(), old); err == nil {
-			t.Errorf("%+v was refreshed", old)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for _, old := range []*idserver.Tokens{{}, {RefreshToken: "x"}, {User: &idserver.User{Subject: "x"}}} {
+			if _, err := w.RefreshToken(t.Context(), old); err == nil {
+				t.Errorf("%+v was refreshed", old)
+			}
 		}
-	}
-	if n := w.provider.Requests(idtest.Token); n != 0 {
-		t.Errorf("the token endpoint was asked %d times", n)
-	}
+		if n := w.provider.Requests(idtest.Token); n != 0 {
+			t.Errorf("the token endpoint was asked %d times", n)
+		}
+	})
 }
 
 // When the new ID token cannot be judged, the rotated refresh token must not be lost, and the ID token that
 // nobody has verified must not be kept as if it were.
 func TestRefreshByHandWhileKeysAreAway(t *testing.T) {
-	w := newWorld(t)
-	_, old := signInByHand(t, w, w.Client, "alice")
-	w.provider.RotateKey()
-	w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503})
-	renewed, err := w.RefreshToken(t.Context(), old)
-	if !errors.Is(err, idserver.ErrUnavailable) || errors.Is(err, idserver.ErrInvalidToken) {
-		t.Fatalf("got %v, want ErrUnavailable", err)
-	}
-	if renewed == nil || renewed.RefreshToken == old.RefreshToken || renewed.AccessToken == old.AccessToken {
-		t.Fatalf("the new tokens are lost: %+v", renewed)
-	}
-	if renewed.User != nil || renewed.IDToken != old.IDToken {
-		t.Error("what was not verified is kept")
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, old := signInByHand(t, w, w.Client, "alice")
+		w.provider.RotateKey()
+		w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503})
+		renewed, err := w.RefreshToken(t.Context(), old)
+		if !errors.Is(err, idserver.ErrUnavailable) || errors.Is(err, idserver.ErrInvalidToken) {
+			t.Fatalf("got %v, want ErrUnavailable", err)
+		}
+		if renewed == nil || renewed.RefreshToken == old.RefreshToken || renewed.AccessToken == old.AccessToken {
+			t.Fatalf("the new tokens are lost: %+v", renewed)
+		}
+		if renewed.User != nil || renewed.IDToken != old.IDToken {
+			t.Error("what was not verified is kept")
+		}
+	})
 }

@@ -168,24 +168,26 @@ func (s *sticky) RoundTrip(r *http.Request) (*http.Response, error) {
 // The requests of all users go through one HTTP client. Cookies that the provider sets in one user's answers must not come back
 // with another's, though the application's client has a jar.
 func TestProviderCookiesAreNotKept(t *testing.T) {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t)
-	provider := &sticky{RoundTripper: w.provider.HTTPClient().Transport}
-	own := &http.Client{Transport: provider, Jar: jar}
-	client := w.client(t, func(c *idserver.Config) { c.HTTP.Client = own })
-	for _, login := range []string{"alice", "bob"} {
-		_, tokens := signInByHand(t, w, client, login)
-		if _, err := client.RefreshToken(t.Context(), tokens); err != nil {
-			t.Error(err)
+	bubble(t, func(t *testing.T) {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(provider.got) > 0 {
-		t.Errorf("the provider got the cookies %q", provider.got)
-	}
-	if own.Jar != jar || own.CheckRedirect != nil {
-		t.Error("the application's own client was changed")
-	}
+		w := newWorld(t)
+		provider := &sticky{RoundTripper: w.provider.HTTPClient().Transport}
+		own := &http.Client{Transport: provider, Jar: jar}
+		client := w.client(t, func(c *idserver.Config) { c.HTTP.Client = own })
+		for _, login := range []string{"alice", "bob"} {
+			_, tokens := signInByHand(t, w, client, login)
+			if _, err := client.RefreshToken(t.Context(), tokens); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(provider.got) > 0 {
+			t.Errorf("the provider got the cookies %q", provider.got)
+		}
+		if own.Jar != jar || own.CheckRedirect != nil {
+			t.Error("the application's own client was changed")
+		}
+	})
 }

@@ -175,85 +175,89 @@ func TestUserMarshalJSON(t *testing.T) {
 }
 
 func TestUserClaims(t *testing.T) {
-	w := newWorld(t)
-	u := userOf(t, w, w.Client, `{"department":"sales","Department":"mallory","level":3,"address":{"country":"SG"}}`)
-	var mine struct {
-		Subject    string `json:"sub"`
-		Department string `json:"department"`
-		Level      int    `json:"level"`
-		Address    struct {
-			Country string `json:"country"`
-		} `json:"address"`
-		Absent *string `json:"absent"`
-	}
-	if err := u.Claims(&mine); err != nil {
-		t.Fatal(err)
-	}
-	if mine.Subject != "alice" || mine.Department != "sales" || mine.Level != 3 || mine.Address.Country != "SG" || mine.Absent != nil {
-		t.Errorf("got %+v", mine)
-	}
-	everything := map[string]any{}
-	if err := u.Claims(&everything); err != nil || everything["Department"] != "mallory" || everything["level"] != 3.0 {
-		t.Errorf("got %v, %v", everything, err)
-	}
-	var wrong struct {
-		Level string `json:"level"`
-	}
-	if err := u.Claims(&wrong); err == nil {
-		t.Errorf("a number was read into a string: %+v", wrong)
-	}
-	if err := u.Claims(wrong); err == nil {
-		t.Error("claims were read into a value that is no pointer")
-	}
-	empty := map[string]any{}
-	if err := (&idserver.User{}).Claims(&empty); err != nil || len(empty) != 0 {
-		t.Errorf("a user of one's own making: %v, %v", empty, err)
-	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		u := userOf(t, w, w.Client, `{"department":"sales","Department":"mallory","level":3,"address":{"country":"SG"}}`)
+		var mine struct {
+			Subject    string `json:"sub"`
+			Department string `json:"department"`
+			Level      int    `json:"level"`
+			Address    struct {
+				Country string `json:"country"`
+			} `json:"address"`
+			Absent *string `json:"absent"`
+		}
+		if err := u.Claims(&mine); err != nil {
+			t.Fatal(err)
+		}
+		if mine.Subject != "alice" || mine.Department != "sales" || mine.Level != 3 || mine.Address.Country != "SG" || mine.Absent != nil {
+			t.Errorf("got %+v", mine)
+		}
+		everything := map[string]any{}
+		if err := u.Claims(&everything); err != nil || everything["Department"] != "mallory" || everything["level"] != 3.0 {
+			t.Errorf("got %v, %v", everything, err)
+		}
+		var wrong struct {
+			Level string `json:"level"`
+		}
+		if err := u.Claims(&wrong); err == nil {
+			t.Errorf("a number was read into a string: %+v", wrong)
+		}
+		if err := u.Claims(wrong); err == nil {
+			t.Error("claims were read into a value that is no pointer")
+		}
+		empty := map[string]any{}
+		if err := (&idserver.User{}).Claims(&empty); err != nil || len(empty) != 0 {
+			t.Errorf("a user of one's own making: %v, %v", empty, err)
+		}
+	})
 }
 
 func TestUserSet(t *testing.T) {
-	w := newWorld(t)
-	shared := userOf(t, w, w.Client, `{"department":"sales"}`)
-	if err := shared.Set("department", "support"); err == nil {
-		t.Error("a user who is shared by requests was changed")
-	}
-	w.provider.SetIDTokenClaims(func(c map[string]any) { c["department"], c["roles"] = "sales", []string{} })
-	_, tokens := signInByHand(t, w, w.Client, "carol")
-	u := tokens.User
-	for claim, value := range map[string]any{"department": "support", "limits": map[string]int{"a": 1}, "none": nil, "roles": []string{"x"}} {
-		if err := u.Set(claim, value); err != nil {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		shared := userOf(t, w, w.Client, `{"department":"sales"}`)
+		if err := shared.Set("department", "support"); err == nil {
+			t.Error("a user who is shared by requests was changed")
+		}
+		w.provider.SetIDTokenClaims(func(c map[string]any) { c["department"], c["roles"] = "sales", []string{} })
+		_, tokens := signInByHand(t, w, w.Client, "carol")
+		u := tokens.User
+		for claim, value := range map[string]any{"department": "support", "limits": map[string]int{"a": 1}, "none": nil, "roles": []string{"x"}} {
+			if err := u.Set(claim, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got struct {
+			Department string         `json:"department"`
+			Limits     map[string]int `json:"limits"`
+			None       *int           `json:"none"`
+		}
+		if err := u.Claims(&got); err != nil || got.Department != "support" || got.Limits["a"] != 1 || got.None != nil {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if len(u.Roles) != 0 {
+			t.Errorf("the field Roles followed the claim: %q", u.Roles)
+		}
+		if err := u.Set("bad", make(chan int)); err == nil {
+			t.Error("a channel was set")
+		}
+		own := &idserver.User{}
+		if err := own.Set("x", 1); err != nil {
 			t.Fatal(err)
 		}
-	}
-	var got struct {
-		Department string         `json:"department"`
-		Limits     map[string]int `json:"limits"`
-		None       *int           `json:"none"`
-	}
-	if err := u.Claims(&got); err != nil || got.Department != "support" || got.Limits["a"] != 1 || got.None != nil {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if len(u.Roles) != 0 {
-		t.Errorf("the field Roles followed the claim: %q", u.Roles)
-	}
-	if err := u.Set("bad", make(chan int)); err == nil {
-		t.Error("a channel was set")
-	}
-	own := &idserver.User{}
-	if err := own.Set("x", 1); err != nil {
-		t.Fatal(err)
-	}
-	// A copy that was made before is not changed with it.
-	copied := *own
-	if err := own.Set("x", 2); err != nil {
-		t.Fatal(err)
-	}
-	var before struct {
-		X int `json:"x"`
-	}
-	if err := copied.Claims(&before); err != nil || before.X != 1 {
-		t.Errorf("the copy has %d, %v", before.X, err)
-	}
+		// A copy that was made before is not changed with it.
+		copied := *own
+		if err := own.Set("x", 2); err != nil {
+			t.Fatal(err)
+		}
+		var before struct {
+			X int `json:"x"`
+		}
+		if err := copied.Claims(&before); err != nil || before.X != 1 {
+			t.Errorf("the copy has %d, %v", before.X, err)
+		}
+	})
 }
 
 func TestUserContext(t *testing.T) {

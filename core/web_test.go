@@ -261,20 +261,22 @@ func bearer(token string) edit {
 }
 
 func TestMount(t *testing.T) {
-	w := newWorld(t)
-	for _, path := range []string{"/auth", "auth/", "/auth/"} {
-		if err := w.CheckMount(path); err != nil {
-			t.Error(err)
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for _, path := range []string{"/auth", "auth/", "/auth/"} {
+			if err := w.CheckMount(path); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	if err := w.CheckMount("/login"); err == nil || !strings.Contains(err.Error(), `"/login"`) || !strings.Contains(err.Error(), `"/auth"`) {
-		t.Errorf("mounted elsewhere: %v, want both named", err)
-	}
-	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
-	if err := api.CheckMount("/auth"); err == nil || !strings.Contains(err.Error(), "BASE_URL") {
-		t.Errorf("an API mounts the routes: %v", err)
-	}
-	if len(api.Routes()) != 0 {
-		t.Error("an API has sign-in routes")
-	}
+		if err := w.CheckMount("/login"); err == nil || !strings.Contains(err.Error(), `"/login"`) || !strings.Contains(err.Error(), `"/auth"`) {
+			t.Errorf("mounted elsewhere: %v, want both named", err)
+		}
+		api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
+		if err := api.CheckMount("/auth"); err == nil || !strings.Contains(err.Error(), "BASE_URL") {
+			t.Errorf("an API mounts the routes: %v", err)
+		}
+		if len(api.Routes()) != 0 {
+			t.Error("an API has sign-in routes")
+		}
+	})
 }
