@@ -6,10 +6,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -62,7 +64,7 @@ func run(ctx context.Context) error {
 func app(auth *idgin.Auth) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery()) // codes do not belong in a log
+	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), recovery()) // codes and cookies do not belong in a log
 
 	auth.Mount(r.Group("/auth"))
 	r.GET("/", auth.LoadUser(), page("home"))
@@ -76,6 +78,14 @@ func app(auth *idgin.Auth) http.Handler {
 	api.GET("/billing", auth.RequireAllRoles("admin", "billing"), ok)
 	api.POST("/echo", auth.RequireUser(), ok)
 	return r
+}
+
+// recovery is gin.Recovery without the request, whose cookies that one writes to the log.
+func recovery() gin.HandlerFunc {
+	return gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, cause any) {
+		log.Printf("panic in %s %s: %v\n%s", c.Request.Method, c.FullPath(), cause, debug.Stack())
+		c.AbortWithStatus(http.StatusInternalServerError)
+	})
 }
 
 func page(name string) gin.HandlerFunc {
