@@ -15,6 +15,7 @@ import (
 // chromium finds the browser's program.
 func chromium(t *testing.T) string {
 	t.Helper()
+	leftOut(t, "chromium")
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path

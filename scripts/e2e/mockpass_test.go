@@ -21,6 +21,7 @@ import (
 // mockPass starts MockPass, which scripts/test installed, with the public key of key.
 func mockPass(t *testing.T, key *rsa.PrivateKey) (hostname string) {
 	t.Helper()
+	leftOut(t, "node")
 	dir := os.Getenv("MOCKPASS")
 	if dir == "" {
 		t.Fatal("MOCKPASS is not set: scripts/test installs MockPass and sets it")

@@ -18,6 +18,7 @@ import (
 // oidcProvider is the folder into which scripts/test installed npm oidc-provider and its program.
 func oidcProvider(t *testing.T) string {
 	t.Helper()
+	leftOut(t, "node")
 	dir := os.Getenv("OIDC_PROVIDER")
 	if dir == "" {
 		t.Fatal("OIDC_PROVIDER is not set: scripts/test installs the provider and sets it")

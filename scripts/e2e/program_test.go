@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,6 +66,14 @@ func build(t *testing.T, name string) string {
 	}
 	binaries.byName[name] = path
 	return path
+}
+
+// leftOut skips a test that needs what scripts/test could not have, or was told to leave out.
+func leftOut(t *testing.T, what string) {
+	t.Helper()
+	if slices.Contains(strings.Fields(os.Getenv("E2E_LEFT_OUT")), what) {
+		t.Skip("without " + what)
+	}
 }
 
 // process is a program that prints its addresses, one to a line: a word and a URL.
