@@ -10,7 +10,7 @@ import (
 func TestSteps(t *testing.T) {
 	all := []string{
 		"gofmt", "build", "vet", "staticcheck", "shellcheck", "go.mod and go.sum are tidy", "tests, with the race detector",
-		"allocations", "samples of the guides", "each module by itself", "end to end",
+		"allocations", "samples of the guides, and rules of the house", "each module by itself", "end to end",
 	}
 	for _, row := range []struct {
 		name    string
