@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,14 +35,16 @@ var adapters = []adapterModule{
 }
 
 func main() {
-	if err := run(".", os.Args[1:]); err != nil {
+	tags := flag.Bool("tags", false, "fetch from this clone's tags, as go will from the repository once they are pushed")
+	flag.Parse()
+	if err := run(".", *tags, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "consume:", err)
 		os.Exit(1)
 	}
 }
 
-// run consumes the adapters that are named, or all.
-func run(root string, named []string) error {
+// run consumes the adapters that are named, or all: what the working tree has, or what the tags have.
+func run(root string, tags bool, named []string) error {
 	for _, name := range named {
 		if !slices.ContainsFunc(adapters, func(a adapterModule) bool { return a.dir == name }) {
 			return fmt.Errorf("there is no adapter %q", name)
@@ -61,7 +64,12 @@ func run(root string, named []string) error {
 	if err != nil {
 		return err
 	}
-	if err := modproxy.PackAll(proxy, root, modules); err != nil {
+	if tags {
+		env, err = fromTags(env, root)
+	} else {
+		err = modproxy.PackAll(proxy, root, modules)
+	}
+	if err != nil {
 		return err
 	}
 	var faults []error
@@ -75,6 +83,17 @@ func run(root string, named []string) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// fromTags lets go fetch the tree's modules with git, from root in place of where the repository will be.
+func fromTags(env []string, root string) ([]string, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	return append(env, "GOPRIVATE=github.com/signward/idserver-go",
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+filepath.ToSlash(root)+".insteadOf",
+		"GIT_CONFIG_VALUE_0=https://github.com/signward/idserver-go"), nil
 }
 
 // user is a module of somebody's own.

@@ -1,14 +1,18 @@
-// Command release tags a version of one module, after it has looked whether all that a release needs is there.
+// Command release tags a version of one module or of all, after it has looked whether all that a release needs is there. With -n it
+// does so in a clone, which is thrown away, and fetches every adapter from that clone's tags.
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/semver"
 
@@ -16,16 +20,156 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: scripts/release MODULE VERSION, such as: scripts/release gin v0.2.0")
+	rehearse := flag.Bool("n", false, "rehearse: tag in a clone, and use each adapter from its tags alone")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: scripts/release [-n] MODULE|all VERSION, such as: scripts/release gin v0.2.0")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() != 2 {
+		flag.Usage()
 		os.Exit(2)
 	}
-	tag, err := release(".", os.Args[1], os.Args[2], tidy)
+	do := func(root string) ([]string, error) {
+		return releaseAll(root, flag.Arg(0), flag.Arg(1), time.Now().Format(time.DateOnly), tidy)
+	}
+	var tags []string
+	var err error
+	if *rehearse {
+		tags, err = rehearsal(".", do, consume)
+	} else {
+		tags, err = do(".")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("tagged %s; publish it with: git push origin %s\n", tag, tag)
+	fmt.Printf("tagged %s\n", strings.Join(tags, ", "))
+	if *rehearse {
+		fmt.Println("in a clone, which is gone; nothing is changed here")
+		return
+	}
+	fmt.Printf("publish it with: git push --atomic origin HEAD %s\n", strings.Join(tags, " "))
+}
+
+// rehearsal releases in a clone of what is committed, and uses what it tagged.
+func rehearsal(root string, release func(root string) ([]string, error), use func(root string) error) (tags []string, err error) {
+	temporary, err := os.MkdirTemp("", "release")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temporary)
+	clone := filepath.Join(temporary, "idserver-go")
+	if status, err := git(root, "status", "--porcelain"); err != nil || status != "" {
+		return nil, errors.Join(err, fmt.Errorf("the tree is not clean:\n%s", status))
+	}
+	for _, args := range [][]string{
+		{"clone", "--quiet", "--no-hardlinks", ".", clone},
+		{"-C", clone, "config", "user.name", "rehearsal"},
+		{"-C", clone, "config", "user.email", "rehearsal@example.test"},
+	} {
+		if _, err := git(root, args...); err != nil {
+			return nil, err
+		}
+	}
+	if tags, err = release(clone); err != nil {
+		return nil, err
+	}
+	return tags, use(clone)
+}
+
+// consume fetches every adapter from the tags of a clone.
+func consume(root string) error {
+	command := exec.Command(filepath.Join(root, "scripts", "consume"), "-tags")
+	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+	return command.Run()
+}
+
+// releaseAll releases one module, or with "all" every one that is released: each after those that it requires. Of all, it dates the
+// entries of the changelogs first, in a commit.
+func releaseAll(root, dir, version, today string, tidy func(root string) error) (tags []string, err error) {
+	dirs := []string{dir}
+	if dir == "all" {
+		if dirs, err = released(root); err != nil {
+			return nil, err
+		}
+		if err := dateChangelogs(root, dirs, version, today); err != nil {
+			return nil, err
+		}
+	}
+	if err := tidy(root); err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		tag, err := release(root, dir, version, func(string) error { return nil })
+		if err != nil {
+			return tags, errors.Join(err, untag(root, tags))
+		}
+		tags = append(tags, tag)
+	}
+	return tags, nil
+}
+
+// untag takes the tags of this run back: all modules are released, or none.
+func untag(root string, tags []string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	_, err := git(root, append([]string{"tag", "--delete"}, tags...)...)
+	return err
+}
+
+// released lists the modules that have versions, in the order of their requirements.
+func released(root string) (dirs []string, err error) {
+	modules, err := modproxy.Modules(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range modules {
+		if isReleased(m.Dir) {
+			dirs = append(dirs, m.Dir)
+		}
+	}
+	return dirs, nil
+}
+
+// isReleased is false for what is copied, or only used here.
+func isReleased(dir string) bool {
+	return !strings.HasPrefix(dir, "examples/") && dir != "scripts" && dir != "bench"
+}
+
+// dateChangelogs replaces the word "unreleased" of a version's entries, and commits that where there was one.
+func dateChangelogs(root string, dirs []string, version, today string) error {
+	if status, err := git(root, "status", "--porcelain"); err != nil || status != "" {
+		return errors.Join(err, fmt.Errorf("the tree is not clean:\n%s", status))
+	}
+	for _, dir := range dirs {
+		name := filepath.Join(root, dir, "CHANGELOG.md")
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		dated := strings.Replace(string(content), "\n## "+version+" (unreleased)\n", "\n## "+version+" ("+today+")\n", 1)
+		if err := os.WriteFile(name, []byte(dated), 0o644); err != nil {
+			return err
+		}
+	}
+	if status, err := git(root, "status", "--porcelain"); err != nil || status == "" {
+		return err
+	}
+	_, err := git(root, "commit", "--quiet", "--all", "--message", "changelogs: date "+version)
+	return err
+}
+
+// git runs it in root.
+func git(root string, args ...string) (string, error) {
+	command := exec.Command("git", args...)
+	command.Dir = root
+	out, err := command.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("git %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // tidy fails where go mod tidy would change something.
@@ -43,34 +187,21 @@ func release(root, dir, version string, tidy func(root string) error) (tag strin
 	if err != nil {
 		return "", err
 	}
-	var released *modproxy.Module
-	for i, m := range modules {
-		if m.Dir == dir {
-			released = &modules[i]
-		}
-	}
-	if released == nil || strings.HasPrefix(dir, "examples/") || dir == "scripts" || dir == "bench" {
+	at := slices.IndexFunc(modules, func(m modproxy.Module) bool { return m.Dir == dir })
+	if at < 0 || !isReleased(dir) {
 		return "", fmt.Errorf("%q is not a module that is released", dir)
 	}
 	if semver.Canonical(version) != version || semver.Major(version) != "v0" && semver.Major(version) != "v1" {
 		return "", fmt.Errorf("%q: want a whole version such as v0.2.0; from v2 on the module path must change", version)
 	}
 	tag = dir + "/" + version
-	git := func(args ...string) (string, error) {
-		command := exec.Command("git", append([]string{"-C", root}, args...)...)
-		out, err := command.CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("git %s: %w\n%s", args[0], err, out)
-		}
-		return strings.TrimSpace(string(out)), nil
-	}
 	var faults []error
-	if status, err := git("status", "--porcelain"); err != nil {
+	if status, err := git(root, "status", "--porcelain"); err != nil {
 		return "", err
 	} else if status != "" {
 		faults = append(faults, fmt.Errorf("the tree is not clean:\n%s", status))
 	}
-	tags, err := git("tag", "--list")
+	tags, err := git(root, "tag", "--list")
 	if err != nil {
 		return "", err
 	}
@@ -81,7 +212,7 @@ func release(root, dir, version string, tidy func(root string) error) (tag strin
 			faults = append(faults, fmt.Errorf("%s is tagged already", name))
 		}
 	}
-	for _, sibling := range released.Siblings(modules) {
+	for _, sibling := range modules[at].Siblings(modules) {
 		if i := strings.Index(sibling.Path, "idserver-go/"); !tagged[sibling.Path[i+len("idserver-go/"):]+"/"+sibling.Version] {
 			faults = append(faults, fmt.Errorf("%s requires %s, which is not tagged: release that first", dir, sibling))
 		}
@@ -95,7 +226,7 @@ func release(root, dir, version string, tidy func(root string) error) (tag strin
 	if err := errors.Join(faults...); err != nil {
 		return "", err
 	}
-	_, err = git("tag", "--annotate", "--message", tag, tag)
+	_, err = git(root, "tag", "--annotate", "--message", tag, tag)
 	return tag, err
 }
 

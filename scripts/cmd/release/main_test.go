@@ -36,6 +36,7 @@ func repository(t *testing.T) (root string, git func(args ...string) string, wri
 	write("core/go.mod", "module github.com/signward/idserver-go/core\ngo 1.26\n")
 	write("gin/go.mod", "module github.com/signward/idserver-go/gin\ngo 1.26\nrequire github.com/signward/idserver-go/core v0.1.0\n")
 	write("scripts/go.mod", "module github.com/signward/idserver-go/scripts\ngo 1.26\n")
+	write("core/CHANGELOG.md", "# Changelog of core\n\n## v0.2.0 (unreleased)\n\n- Something.\n")
 	write("gin/CHANGELOG.md", "# Changelog of gin\n\n## v0.2.0 (2026-11-25)\n\n- Something.\n\n## v0.1.0 (unreleased)\n\n- Something.\n")
 	git("init", "--quiet")
 	git("config", "user.name", "test")
@@ -92,5 +93,62 @@ func TestReleaseRefused(t *testing.T) {
 				t.Error("it is tagged all the same")
 			}
 		})
+	}
+}
+
+// All modules are released in the order in which they require each other, with their entries dated; or none is.
+func TestReleaseAll(t *testing.T) {
+	root, git, write := repository(t)
+	write("gin/go.mod", "module github.com/signward/idserver-go/gin\ngo 1.26\nrequire github.com/signward/idserver-go/core v0.2.0\n")
+	git("commit", "--quiet", "--all", "--message", "require the next")
+	write("gin/new", "")
+	if _, err := releaseAll(root, "all", "v0.2.0", "2026-11-30", isTidy); err == nil || !strings.Contains(err.Error(), "not clean") {
+		t.Errorf("not clean: %v", err)
+	}
+	if err := os.Remove(filepath.Join(root, "gin", "new")); err != nil {
+		t.Fatal(err)
+	}
+	tags, err := releaseAll(root, "all", "v0.2.0", "2026-11-30", isTidy)
+	if err != nil || strings.Join(tags, " ") != "core/v0.2.0 gin/v0.2.0" {
+		t.Errorf("%q %v", tags, err)
+	}
+	if got := git("show", "core/v0.2.0:core/CHANGELOG.md"); !strings.Contains(got, "## v0.2.0 (2026-11-30)\n") {
+		t.Errorf("the tag's changelog: %s", got)
+	}
+	if _, err := releaseAll(root, "all", "v0.3.0", "2026-11-30", isTidy); err == nil || strings.Contains(git("tag", "--list"), "v0.3.0") {
+		t.Errorf("without entries: %v", err)
+	}
+}
+
+func TestReleaseAllOrNone(t *testing.T) {
+	root, git, _ := repository(t)
+	git("tag", "gin/v0.2.0") // after core's tag, gin's is refused
+	before := git("tag", "--list")
+	if _, err := releaseAll(root, "all", "v0.2.0", "2026-11-30", isTidy); err == nil || git("tag", "--list") != before {
+		t.Errorf("%v, tags: %s", err, git("tag", "--list"))
+	}
+}
+
+// A rehearsal tags a clone and uses it, and changes nothing here.
+func TestRehearsal(t *testing.T) {
+	root, git, write := repository(t)
+	before := git("tag", "--list") + git("rev-parse", "HEAD")
+	used := ""
+	tags, err := rehearsal(root, func(clone string) ([]string, error) {
+		return releaseAll(clone, "all", "v0.2.0", "2026-11-30", isTidy)
+	}, func(clone string) error {
+		out, err := exec.Command("git", "-C", clone, "tag", "--list").CombinedOutput()
+		used = string(out)
+		return err
+	})
+	if err != nil || len(tags) != 2 || !strings.Contains(used, "core/v0.2.0\ngin/v0.2.0\n") {
+		t.Errorf("%q %v; used: %s", tags, err, used)
+	}
+	if after := git("tag", "--list") + git("rev-parse", "HEAD"); after != before {
+		t.Errorf("%s, was %s", after, before)
+	}
+	write("new", "")
+	if _, err := rehearsal(root, nil, nil); err == nil || !strings.Contains(err.Error(), "not clean") {
+		t.Errorf("not clean: %v", err)
 	}
 }
