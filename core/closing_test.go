@@ -63,10 +63,10 @@ func (w *world) bubbled(t *testing.T, network http.RoundTripper, edit func(*idse
 
 // A program that ends does not wait for a provider that hangs in the middle of a refresh, and who was signed in stays so.
 func TestCloseEndsARefresh(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	w.clock.advance(16 * time.Minute) // the access token is over: the refresh is waited for
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		w.clock.advance(16 * time.Minute) // the access token is over: the refresh is waited for
 		network := &scripted{}
 		client := w.bubbled(t, network, nil)
 		var u *idserver.User
@@ -98,49 +98,47 @@ func TestCloseDuringAdmitUser(t *testing.T) {
 		"it says something": func(context.Context) error { return errors.New("query failed") },
 		"it is unavailable": func(context.Context) error { return idserver.ErrUnavailable },
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
 			b := w.signedIn(t, "alice")
 			w.clock.advance(16 * time.Minute)
-			synctest.Test(t, func(t *testing.T) {
-				network := &scripted{answer: func(string) string {
-					return `{"access_token":"second","token_type":"Bearer","expires_in":900,"refresh_token":"the-rotated-one"}`
-				}}
-				asked := 0
-				client := w.bubbled(t, network, func(c *idserver.Config) {
-					c.AdmitUser = func(ctx context.Context, _ *idserver.User) error {
-						asked++
-						<-ctx.Done()
-						return said(ctx)
-					}
-				})
-				own := &browser{t, client, copyOf(b.cookies)}
-				var u *idserver.User
-				served := make(chan struct{})
-				go func() {
-					defer close(served)
-					u, _ = own.visit()
-				}()
-				synctest.Wait()
-				begun := time.Now()
-				client.Close()
-				if waited := time.Since(begun); waited > time.Second || asked != 1 {
-					t.Errorf("Close waited for %v, AdmitUser was asked %d times", waited, asked)
-				}
-				if <-served; u == nil || u.Email != "alice@example.test" {
-					t.Fatalf("the user is %v", u)
-				}
-				w.clock.advance(16 * time.Minute)
-				next := w.bubbled(t, network, nil)
-				defer next.Close()
-				if u, _ := (&browser{t, next, own.cookies}).visit(); u == nil {
-					t.Error("the next process does not know the session")
-				}
-				if len(network.sent) != 2 || network.sent[1] != "the-rotated-one" {
-					t.Errorf("the next process sends the refresh token %q", network.sent[1:])
+			network := &scripted{answer: func(string) string {
+				return `{"access_token":"second","token_type":"Bearer","expires_in":900,"refresh_token":"the-rotated-one"}`
+			}}
+			asked := 0
+			client := w.bubbled(t, network, func(c *idserver.Config) {
+				c.AdmitUser = func(ctx context.Context, _ *idserver.User) error {
+					asked++
+					<-ctx.Done()
+					return said(ctx)
 				}
 			})
-		})
+			own := &browser{t, client, copyOf(b.cookies)}
+			var u *idserver.User
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				u, _ = own.visit()
+			}()
+			synctest.Wait()
+			begun := time.Now()
+			client.Close()
+			if waited := time.Since(begun); waited > time.Second || asked != 1 {
+				t.Errorf("Close waited for %v, AdmitUser was asked %d times", waited, asked)
+			}
+			if <-served; u == nil || u.Email != "alice@example.test" {
+				t.Fatalf("the user is %v", u)
+			}
+			w.clock.advance(16 * time.Minute)
+			next := w.bubbled(t, network, nil)
+			defer next.Close()
+			if u, _ := (&browser{t, next, own.cookies}).visit(); u == nil {
+				t.Error("the next process does not know the session")
+			}
+			if len(network.sent) != 2 || network.sent[1] != "the-rotated-one" {
+				t.Errorf("the next process sends the refresh token %q", network.sent[1:])
+			}
+		}))
 	}
 }
 

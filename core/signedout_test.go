@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -184,9 +183,9 @@ func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
 // Who signs out waits seconds at most, although a process that has just started must learn where to before, and nobody answers:
 // the cookies are deleted by the answer.
 func TestSignOutIsBounded(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
 		cfg := w.cfg
 		cfg.HTTP.Client, cfg.HTTP.Timeout = &http.Client{Transport: silence{}}, time.Hour
 		client, err := idserver.New(cfg)
@@ -199,19 +198,19 @@ func TestSignOutIsBounded(t *testing.T) {
 		if waited := time.Since(begun); waited > 10*time.Second || a.Status != 303 || field(a, "Location") != "/" {
 			t.Errorf("%d %q after %v", a.Status, field(a, "Location"), waited)
 		}
+		if _, ok := b.cookies["idserver-8080"]; ok {
+			t.Error("the session's cookie is kept")
+		}
 	})
-	if _, ok := b.cookies["idserver-8080"]; ok {
-		t.Error("the session's cookie is kept")
-	}
 }
 
 // A request waits three seconds for a refresh as long as its access token is good, and the refresh goes on behind it.
 func TestRefreshIsWaitedForShortly(t *testing.T) {
-	w := newWorld(t)
-	b := w.signedIn(t, "alice")
-	_, first := b.visit()
-	w.clock.advance(14*time.Minute + 30*time.Second)
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		_, first := b.visit()
+		w.clock.advance(14*time.Minute + 30*time.Second)
 		cfg := w.cfg
 		cfg.HTTP.Client, cfg.HTTP.Timeout = &http.Client{Transport: silence{}}, time.Hour
 		client, err := idserver.New(cfg)

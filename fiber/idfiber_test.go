@@ -165,7 +165,7 @@ func TestRefusalsAsErrors(t *testing.T) {
 			app.Get("/", auth.RequireUser(), func(c *fiber.Ctx) error { t.Error("the handler is reached"); return nil })
 			request := httptest.NewRequest("GET", "/", nil)
 			request.Header.Set("Cookie", "idserver-8080=not-sealed")
-			answer, err := app.Test(request)
+			answer, err := app.Test(request, -1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +193,7 @@ func TestHeaderLimit(t *testing.T) {
 		app := fiber.New(fiber.Config{ReadBufferSize: limit})
 		app.Get("/", idfiber.New(client).LoadUser(), func(c *fiber.Ctx) error { return nil })
 		for range 3 {
-			if _, err := app.Test(httptest.NewRequest("GET", "/", nil)); err != nil {
+			if _, err := app.Test(httptest.NewRequest("GET", "/", nil), -1); err != nil {
 				t.Fatal(err)
 			}
 		}

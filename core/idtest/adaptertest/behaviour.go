@@ -98,7 +98,7 @@ func Run(t T, application Application) {
 
 func newSuite(t T, application Application) *suite {
 	s := &suite{t: t, application: application, clock: &suiteClock{now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, states: map[string]int{}}
-	s.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now = s.clock.Now })
+	s.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now, o.InMemory = s.clock.Now, true })
 	s.registerClient()
 	return s
 }
