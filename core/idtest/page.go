@@ -2,6 +2,7 @@ package idtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"html"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +28,7 @@ button:hover{border-color:var(--accent);background:var(--tint)}
 button:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 .person{display:grid;grid-template-columns:2.5rem 1fr;gap:0 .875rem;align-items:center}
 .person.hinted{border-color:var(--accent);background:var(--tint)}
-.initial{display:grid;place-items:center;width:2.5rem;height:2.5rem;border-radius:50%;background:var(--tint);color:var(--accent);font-weight:600}
+.initials{display:grid;place-items:center;width:2.5rem;height:2.5rem;border-radius:50%;background:var(--tint);color:var(--accent);font-weight:600}
 .name{display:block;font-weight:600}
 .email{display:block;color:var(--soft);font-size:.875rem;overflow-wrap:anywhere}
 .roles{display:flex;flex-wrap:wrap;gap:.25rem;margin-top:.375rem}
@@ -67,7 +69,7 @@ var pages = template.Must(template.New("").Parse(`
 <form method="post">
 {{- range .People}}
 <button class="person{{if .Hinted}} hinted{{end}}" name="user" value="{{.Login}}"{{if .Hinted}} autofocus{{end}}>
-<span class="initial" aria-hidden="true">{{.Initial}}</span>
+<span class="initials" aria-hidden="true">{{.Initials}}</span>
 <span><span class="name">{{or .Name .Login}}</span>
 {{- with .Email}} <span class="email">{{.}}</span>{{end}}
 {{- if or .Roles .CustomRoles}} <span class="roles">
@@ -89,22 +91,18 @@ var pages = template.Must(template.New("").Parse(`
 
 type personButton struct {
 	Person
-	Initial string
-	Hinted  bool
+	Initials string
+	Hinted   bool
 }
 
 func (p *Provider) signInPage(w http.ResponseWriter, request authorizationRequest) {
 	var people []personButton
 	for _, person := range p.registry.everyone() {
-		name := []rune(person.Login)
-		if person.Name != "" {
-			name = []rune(person.Name)
-		}
 		hint := request.hint
 		people = append(people, personButton{
-			Person:  person,
-			Initial: strings.ToUpper(string(name[:1])),
-			Hinted:  hint != "" && (hint == person.Login || hint == person.Subject || strings.EqualFold(hint, person.Email)),
+			Person:   person,
+			Initials: initials(cmp.Or(person.Name, person.Login)),
+			Hinted:   hint != "" && (hint == person.Login || hint == person.Subject || strings.EqualFold(hint, person.Email)),
 		})
 	}
 	destination := request.redirectURI
@@ -115,6 +113,18 @@ func (p *Provider) signInPage(w http.ResponseWriter, request authorizationReques
 		Client, Destination string
 		People              []personButton
 	}{request.client.ID, destination, people})
+}
+
+// initials are the first letters of a name's first and last word.
+func initials(name string) (letters string) {
+	words := strings.Fields(name)
+	if len(words) == 0 {
+		return "?"
+	}
+	for _, word := range slices.Compact([]string{words[0], words[len(words)-1]}) {
+		letters += strings.ToUpper(string([]rune(word)[:1]))
+	}
+	return letters
 }
 
 // home says what is listening here.

@@ -49,8 +49,12 @@ func writePage(w io.Writer, name string, user *idserver.User) error {
 	return pages.ExecuteTemplate(w, name, view)
 }
 
+// initials are the first letters of a name's first and last word.
 func initials(user *idserver.User) (letters string) {
-	words := strings.Fields(cmp.Or(user.Name, user.Email, "?"))
+	words := strings.Fields(cmp.Or(user.Name, user.Email))
+	if len(words) == 0 {
+		return "?"
+	}
 	for _, word := range slices.Compact([]string{words[0], words[len(words)-1]}) {
 		letters += strings.ToUpper(string([]rune(word)[:1]))
 	}
