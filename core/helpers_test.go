@@ -5,8 +5,8 @@ import (
 	"testing/synctest"
 )
 
-// bubble runs a test in a bubble of testing/synctest, beside others: what waits there for time to pass, waits no time at all,
-// and no machine is too slow for it. Its world must be made in it.
+// bubble runs a test in a bubble of testing/synctest, beside others: what waits there for time to pass, waits no time at
+// all, and no machine is too slow for it. Its world must be made in it.
 func bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()

@@ -42,8 +42,8 @@ type Fault struct {
 	OAuthError       string
 	OAuthDescription string
 
-	// Slow is how long to wait, in real time, before the response. If nothing else is set, the response is the healthy
-	// one.
+	// Slow is how long to wait before the response, whatever Options.Now says: real time, or that of a bubble of
+	// testing/synctest. If nothing else is set, the response is the healthy one.
 	Slow time.Duration
 	// Once limits the fault to the first request that meets it.
 	Once bool

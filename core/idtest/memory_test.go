@@ -105,7 +105,9 @@ func TestInMemorySlow(t *testing.T) {
 
 func TestInMemoryFaults(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]idtest.Fault{"endless": {Endless: true}, "a bomb": {GzipBomb: true}, "dropped": {Drop: true}} {
+	for name, fault := range map[string]idtest.Fault{
+		"endless": {Endless: true}, "a bomb": {GzipBomb: true}, "dropped": {Drop: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -116,7 +118,8 @@ func TestInMemoryFaults(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(client.Close)
-				_, answer := client.RequireUser()(t.Context(), idserver.RequestFrom(bearerRequest(p.MintAccessToken("alice"))))
+				r := bearerRequest(p.MintAccessToken("alice"))
+				_, answer := client.RequireUser()(t.Context(), idserver.RequestFrom(r))
 				equal(t, "the status", answer.Status, http.StatusServiceUnavailable)
 			})
 		})
@@ -132,7 +135,8 @@ func bearerRequest(token string) *http.Request {
 func TestInMemoryAddresses(t *testing.T) {
 	t.Parallel()
 	for base, reached := range map[string]string{
-		"": "http://localhost", "http://localhost:7/a": "http://localhost:7/a", "https://localhost": "https://localhost", "http://[::1]": "http://[::1]",
+		"": "http://localhost", "http://localhost:7/a": "http://localhost:7/a",
+		"https://localhost": "https://localhost", "http://[::1]": "http://[::1]",
 	} {
 		t.Run(reached, func(t *testing.T) {
 			t.Parallel()
@@ -143,7 +147,8 @@ func TestInMemoryAddresses(t *testing.T) {
 		})
 	}
 	p := idtest.NewProvider(t, inMemory)
-	if _, err := p.HTTPClient().Get("http://elsewhere.example.test/"); err == nil || !strings.Contains(err.Error(), "only localhost:80") {
+	_, err := p.HTTPClient().Get("http://elsewhere.example.test/")
+	if err == nil || !strings.Contains(err.Error(), "only localhost:80") {
 		t.Errorf("another host: %v", err)
 	}
 	p.Close()
@@ -151,8 +156,8 @@ func TestInMemoryAddresses(t *testing.T) {
 	if _, err := p.HTTPClient().Get(p.URL()); !errors.As(err, &failed) {
 		t.Errorf("a provider that is closed: %v", err)
 	}
-	if p, err := idtest.Start(idtest.Options{InMemory: true, Addr: "127.0.0.1:0"}); err == nil || !strings.Contains(err.Error(), "InMemory") {
-		p.Close()
+	_, err = idtest.Start(idtest.Options{InMemory: true, Addr: "127.0.0.1:0"})
+	if err == nil || !strings.Contains(err.Error(), "InMemory") {
 		t.Errorf("an address to listen on in memory: %v", err)
 	}
 }

@@ -224,8 +224,8 @@ func TestFaults(t *testing.T) {
 		"moved":        {idtest.Fault{Redirect: "/x", Status: 302}, 302, "text/html; charset=utf-8", "", "Location: /x"},
 		"OAuth error":  {idtest.Fault{OAuthError: "invalid_grant", OAuthDescription: "why"}, 400, "application/json", `{"error":"invalid_grant","error_description":"why"}`, ""},
 		"OAuth 401":    {idtest.Fault{OAuthError: "invalid_client", Status: 401}, 401, "application/json", `{"error":"invalid_client"}`, ""},
-		"late":         {idtest.Fault{Slow: time.Millisecond}, 200, "application/json", `"keys"`, ""},
-		"late, 500":    {idtest.Fault{Slow: time.Millisecond, Status: 500}, 500, "application/problem+json", "", ""},
+		"late":         {idtest.Fault{Slow: time.Nanosecond}, 200, "application/json", `"keys"`, ""},
+		"late, 500":    {idtest.Fault{Slow: time.Nanosecond, Status: 500}, 500, "application/problem+json", "", ""},
 	} {
 		p.Fail(idtest.KeySet, test.fault)
 		a := get(t, p, "/.well-known/jwks.json")
@@ -246,7 +246,7 @@ func TestFaults(t *testing.T) {
 	equal(t, "status once", post(t, p, "/connect/token", codeForm(code)).status, http.StatusBadRequest)
 	equal(t, "status after once", post(t, p, "/connect/token", codeForm(code)).status, http.StatusOK)
 
-	p.Fail(idtest.Token, idtest.Fault{Slow: time.Millisecond, Once: true})
+	p.Fail(idtest.Token, idtest.Fault{Slow: time.Nanosecond, Once: true})
 	code = signIn(t, p, "alice").Get("code")
 	equal(t, "status of a late answer to a form", post(t, p, "/connect/token", codeForm(code)).status, http.StatusOK)
 }

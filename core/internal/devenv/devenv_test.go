@@ -9,7 +9,8 @@ func TestIsLoopback(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]bool{
 		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "::ffff:127.0.0.1": true,
-		"": false, "localhost.": false, "app.localhost": false, "localhost.example.com": false, "10.0.0.1": false, "0.0.0.0": false, "::": false,
+		"": false, "localhost.": false, "app.localhost": false, "localhost.example.com": false,
+		"10.0.0.1": false, "0.0.0.0": false, "::": false,
 	} {
 		t.Run(host, func(t *testing.T) {
 			if got := IsLoopback(host); got != want {
@@ -35,7 +36,9 @@ func TestIsLoopbackURL(t *testing.T) {
 
 func TestURLOf(t *testing.T) {
 	t.Parallel()
-	for want, ip := range map[string]net.IP{"http://127.0.0.1:80": net.IPv4zero, "http://127.0.0.2:80": net.IPv4(127, 0, 0, 2), "http://[::1]:80": net.IPv6loopback} {
+	for want, ip := range map[string]net.IP{
+		"http://127.0.0.1:80": net.IPv4zero, "http://127.0.0.2:80": net.IPv4(127, 0, 0, 2), "http://[::1]:80": net.IPv6loopback,
+	} {
 		t.Run(want, func(t *testing.T) {
 			if got := URLOf(net.TCPAddr{IP: ip, Port: 80}); got != want {
 				t.Errorf("%s, want %s", got, want)
