@@ -1,5 +1,5 @@
 // Command tidy runs go mod tidy in every module of the workspace, as if its siblings were released. With -check it
-// changes nothing and fails where something would change.
+// changes nothing and fails where something would change. With -newest it takes the newest minor version of every dependency first.
 package main
 
 import (
@@ -17,14 +17,15 @@ import (
 
 func main() {
 	check := flag.Bool("check", false, "change nothing; fail where something would change")
+	newest := flag.Bool("newest", false, "take the newest minor version of every dependency first")
 	flag.Parse()
-	if err := run(".", *check); err != nil {
+	if err := run(".", *check, *newest); err != nil {
 		fmt.Fprintln(os.Stderr, "tidy:", err)
 		os.Exit(1)
 	}
 }
 
-func run(root string, check bool) error {
+func run(root string, check, newest bool) error {
 	modules, err := modproxy.Modules(root)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func run(root string, check bool) error {
 				}
 			}
 		}
-		would, err := tidy(filepath.Join(root, m.Dir), env, modules, check)
+		would, err := tidy(filepath.Join(root, m.Dir), env, modules, check, newest)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}
@@ -63,7 +64,7 @@ func run(root string, check bool) error {
 }
 
 // tidy tidies one module, and reports whether that changed anything. With check the files are put back.
-func tidy(dir string, env []string, siblings []modproxy.Module, check bool) (changed bool, err error) {
+func tidy(dir string, env []string, siblings []modproxy.Module, check, newest bool) (changed bool, err error) {
 	names := []string{filepath.Join(dir, "go.mod"), filepath.Join(dir, "go.sum")}
 	var before [][]byte
 	for _, name := range names {
@@ -73,12 +74,14 @@ func tidy(dir string, env []string, siblings []modproxy.Module, check bool) (cha
 		}
 		before = append(before, content)
 	}
-	command := exec.Command("go", "mod", "tidy")
-	command.Dir, command.Env = dir, env
-	out, fault := command.CombinedOutput()
-	if fault != nil {
-		fault = fmt.Errorf("go mod tidy: %w\n%s", fault, out)
-	} else {
+	var fault error
+	if newest {
+		fault = goCommand(dir, env, "get", "-u", "-t", "./...")
+	}
+	if fault == nil {
+		fault = goCommand(dir, env, "mod", "tidy")
+	}
+	if fault == nil {
 		fault = withoutSiblings(names[1], siblings)
 	}
 	for i, name := range names {
@@ -97,6 +100,15 @@ func tidy(dir string, env []string, siblings []modproxy.Module, check bool) (cha
 		}
 	}
 	return changed, fault
+}
+
+func goCommand(dir string, env []string, args ...string) error {
+	command := exec.Command("go", args...)
+	command.Dir, command.Env = dir, env
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
 }
 
 func put(name string, content []byte) error {
