@@ -12,7 +12,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// Code is why a request was refused. Codes are stable: programs and people may rely on them.
+// RefusalCode is why a request was refused. Codes are stable: programs and people may rely on them.
 type RefusalCode string
 
 // The codes. The table in the module's README.md has the status of each and what to do about it.

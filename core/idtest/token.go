@@ -109,7 +109,7 @@ func (p *Provider) issue(g *grant, scope, nonce string) (map[string]any, *oauthE
 		return nil, invalidGrant("the person is no longer here")
 	}
 	id := rand.Text()
-	accessToken := ""
+	var accessToken string
 	if p.options.Dialect.OpaqueAccessTokens {
 		id += "+/" + rand.Text() // all that RFC 6750 section 2.1 allows may be in it
 		accessToken = id

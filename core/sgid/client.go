@@ -51,7 +51,7 @@ type AuthorizeOptions struct {
 	RedirectURI   string   // default: Config.RedirectURI
 }
 
-// Authorization is the URL to send the browser to, and what must be kept together with the code verifier, bound to that
+// AuthorizationRequest is the URL to send the browser to, and what must be kept together with the code verifier, bound to that
 // browser, until the code comes back.
 type AuthorizationRequest struct {
 	URL   string

@@ -79,7 +79,7 @@ func spellings(text string) []string {
 func unescapePercent(text string) string {
 	parts := strings.Split(text, "%")
 	for i, part := range parts[1:] {
-		plain, err := "", error(strconv.ErrSyntax)
+		plain, err := "", strconv.ErrSyntax
 		if len(part) >= 2 {
 			plain, err = url.PathUnescape("%" + part[:2])
 		}
