@@ -2,6 +2,8 @@ package idserver_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
@@ -57,6 +59,21 @@ func TestPages(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The policy lets the browser apply the page's own style, and nothing else.
+func TestPageStyleIsAllowed(t *testing.T) {
+	a := newWorld(t).browser(t).route("GET", "/auth/callback", navigates)
+	_, rest, _ := strings.Cut(string(a.Body), "<style>")
+	style, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'"
+	if got := field(a, "Content-Security-Policy"); style == "" || got != want {
+		t.Errorf("the policy is %s, want %s", got, want)
+	}
+	if strings.Contains(style, "url(") || strings.Contains(string(a.Body), "<script") || strings.Contains(string(a.Body), "style=") {
+		t.Errorf("the page needs more than its style: %s", a.Body)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -69,6 +70,10 @@ func token(v *visitor, provider, user string) string {
 	return body.Token
 }
 
+const signOutForm = `<form method="post" action="/auth/logout">`
+
+var readableDate = regexp.MustCompile(`<dd>\d\d? [A-Z][a-z]+ \d{4}, \d\d:\d\d:\d\d UTC</dd>`)
+
 func byPerson(t *testing.T, app, provider string) {
 	for user, who := range people {
 		session := newVisitor(t, app)
@@ -101,9 +106,12 @@ func byPerson(t *testing.T, app, provider string) {
 			if a := ask("/profile"); a.StatusCode != 200 || !strings.Contains(a.body, who.name) || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
 				t.Errorf("/profile, %s by %s: %d %s", user, how, a.StatusCode, a.body)
 			}
+			if a := ask("/profile"); !readableDate.MatchString(a.body) || !strings.Contains(a.body, "<title>Your profile · ") || !strings.Contains(a.body, signOutForm) {
+				t.Errorf("/profile, %s by %s, lacks a readable date, its title or the sign-out button: %s", user, how, a.body)
+			}
 		}
 		if a := session.get("/"); !strings.Contains(a.body, who.name) || !strings.Contains(a.body, user+"@example.test") || !strings.Contains(a.body, "00000000acee") ||
-			!strings.Contains(a.body, `<form method="post" action="/auth/logout">`) {
+			!strings.Contains(a.body, signOutForm) {
 			t.Errorf("/ of %s: %s", user, a.body)
 		}
 		for name, h := range map[string]header{"session": script, "bearer": bearer, "another site's with a bearer": bearer.with("Sec-Fetch-Site", "cross-site")} {
