@@ -115,6 +115,24 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// The core comes without templates, whoever imports them: their reflection keeps the linker from dropping what is not
+// called, and costs every program 9 MB.
+func TestCoreHasNoTemplates(t *testing.T) {
+	for _, pkg := range []string{"core", "core/sgid"} {
+		command := exec.Command("go", "list", "-deps", prefix+pkg)
+		command.Dir = root
+		out, err := command.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dependency := range strings.Lines(string(out)) {
+			if dependency = strings.TrimSpace(dependency); dependency == "html/template" || dependency == "text/template" {
+				t.Errorf("%s depends on %s", pkg, dependency)
+			}
+		}
+	}
+}
+
 func TestBroken(t *testing.T) {
 	for _, row := range []struct {
 		pkg, imports string
