@@ -24,8 +24,8 @@ type Answer struct {
 	secrets  secrets
 }
 
-// Text makes a text of the answer fit for errors and logs: letters of all scripts, no control characters, at most that
-// many bytes, and [Redacted] in place of one that repeats anything confidential that was sent.
+// Text makes a text of the answer fit for errors and logs: [Printable], and [Redacted] in place of one that repeats
+// anything confidential that was sent.
 func (a *Answer) Text(s string, most int) string { return a.secrets.hide(s, most) }
 
 // JSON decodes an answer of status 200 into v. A byte order mark, which RFC 8259 section 8.1 allows to ignore, is skipped.

@@ -90,10 +90,10 @@ func TestText(t *testing.T) {
 	a := &Answer{secrets: secrets{code}}
 	for in, want := range map[string]string{
 		"":                                      "",
-		"plain \"text\"":                        "plain \"text\"",
+		"a \"quoted\" \\text":                   "a quoted text",
 		"Ungültig: 期限切れ 😀":                      "Ungültig: 期限切れ 😀",
 		"a\x00b\x1b[31mc\x7f":                   "ab[31mc",
-		"one\r\ntwo\tthree":                     "one  two three",
+		"one\r\ntwo\tthree":                     "onetwothree",
 		"turned \u202eback\u2066":               "turned back",
 		"zero\u200bwidth \u2028end":             "zerowidth end",
 		"not \xff UTF-8":                        "not  UTF-8",

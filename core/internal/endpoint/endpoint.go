@@ -49,6 +49,9 @@ func New(cfg Config) *Client {
 	return c
 }
 
+// CloseIdleConnections closes connections that are kept for later requests.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
 func transport(insecure bool) *http.Transport {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
@@ -194,7 +197,7 @@ func redirected(response *http.Response, hidden secrets) error {
 	e := &RedirectError{Status: response.StatusCode}
 	if target, err := response.Location(); err == nil {
 		target.User, target.RawQuery, target.Fragment = nil, "", ""
-		if e.Target = clean(target.String(), maxDescription); hidden.in(e.Target) {
+		if e.Target = Printable(target.String(), maxDescription); hidden.in(e.Target) {
 			e.Target = ""
 		}
 	}

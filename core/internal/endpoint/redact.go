@@ -24,7 +24,10 @@ const maxExamined = 4 << 10
 
 // hide makes a stranger's text fit for errors and logs.
 func (s secrets) hide(text string, most int) string {
-	text = clean(text, maxExamined)
+	return s.orRedacted(Printable(text, maxExamined), most)
+}
+
+func (s secrets) orRedacted(text string, most int) string {
 	if s.in(text) {
 		return Redacted
 	}
@@ -79,7 +82,7 @@ func spellings(text string) []string {
 func unescapePercent(text string) string {
 	parts := strings.Split(text, "%")
 	for i, part := range parts[1:] {
-		plain, err := "", strconv.ErrSyntax
+		plain, err := "", error(strconv.ErrSyntax)
 		if len(part) >= 2 {
 			plain, err = url.PathUnescape("%" + part[:2])
 		}
@@ -112,14 +115,15 @@ func unescapeBackslash(text string) string {
 	}
 }
 
-// clean keeps what can be seen of a text, at most that many bytes: it must not be able to forge log lines, or to turn
-// their direction. Line ends become spaces.
-func clean(text string, most int) string {
+// Printable keeps what can be seen of a stranger's text, at most that many bytes: it must not be able to forge log lines, or
+// to turn their direction. It leaves out what RFC 6749 section 5.2 does not allow: quotation marks and backslashes.
+func Printable(text string, most int) string {
+	return visible(strings.NewReplacer(`"`, "", `\`, "").Replace(text), most)
+}
+
+func visible(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case r == unicode.ReplacementChar || !unicode.IsGraphic(r):
+		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) {
 			return -1
 		}
 		return r
@@ -148,7 +152,7 @@ func (e *hiddenError) Unwrap() error { return e.err }
 const maxErrorText = 512
 
 func (s secrets) hideError(err error) error {
-	if text := s.hide(err.Error(), maxErrorText); text != err.Error() {
+	if text := s.orRedacted(visible(err.Error(), maxExamined), maxErrorText); text != err.Error() {
 		return &hiddenError{err, text}
 	}
 	return err

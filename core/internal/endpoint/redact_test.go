@@ -61,16 +61,16 @@ func FuzzHide(f *testing.F) {
 		if strings.ContainsFunc(plain, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(plain) > 100 {
 			t.Errorf("%q became %q", before, plain)
 		}
-		if clean(secret, 1000) != secret || len(secret) < fragment || len(before) > 1000 {
+		if Printable(secret, 1000) != secret || len(secret) < fragment || len(before) > 1000 {
 			return
 		}
 		begin := int(from) % (len(secret) - fragment + 1)
 		part := secret[begin : begin+fragment]
-		if clean(part, 1000) != part { // cut within a character
+		if Printable(part, 1000) != part { // cut within a character
 			return
 		}
 		spelt := []string{part, url.QueryEscape(part), url.PathEscape(part), strings.ToLower(url.QueryEscape(part)), html.EscapeString(part)}[int(how)%5]
-		text := clean(before, 1000) + " " + spelt + " "
+		text := Printable(before, 1000) + " " + spelt + " "
 		if got := (secrets{"other secret", secret}).hide(text, 256); got != Redacted {
 			t.Errorf("%q shows a part of %q: %q", text, secret, got)
 		}

@@ -19,7 +19,7 @@ func TestRefusal(t *testing.T) {
 		"a code alone":                {`{"error":"invalid_grant"}`, Refusal{Code: "invalid_grant", Form: OAuth}},
 		"a byte order mark":           {"\ufeff" + `{"error":"invalid_grant"}`, Refusal{Code: "invalid_grant", Form: OAuth}},
 		"another script":              {`{"error":"invalid_grant","error_description":"コードの期限切れ"}`, Refusal{Code: "invalid_grant", Description: "コードの期限切れ", Form: OAuth}},
-		"escapes":                     {`{"error":"a\"\\\u0000\u00e9b","error_description":"c\n\u202ed"}`, Refusal{Code: "ab", Description: "c d", Form: OAuth}},
+		"escapes":                     {`{"error":"a\"\\\u0000\u00e9b","error_description":"c\n\u202ed"}`, Refusal{Code: "ab", Description: "cd", Form: OAuth}},
 		"an empty error":              {`{"error":""}`, Refusal{Form: OAuth}},
 		"a problem document":          {`{"type":"about:blank","title":"Locked","detail":"The tenant is locked.","status":423}`, Refusal{Description: "Locked: The tenant is locked.", Form: Other}},
 		"a title":                     {`{"title":"Locked"}`, Refusal{Description: "Locked", Form: Other}},

@@ -163,6 +163,30 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 }
 
+func TestUnpackUpToMaxSize(t *testing.T) {
+	r := least()
+	plain, err := r.plain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := MaxSize - len(plain) - 1 - 3 // the kind and the length of the part
+	for name, row := range map[string]struct {
+		size int
+		ok   bool
+	}{"as large as may be": {most, true}, "a byte more": {most + 1, false}} {
+		t.Run(name, func(t *testing.T) {
+			filling := part{99, make([]byte, row.size)}
+			_, size, err := Unpack(deflated(t, filling.appendTo(bytes.Clone(plain))))
+			if (err == nil) != row.ok || row.ok && size != MaxSize {
+				t.Errorf("unpacked %d bytes, %v", size, err)
+			}
+			if _, err := Pack(with(r, func(r *Record) { r.others = []part{filling} })); (err == nil) != row.ok {
+				t.Errorf("packed: %v", err)
+			}
+		})
+	}
+}
+
 // A bomb must not be unpacked before it is refused.
 func TestUnpackAllocatesLittle(t *testing.T) {
 	bomb := deflated(t, make([]byte, 4<<20))
