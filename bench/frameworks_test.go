@@ -270,7 +270,10 @@ func BenchmarkSession(b *testing.B) {
 // signedIn returns the Cookie line of alice's browser.
 func signedIn(tb testing.TB, client *idserver.Client, p *idtest.Provider) string {
 	tb.Helper()
-	routes := client.Routes()
+	routes, err := client.Routes("/auth")
+	if err != nil {
+		tb.Fatal(err)
+	}
 	begun := routes[0].Serve(tb.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
 	var location string
 	for _, f := range begun.Set {
@@ -280,7 +283,7 @@ func signedIn(tb testing.TB, client *idserver.Client, p *idtest.Provider) string
 	}
 	callback, err := p.Authorize(tb.Context(), location, "alice")
 	fatal(tb, err)
-	back := routes[1].Serve(tb.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback.RawQuery, Cookie: cookies(begun)})
+	back := routes[1].Serve(tb.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback.RawQuery, Header: http.Header{"Cookie": cookies(begun)}})
 	return strings.Join(cookies(back), "; ")
 }
 

@@ -9,10 +9,10 @@ import (
 )
 
 // Auth turns a client's routes and guards into net/http handlers and middleware. It is safe for concurrent use.
-type Auth struct{ client *idserver.Client }
+type Auth struct{ guards idserver.Guards }
 
-// New returns an Auth for client.
-func New(client *idserver.Client) *Auth { return &Auth{client} }
+// New returns an Auth for what gives guards and routes, such as an [idserver.Client].
+func New(guards idserver.Guards) *Auth { return &Auth{guards} }
 
 // Router is what Mount needs of a router. Every chi.Router implements it, and so does *http.ServeMux.
 type Router interface {
@@ -24,31 +24,31 @@ type Router interface {
 // Config.RoutesPath: r must be the router that serves the root of Config.BaseURL, not a sub-router at /auth. If the
 // client has no Config.BaseURL, Mount panics and says what to change, as chi does for a route that cannot be registered.
 func (a *Auth) Mount(r Router) {
-	if err := a.client.CheckMount(a.client.RoutesPath()); err != nil {
+	routes, err := a.guards.Routes("/")
+	if err != nil {
 		panic(err)
 	}
-	for _, route := range a.client.Routes() {
-		pattern := route.Method + " " + a.client.RoutesPath() + route.Path
-		r.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for _, route := range routes {
+		r.Handle(route.Method+" "+route.Path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			route.Serve(r.Context(), idserver.RequestFrom(r)).WriteTo(w)
 		}))
 	}
 }
 
 // LoadUser lets every request through; [User] returns the user if one is signed in. See [idserver.Client.LoadUser].
-func (a *Auth) LoadUser() func(http.Handler) http.Handler { return a.Guard(a.client.LoadUser()) }
+func (a *Auth) LoadUser() func(http.Handler) http.Handler { return a.Guard(a.guards.LoadUser()) }
 
 // RequireUser admits a signed-in user. See [idserver.Client.RequireUser].
-func (a *Auth) RequireUser() func(http.Handler) http.Handler { return a.Guard(a.client.RequireUser()) }
+func (a *Auth) RequireUser() func(http.Handler) http.Handler { return a.Guard(a.guards.RequireUser()) }
 
 // RequireRole admits a user who has at least one of the roles. See [idserver.Client.RequireRole].
 func (a *Auth) RequireRole(role string, more ...string) func(http.Handler) http.Handler {
-	return a.Guard(a.client.RequireRole(role, more...))
+	return a.Guard(a.guards.RequireRole(role, more...))
 }
 
 // RequireAllRoles admits a user who has all of the roles. See [idserver.Client.RequireAllRoles].
 func (a *Auth) RequireAllRoles(role string, more ...string) func(http.Handler) http.Handler {
-	return a.Guard(a.client.RequireAllRoles(role, more...))
+	return a.Guard(a.guards.RequireAllRoles(role, more...))
 }
 
 // Guard turns any guard into middleware: auth.Guard(client.Require(...)). A request that the guard refuses is answered
@@ -58,9 +58,13 @@ func (a *Auth) Guard(guard idserver.Guard) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx, answer := guard(r.Context(), idserver.RequestFrom(r))
 			answer.WriteTo(w)
-			if !answer.Ends() {
-				next.ServeHTTP(w, idserver.WithContext(ctx, r))
+			if answer.Ends() {
+				return
 			}
+			if !answer.SameContext {
+				r = r.WithContext(ctx)
+			}
+			next.ServeHTTP(w, r)
 		})
 	}
 }

@@ -25,80 +25,67 @@ func (check AccessTokenCheck) or(audience string, leeway time.Duration) AccessTo
 	return check
 }
 
-// ValidateAccessToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and
-// must not be modified. It checks the signature, iss, aud, exp, nbf, iat and sub, and that the token is not an ID token
-// or of another kind. It does not check jti, nor whether the token was revoked other than by this client. The error is an
-// [InvalidTokenError]; or wraps [ErrUnavailable] if the keys are not available, so that nothing can be said about the
-// token; or is ctx's. Once the keys are known, no network is used, unless a token names an unknown key, or names none and
-// its signature does not verify: the keys are then fetched again, at most once in ten seconds.
-//
-// Only the fact that a token's signature was verified is remembered (see Config.TokenCacheBytes). Issuer, audience and
-// times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
-// token is never accepted where a new verification would refuse it.
-func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck) (*User, error) {
-	return c.validate(ctx, accessToken, check, c.now())
-}
-
-func (c *Client) validate(ctx context.Context, accessToken string, check AccessTokenCheck, now time.Time) (*User, error) {
-	want := check.or(c.cfg.Audience, c.cfg.Provider.Leeway)
-	if p := c.proven.Get(accessToken); p != nil {
-		if issuer, ok := c.stillGood(ctx, p, accessToken, now); ok {
-			if err := p.facts.check(p.user.Issuer, issuer, c.cfg.ClientID, want, now); err != nil {
+// validateAccessToken verifies an access token: from memory, if the fact that its signature was verified is remembered.
+func (p *provider) validateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck, now time.Time) (*User, error) {
+	want := check.or(p.cfg.Audience, p.cfg.Provider.Leeway)
+	if known := p.proven.Get(accessToken); known != nil {
+		if issuer, ok := p.stillGood(ctx, known, accessToken, now); ok {
+			if err := known.facts.check(known.user.Issuer, issuer, p.cfg.ClientID, want, now); err != nil {
 				return nil, err
 			}
-			return &p.user, nil
+			return &known.user, nil
 		}
 	}
-	issuer, err := c.issuer(ctx, now)
+	issuer, err := p.issuer(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	revoked := c.revoked.made.Load() // a revocation from here on is noticed at the next use
-	v, facts, err := c.proveAccessToken(ctx, accessToken, issuer, want, now)
+	revoked := p.revoked.made.Load() // a revocation from here on is noticed at the next use
+	v, facts, err := p.proveAccessToken(ctx, accessToken, issuer, want, now)
 	if err != nil {
 		return nil, err
 	}
 	e := new(memo.Entry[proven])
-	p := &e.Value
-	p.facts = facts
-	p.key.Store(v.key)
-	p.user.fill(v.Object, c.cfg.RolesClaim)
-	p.user.shared = true
-	if c.proven != nil {
-		p.revoked.Store(revoked)
-		if set, ok := c.keys.Fresh(now); ok && meant(set, v.header, v.key) != nil {
-			p.set.Store(&set[0])
+	known := &e.Value
+	known.facts = facts
+	known.key.Store(v.key)
+	known.user.fill(v.Object, p.cfg.RolesClaim)
+	known.user.shared = true
+	if p.proven != nil {
+		known.revoked.Store(revoked)
+		if set, ok := p.keys.Fresh(now); ok && meant(set, v.header, v.key) != nil {
+			known.set.Store(&set[0])
 		}
-		c.remember(e, accessToken, issuer)
+		p.remember(e, accessToken, issuer)
 	}
-	return &p.user, nil
+	return &known.user, nil
 }
 
 // proveAccessToken verifies and checks a token that is not remembered.
-func (c *Client) proveAccessToken(ctx context.Context, accessToken, issuer string, want AccessTokenCheck, now time.Time) (v verified, facts accessFacts, err error) {
-	if v, err = c.verify(ctx, accessToken, now); err != nil {
+func (p *provider) proveAccessToken(ctx context.Context, accessToken, issuer string, want AccessTokenCheck, now time.Time) (v verified, facts accessFacts, err error) {
+	if v, err = p.verify(ctx, accessToken, now); err != nil {
 		return v, facts, err
 	}
 	if facts, err = accessTokenFacts(v.tokenClaims, v.header.Type); err != nil {
 		return v, facts, err
 	}
-	if err := facts.check(v.Issuer, issuer, c.cfg.ClientID, want, c.now()); err != nil { // the keys may have taken a while
+	if err := facts.check(v.Issuer, issuer, p.cfg.ClientID, want, p.now()); err != nil { // the keys may have taken a while
 		return v, facts, err
 	}
-	if c.revoked.has(accessToken) {
+	if p.revoked.has(accessToken) {
 		return v, facts, invalidToken(ReasonRevoked, "it was revoked here")
 	}
 	return v, facts, nil
 }
 
 // verifyAccessToken returns the claims of an access token that is valid here.
-func (c *Client) verifyAccessToken(ctx context.Context, accessToken string) (*tokenClaims, error) {
-	now := c.now()
-	issuer, err := c.issuer(ctx, now)
+func (p *provider) verifyAccessToken(ctx context.Context, accessToken string) (*tokenClaims, error) {
+	now := p.now()
+	issuer, err := p.issuer(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	v, _, err := c.proveAccessToken(ctx, accessToken, issuer, AccessTokenCheck{}.or(c.cfg.Audience, c.cfg.Provider.Leeway), now)
+	v, _, err := p.proveAccessToken(ctx, accessToken, issuer, AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway), now)
 	return v.tokenClaims, err
 }
 

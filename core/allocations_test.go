@@ -5,6 +5,7 @@
 package idserver_test
 
 import (
+	"net/http"
 	"testing"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -16,7 +17,9 @@ func TestAllocations(t *testing.T) {
 	w := newWorld(t)
 	token := w.warm(t)
 	b := w.signedIn(t, "alice")
-	byToken := b.request("GET", "/api", []edit{func(r *idserver.Request) { r.Authorization, r.Cookie = []string{"Bearer " + token}, nil }})
+	byToken := b.request("GET", "/api", []edit{func(r *idserver.Request) {
+		r.Header.(http.Header)["Authorization"], r.Header.(http.Header)["Cookie"] = []string{"Bearer " + token}, nil
+	}})
 	bySession := b.request("GET", "/api", []edit{fetches})
 	page := b.request("GET", "/page", []edit{navigates})
 	ctx := t.Context()

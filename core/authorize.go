@@ -45,43 +45,37 @@ type AuthorizeOptions struct {
 	Extra       url.Values    // further parameters, such as prompt, login_hint or ui_locales; one that the protocol itself sets is an error
 }
 
-// AuthorizeURL begins a sign-in for a program that does not use [Client.Routes]. It makes an authorization code request
-// with a fresh state, nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). The caller keeps the
-// result, bound to the browser, for [Client.ReadCallback] and [Client.ExchangeCode]. It needs the provider's metadata:
-// the error is a [DiscoveryError], or says which option is wrong.
-func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*AuthorizationRequest, error) {
-	m, err := c.metadata.Get(ctx)
+// authorize makes an authorization request.
+func (p *provider) authorize(ctx context.Context, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.newAuthorizationRequest(m, o, "")
+	return p.newAuthorizationRequest(m, o, mark)
 }
 
 // newAuthorizationRequest makes the secrets of an attempt and its URL. mark is appended to the state.
-func (c *Client) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
+func (p *provider) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
 	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
-	if r.RedirectURI == "" {
-		if c.web == nil {
-			return nil, errors.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
-		}
-		r.RedirectURI = c.web.redirectURI
+	if set(&r.RedirectURI, p.redirectURI); r.RedirectURI == "" {
+		return nil, errors.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
 	}
 	var err error
 	for _, secret := range []*string{&r.State, &r.Nonce, &r.CodeVerifier} {
-		if *secret, err = randomText(c.cfg.Rand); err != nil {
+		if *secret, err = randomText(p.cfg.Rand); err != nil {
 			return nil, err
 		}
 	}
 	r.State += mark
-	if r.URL, err = c.authorizationURL(m, r, o); err != nil {
+	if r.URL, err = p.authorizationURL(m, r, o); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func (c *Client) authorizationURL(m *metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
+func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
 	if m.AuthorizationEndpoint == "" {
-		return "", &DiscoveryError{c.cfg.Authority, errors.New("no authorization_endpoint in it")}
+		return "", &DiscoveryError{p.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.CodeVerifier), oauth2.SetAuthURLParam("nonce", r.Nonce)}
 	if o.MaxAge > 0 {
@@ -93,10 +87,10 @@ func (c *Client) authorizationURL(m *metadata, r *AuthorizationRequest, o Author
 		}
 	}
 	config := oauth2.Config{
-		ClientID:    c.cfg.ClientID,
+		ClientID:    p.cfg.ClientID,
 		Endpoint:    oauth2.Endpoint{AuthURL: m.AuthorizationEndpoint},
 		RedirectURL: r.RedirectURI,
-		Scopes:      c.scopes(m, o.Scopes),
+		Scopes:      p.scopes(m, o.Scopes),
 	}
 	address := config.AuthCodeURL(r.State, options...)
 	if len(o.Extra) > 0 { // some may occur more than once, such as resource (RFC 8707)
@@ -106,10 +100,10 @@ func (c *Client) authorizationURL(m *metadata, r *AuthorizationRequest, o Author
 }
 
 // scopes returns the scopes to ask for. openid is always among them: without it there is no ID token.
-func (c *Client) scopes(m *metadata, asked []string) []string {
+func (p *provider) scopes(m *metadata, asked []string) []string {
 	scopes := asked
 	if len(scopes) == 0 {
-		scopes = c.cfg.Scopes
+		scopes = p.cfg.Scopes
 	}
 	if len(scopes) == 0 {
 		scopes = []string{"openid", "profile", "email"}

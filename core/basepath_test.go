@@ -1,6 +1,7 @@
 package idserver_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestBaseURLEndsInSlashes(t *testing.T) {
 			continue
 		}
 		t.Cleanup(client.Close)
-		_, a := client.RequireUser()(t.Context(), idserver.Request{Method: "GET", Path: "/profile", SecFetchMode: "navigate", SecFetchDest: "document"})
+		_, a := client.RequireUser()(t.Context(), idserver.Request{Method: "GET", Path: "/profile", Header: http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}})
 		if to := field(a, "Location"); !good || strings.HasPrefix(to, "//") || !strings.HasSuffix(strings.Split(to, "?")[0], "/auth/login") {
 			t.Errorf("%s: sent to %q", address, to)
 		}

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"io"
+	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
@@ -19,7 +20,9 @@ import (
 // deciphered whole.
 func TestUnchunkIsBounded(t *testing.T) {
 	chunk := strings.Repeat("a", maxChunk)
-	line := func(pairs ...string) Request { return Request{Cookie: []string{strings.Join(pairs, "; ")}} }
+	line := func(pairs ...string) Request {
+		return Request{Header: http.Header{"Cookie": {strings.Join(pairs, "; ")}}}
+	}
 	for name, row := range map[string]struct {
 		r    Request
 		want int // length; -1: refused
@@ -129,7 +132,7 @@ func TestRememberedTokensTakeWhatIsCounted(t *testing.T) {
 				e.Value.user = User{Subject: "6f0c2a3e-0000-4000-8000-" + id, Email: id + "@example.test", Name: "Alice Tan " + id, TenantID: "7b1d5c52-" + id, Roles: []string{"admin", "user"}, CustomRoles: []string{"billing"}}
 				e.Value.facts.audience = []string{"api"}
 				token := id + strings.Repeat("x", length-len(id))
-				c.remember(e, token[len(id):]+id, "https://provider.example")
+				c.provider.remember(e, token[len(id):]+id, "https://provider.example")
 			}
 			took := inUse() - before
 			t.Logf("%d bytes, %.2f of the bound", took, float64(took)/bound)

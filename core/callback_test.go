@@ -189,7 +189,7 @@ func TestCallbackAbandonedAndReloaded(t *testing.T) {
 		callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		for _, route := range b.client.Routes() {
+		for _, route := range routesOf(t, b.client) {
 			if route.Path == "/callback" {
 				route.Serve(gone, b.request("GET", callback, nil))
 			}

@@ -111,17 +111,19 @@ func TestLostCallbackBeginsForPersons(t *testing.T) {
 			begins bool
 		}{
 			"a person's navigation": {navigates, true},
-			"from another site":     {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "cross-site" }, true},
-			"an old browser":        {func(r *idserver.Request) { r.Accept = "text/html" }, true},
-			"an iframe":             {func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }, false},
-			"a frame":               {func(r *idserver.Request) { navigates(r); r.SecFetchDest = "frame" }, false},
-			"an object":             {func(r *idserver.Request) { navigates(r); r.SecFetchDest = "object" }, false},
-			"a prefetch":            {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch" }, false},
-			"a prerender":           {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch;prerender" }, false},
-			"a prefetch without":    {func(r *idserver.Request) { r.Accept, r.SecPurpose = "text/html", "prefetch" }, false},
-			"an image":              {func(r *idserver.Request) { r.SecFetchMode, r.SecFetchDest, r.Accept = "no-cors", "image", "image/*" }, false},
-			"a script":              {fetches, false},
-			"a program":             {func(*idserver.Request) {}, false},
+			"from another site":     {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "cross-site") }, true},
+			"an old browser":        {func(r *idserver.Request) { send(r, "Accept", "text/html") }, true},
+			"an iframe":             {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }, false},
+			"a frame":               {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "frame") }, false},
+			"an object":             {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "object") }, false},
+			"a prefetch":            {func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch") }, false},
+			"a prerender":           {func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch;prerender") }, false},
+			"a prefetch without":    {func(r *idserver.Request) { send(r, "Accept", "text/html", "Sec-Purpose", "prefetch") }, false},
+			"an image": {func(r *idserver.Request) {
+				send(r, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image", "Accept", "image/*")
+			}, false},
+			"a script":  {fetches, false},
+			"a program": {func(*idserver.Request) {}, false},
 		} {
 			b := w.browser(t)
 			a := b.route("GET", lost, row.edit)
@@ -145,7 +147,7 @@ func TestSpentCallbackBeginsOnce(t *testing.T) {
 		b.route("GET", first, navigates)
 		delete(b.cookies, "idserver-8080")
 
-		inFrame := b.route("GET", first, navigates, func(r *idserver.Request) { r.SecFetchDest = "iframe" })
+		inFrame := b.route("GET", first, navigates, func(r *idserver.Request) { send(r, "Sec-Fetch-Dest", "iframe") })
 		if inFrame.Status != 303 || field(inFrame, "Location") != "/profile" || cookiesSet(inFrame) != 0 {
 			t.Errorf("in a frame: %d %q", inFrame.Status, field(inFrame, "Location"))
 		}

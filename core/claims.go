@@ -137,17 +137,17 @@ type verified struct {
 var messages = sync.Pool{New: func() any { return new(jose.Message) }}
 
 // verify checks a token's form and signature and parses its claims.
-func (c *Client) verify(ctx context.Context, token string, now time.Time) (v verified, err error) {
+func (p *provider) verify(ctx context.Context, token string, now time.Time) (v verified, err error) {
 	message := messages.Get().(*jose.Message)
 	defer messages.Put(message)
-	if err := message.Parse(token, &c.headers); err != nil {
+	if err := message.Parse(token, &p.headers); err != nil {
 		return v, &InvalidTokenError{ReasonMalformed, err}
 	}
 	v.header = message.Header
 	if !jose.Known(v.header.Algorithm) {
 		return v, &InvalidTokenError{ReasonAlgorithm, jose.ErrAlgorithm}
 	}
-	v.key, err = c.keys.Find(ctx, v.header, now)
+	v.key, err = p.keys.Find(ctx, v.header, now)
 	switch {
 	case errors.Is(err, jose.ErrUnknownKey):
 		return v, &InvalidTokenError{ReasonUnknownKey, err}
@@ -160,20 +160,20 @@ func (c *Client) verify(ctx context.Context, token string, now time.Time) (v ver
 	case err != nil: // the caller left
 		return v, fmt.Errorf("idserver: %w", err)
 	}
-	if v.key, err = c.verifySignature(ctx, message, v.key); err != nil {
+	if v.key, err = p.verifySignature(ctx, message, v.key); err != nil {
 		return v, err
 	}
-	c.headers.Remember(message)
+	p.headers.Remember(message)
 	v.tokenClaims, err = parseClaims(message.Payload)
 	return v, err
 }
 
 // verifySignature verifies the signature with key and returns the key that fits. A token that names no key may be signed
 // with one that has replaced the known one, which is then fetched as for an unknown kid.
-func (c *Client) verifySignature(ctx context.Context, message *jose.Message, key *jose.Key) (*jose.Key, error) {
+func (p *provider) verifySignature(ctx context.Context, message *jose.Message, key *jose.Key) (*jose.Key, error) {
 	err := message.Verify(key)
 	if err != nil && message.Header.KeyID == nil {
-		if next, refetched := c.keys.FindAnew(ctx, message.Header); refetched == nil && !next.Same(key) {
+		if next, refetched := p.keys.FindAnew(ctx, message.Header); refetched == nil && !next.Same(key) {
 			key, err = next, message.Verify(next)
 		}
 	}
@@ -184,8 +184,8 @@ func (c *Client) verifySignature(ctx context.Context, message *jose.Message, key
 }
 
 // issuer returns the issuer that every token must have.
-func (c *Client) issuer(ctx context.Context, now time.Time) (string, error) {
-	m, err := c.metadata.GetAt(ctx, now)
+func (p *provider) issuer(ctx context.Context, now time.Time) (string, error) {
+	m, err := p.metadata.GetAt(ctx, now)
 	if err != nil {
 		return "", cannotJudge(err)
 	}

@@ -3,32 +3,20 @@ package idserver
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"net/url"
 	"strings"
-	"time"
-
-	"github.com/signward/idserver-go/core/internal/fetched"
-	"github.com/signward/idserver-go/core/internal/jose"
-	"github.com/signward/idserver-go/core/internal/keys"
-	"github.com/signward/idserver-go/core/internal/memo"
+	"sync/atomic"
 )
 
 // Client signs users in at one provider and verifies its tokens. Create it with [New]. It is safe for concurrent use.
 type Client struct {
 	cfg      Config
-	http     *providerHTTP
-	metadata *fetched.Value[*metadata]
-	keys     keys.Set
-	headers  jose.Headers
-	proven   *memo.Memo[proven] // nil: nothing is remembered
-	opened   *memo.Memo[openedSession]
-	revoked  revocations
-	audience []string // Config.Audience, shared by all remembered tokens
+	provider *provider
+	site     site
+	cors     cors
 
-	web *web // nil for an API
+	warnedOfLimit atomic.Bool
 }
 
 // New validates cfg and returns a client. It does not use the network: the provider's metadata and keys are fetched when
@@ -42,17 +30,16 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	c := &Client{cfg: cfg, http: newProviderHTTP(cfg)}
-	c.audience = []string{cfg.Audience}
-	c.proven = memo.New[proven](cfg.TokenCacheBytes)
-	c.opened = memo.New[openedSession](cfg.TokenCacheBytes)
-	c.metadata = fetched.New(cfg.Now, mathrand.Float64, c.fetchMetadata)
-	c.keys = keys.Set{Value: fetched.New(cfg.Now, mathrand.Float64, c.fetchKeys)}
+	if base, err := url.Parse(cfg.BaseURL); err == nil { // it was parsed before
+		set(&cfg.ApplicationName, base.Host)
+	}
+	c := &Client{cfg: cfg, provider: newProvider(cfg), site: apiOnly{}}
 	if cfg.BaseURL != "" {
-		var err error
-		if c.web, err = newWeb(cfg); err != nil {
+		web, err := newWeb(cfg, c.provider)
+		if err != nil {
 			return nil, fmt.Errorf("idserver: configuration: %w", err)
 		}
+		c.site, c.cors, c.provider.redirectURI = web, cors{cfg.TrustedOrigins}, web.redirectURI
 	}
 	if cfg.HTTP.InsecureSkipTLSVerify {
 		cfg.Logger.Warn("idserver: the provider's TLS certificate is not verified (InsecureSkipTLSVerify)", "authority", cfg.Authority)
@@ -65,70 +52,105 @@ func New(cfg Config) (*Client, error) {
 // refreshed and the callback route completes no sign-in. Close may be called more than once; a program that uses the
 // client until it exits need not call it.
 func (c *Client) Close() {
-	c.keys.Close()
-	c.metadata.Close()
-	c.proven.Clear()
-	c.opened.Clear()
-	if c.web != nil {
-		c.web.grants.close()
-	}
-	if c.cfg.HTTP.Client == nil {
-		c.http.client.CloseIdleConnections()
-	}
+	c.provider.close()
+	c.site.close()
 }
 
 // Refetch fetches the provider's metadata and keys now, but at most once in ten seconds: within that time it returns the
 // outcome of the last fetch. It is useful in health checks and tests; otherwise both are kept fresh automatically. The
 // error is a [DiscoveryError], or ctx's.
-func (c *Client) Refetch(ctx context.Context) error {
-	_, err := c.metadata.Refetch(ctx)
-	if err == nil {
-		_, err = c.keys.Refetch(ctx)
+func (c *Client) Refetch(ctx context.Context) error { return c.provider.refetch(ctx) }
+
+// AuthorizeURL begins a sign-in for a program that does not use [Client.Routes]. It makes an authorization code request
+// with a fresh state, nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). The caller keeps the
+// result, bound to the browser, for [Client.ReadCallback] and [Client.ExchangeCode]. It needs the provider's metadata:
+// the error is a [DiscoveryError], or says which option is wrong.
+func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*AuthorizationRequest, error) {
+	return c.provider.authorize(ctx, o, "")
+}
+
+// ReadCallback checks the query with which the provider answered r and returns the code in it, for a program that does
+// not use [Client.Routes]. The state must be that of r (RFC 6749 section 10.12), the issuer the provider's (RFC 9207),
+// and no parameter may be repeated. The error is an [AuthorizationError] if the provider answered with an error, and a
+// [DiscoveryError] if its metadata is not available; any other says what is wrong with the query. ReadCallback does not
+// detect that a code was used before.
+func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
+	return c.provider.readCallback(ctx, rawQuery, r)
+}
+
+// ExchangeCode exchanges an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the
+// ID token. code is what [Client.ReadCallback] returned, and r what [Client.AuthorizeURL] returned for the same sign-in.
+// The user is made from the ID token. A name, e-mail address, tenant or roles that it lacks are taken from the access
+// token, if that is a JWT that is valid here for the same subject, and otherwise from the userinfo endpoint, which is
+// asked once. The error is a [TokenEndpointError], [InvalidTokenError], [UserInfoError] or [DiscoveryError]. If the ID
+// token is valid but what it lacks cannot be fetched, the tokens are returned along with the error, without a User.
+func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
+	return c.provider.exchangeCode(ctx, code, r)
+}
+
+// RefreshToken requests new tokens, RFC 6749 section 6. Of old, it uses RefreshToken, IDToken and User: a new ID token,
+// if one is issued, must have the same subject (OpenID Connect Core section 12.2), and a refresh token or ID token that
+// is not issued anew keeps its old value. The user is made anew as in [Client.ExchangeCode]. If an error occurs after the
+// provider has issued the new tokens, they are returned along with it, without a User, because the old refresh token may
+// be used up. Providers that rotate refresh tokens accept each only once: do not call RefreshToken twice with the same
+// one.
+func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
+	return c.provider.refreshToken(ctx, old)
+}
+
+// RevokeToken asks the provider to revoke a token, RFC 7009: a refresh token together with the access tokens made from
+// it, or an access token, which this client then refuses until it expires (it remembers the 10,000 that expire last). A
+// token that the provider does not know is not an error. If the provider has no revocation endpoint, the error is a
+// [DiscoveryError]; if the provider refuses, a [TokenEndpointError].
+func (c *Client) RevokeToken(ctx context.Context, token string) error {
+	return c.provider.revokeToken(ctx, token)
+}
+
+// ValidateAccessToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and
+// must not be modified. It checks the signature, iss, aud, exp, nbf, iat and sub, and that the token is not an ID token
+// or of another kind. It does not check jti, nor whether the token was revoked other than by this client. The error is an
+// [InvalidTokenError]; or wraps [ErrUnavailable] if the keys are not available, so that nothing can be said about the
+// token; or is ctx's. Once the keys are known, no network is used, unless a token names an unknown key, or names none and
+// its signature does not verify: the keys are then fetched again, at most once in ten seconds.
+//
+// Only the fact that a token's signature was verified is remembered (see Config.TokenCacheBytes). Issuer, audience and
+// times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
+// token is never accepted where a new verification would refuse it.
+func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck) (*User, error) {
+	return c.provider.validateAccessToken(ctx, accessToken, check, c.cfg.Now())
+}
+
+// ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. The error
+// is an [InvalidTokenError], or wraps [ErrUnavailable] if the keys are not available, or is ctx's.
+func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
+	claims, err := c.provider.verifyIDToken(ctx, idToken, check)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return newUser(claims.Object, c.cfg.RolesClaim), nil
+}
+
+// UserInfo fetches the user from the userinfo endpoint, OpenID Connect Core section 5.3. The sub of the response must
+// equal subject, which is that of the ID token: without this comparison the response proves nothing (section 5.3.2). The
+// error is a [UserInfoError] or a [DiscoveryError].
+func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*User, error) {
+	claims, err := c.provider.userInfo(ctx, accessToken, subject)
+	if err != nil {
+		return nil, err
+	}
+	return userOf(claims, c.cfg.RolesClaim)
+}
+
+// EndSessionURL returns the URL to send a browser to in order to end its session at the provider. It needs the provider's
+// metadata. The error is a [DiscoveryError], also if the provider has no such endpoint.
+func (c *Client) EndSessionURL(ctx context.Context, e EndSession) (string, error) {
+	return c.provider.endSessionURL(ctx, e)
 }
 
 // PrivacyCenterURL returns the page where a signed-in user can see and manage the data that Signward holds about them.
 // Set Config.Provider.WebBaseURL if it is not below the Authority.
 func (c *Client) PrivacyCenterURL() string {
 	return strings.TrimSuffix(c.cfg.Provider.WebBaseURL, "/") + "/Auth/MyPrivacy"
-}
-
-// EndSession holds the parameters of RP-Initiated Logout 1.0 section 2. All are optional.
-type EndSession struct {
-	IDTokenHint           string // the ID token of the session to end
-	PostLogoutRedirectURI string // must be registered at the provider
-	State                 string // returned with the redirect
-}
-
-// EndSessionURL returns the URL to send a browser to in order to end its session at the provider. It needs the provider's
-// metadata. The error is a [DiscoveryError], also if the provider has no such endpoint.
-func (c *Client) EndSessionURL(ctx context.Context, e EndSession) (string, error) {
-	m, err := c.metadata.Get(ctx)
-	if err != nil {
-		return "", err
-	}
-	if m.EndSessionEndpoint == "" {
-		return "", &DiscoveryError{c.cfg.Authority, errors.New("no end_session_endpoint in it")}
-	}
-	query := url.Values{"client_id": {c.cfg.ClientID}}
-	for name, value := range map[string]string{
-		"id_token_hint": e.IDTokenHint, "post_logout_redirect_uri": e.PostLogoutRedirectURI, "state": e.State,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	return withQuery(m.EndSessionEndpoint, query), nil
-}
-
-// withQuery adds parameters to an endpoint's URL, which may already have a query (RFC 6749 section 3.1).
-func withQuery(endpoint string, query url.Values) string {
-	separator := "?"
-	if strings.Contains(endpoint, "?") {
-		separator = "&"
-	}
-	return endpoint + separator + query.Encode()
 }
 
 // String describes the client without its secrets.
@@ -138,5 +160,3 @@ func (c *Client) String() string {
 
 // GoString returns [Client.String], so that %#v does not print the secrets either.
 func (c *Client) GoString() string { return c.String() }
-
-func (c *Client) now() time.Time { return c.cfg.Now() }

@@ -201,7 +201,7 @@ func TestRevocationOfWhatIsNotKept(t *testing.T) {
 		within("a sign-out")
 		refuse = true
 		callback := w.authorize(t, b.begin("/auth/login"), "alice")
-		for _, route := range client.Routes() {
+		for _, route := range routesOf(t, client) {
 			if route.Path == "/callback" {
 				if a := route.Serve(gone, b.request("GET", callback, []edit{navigates})); code(t, a) != idserver.CodeSignInRefused {
 					t.Errorf("%d %s", a.Status, a.Body)

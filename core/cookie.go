@@ -12,7 +12,7 @@ import (
 // prefix, because taking apart a line of a megabyte, which servers accept, costs an attacker nothing.
 func (r *Request) eachCookie(prefix string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		for _, line := range r.Cookie {
+		for _, line := range r.values("Cookie") {
 			for at := 0; ; {
 				next := strings.Index(line[at:], prefix)
 				if next < 0 {

@@ -49,7 +49,7 @@ func TestCookieSizes(t *testing.T) {
 			w := newWorld(t, func(c *idserver.Config) { c.BaseURL = baseURL })
 			page := "/" + strings.Repeat("p", 2047)
 			var login idserver.Route
-			for _, route := range w.Routes() {
+			for _, route := range routesOf(t, w.Client) {
 				if route.Path == "/login" {
 					login = route
 				}
@@ -191,7 +191,7 @@ func TestCookieNamesAreNotTrimmed(t *testing.T) {
 			"another case":         {"IDSERVER-8080=" + good, false},
 			"a space at the end":   {"idserver-8080 =" + good, false},
 		} {
-			_, a := b.pass(w.RequireUser(), "GET", "/", func(r *idserver.Request) { r.Cookie = []string{row.line} })
+			_, a := b.pass(w.RequireUser(), "GET", "/", func(r *idserver.Request) { r.Header.(http.Header)["Cookie"] = []string{row.line} })
 			if row.admitted == a.Ends() {
 				t.Errorf("%s: ends with %d", name, a.Status)
 			}
@@ -206,7 +206,7 @@ func TestCookieNamesAreApart(t *testing.T) {
 		type names struct{ login, browser string }
 		of := func(edit func(*idserver.Config)) (n names) {
 			w := newWorld(t, edit)
-			a := w.Routes()[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
+			a := routesOf(t, w.Client)[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
 			for _, c := range setCookies(t, a) {
 				if before, _, ok := strings.Cut(c.Name, "-login-"); ok {
 					n.login = before + "-login-"

@@ -13,7 +13,7 @@ import (
 
 const frontEnd = "https://www.app.example"
 
-func origin(value string) edit { return func(r *idserver.Request) { r.Origin = value } }
+func origin(value string) edit { return func(r *idserver.Request) { send(r, "Origin", value) } }
 
 // shared reports whether browsers give an answer to a page of origin.
 func shared(a idserver.Answer, origin string) bool {
@@ -34,7 +34,7 @@ func TestCORS(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{frontEnd, "https://two.app.example"} })
 		b := w.signedIn(t, "alice")
-		crossOrigin := func(r *idserver.Request) { fetches(r); r.SecFetchSite = "same-site" }
+		crossOrigin := func(r *idserver.Request) { fetches(r); send(r, "Sec-Fetch-Site", "same-site") }
 		ask := map[string]func(...edit) idserver.Answer{
 			"login": func(e ...edit) idserver.Answer { return w.browser(t).route("GET", "/auth/login", e...) },
 			"a lost answer": func(e ...edit) idserver.Answer {
@@ -78,7 +78,7 @@ func TestCORSPreflight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{frontEnd} })
 		preflight := func(r *idserver.Request) {
-			r.SecFetchMode, r.SecFetchSite, r.SecFetchDest = "cors", "same-site", "empty"
+			send(r, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-site", "Sec-Fetch-Dest", "empty")
 		}
 		for path, methods := range map[string]string{"/auth/login": "GET", "/auth/logout": "POST", "/auth/userinfo": "GET"} {
 			a := w.browser(t).route("OPTIONS", path, preflight, origin(frontEnd))
@@ -107,7 +107,7 @@ func TestCORSPreflight(t *testing.T) {
 func TestCORSOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		for _, route := range w.Routes() {
+		for _, route := range routesOf(t, w.Client) {
 			if route.Method == http.MethodOptions {
 				t.Errorf("route %s %s", route.Method, route.Path)
 			}
@@ -141,7 +141,7 @@ func TestFrontEndOnAnotherOrigin(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{frontEnd} })
 		b := w.browser(t)
-		script := []edit{fetches, func(r *idserver.Request) { r.SecFetchSite = "same-site" }, origin(frontEnd)}
+		script := []edit{fetches, func(r *idserver.Request) { send(r, "Sec-Fetch-Site", "same-site") }, origin(frontEnd)}
 		var to struct{ URL string }
 		a := b.route("GET", "/auth/login?return_to="+frontEnd+"/logged-in", script...)
 		if err := json.Unmarshal(a.Body, &to); err != nil || a.Status != 200 {

@@ -2,7 +2,7 @@ package idserver
 
 // RememberedRevocations is how many revoked access tokens are remembered.
 func (c *Client) RememberedRevocations() int {
-	c.revoked.mu.Lock()
-	defer c.revoked.mu.Unlock()
-	return len(c.revoked.expires)
+	c.provider.revoked.mu.Lock()
+	defer c.provider.revoked.mu.Unlock()
+	return len(c.provider.revoked.expires)
 }

@@ -30,7 +30,9 @@ func TestFloodOfLoginCookies(t *testing.T) {
 		for i := range 37_000 {
 			fmt.Fprintf(&line, "idserver-8080-login-%x=1; ", i)
 		}
-		flood := func(r *idserver.Request) { r.Cookie = append([]string{line.String()}, r.Cookie...) }
+		flood := func(r *idserver.Request) {
+			r.Header.(http.Header)["Cookie"] = append([]string{line.String()}, r.Header.(http.Header)["Cookie"]...)
+		}
 		b := w.browser(t)
 		address := b.begin("/auth/login?return_to=/x")
 		for name, a := range map[string]idserver.Answer{
@@ -70,10 +72,10 @@ func TestFloodIsNotOpened(t *testing.T) {
 	for _, row := range []struct{ method, path, rawQuery string }{{"GET", "/login", ""}, {"GET", "/callback", "code=x&state=y"}, {"POST", "/logout", ""}} {
 		work := func(n int) float64 {
 			cookies := lines(n)
-			for _, route := range w.Routes() {
+			for _, route := range routesOf(t, w.Client) {
 				if route.Method == row.method && route.Path == row.path {
 					return testing.AllocsPerRun(3, func() {
-						route.Serve(t.Context(), idserver.Request{Method: row.method, Path: "/auth" + row.path, RawQuery: row.rawQuery, Accept: "text/html", Cookie: cookies})
+						route.Serve(t.Context(), idserver.Request{Method: row.method, Path: "/auth" + row.path, RawQuery: row.rawQuery, Header: http.Header{"Accept": {"text/html"}, "Cookie": cookies}})
 					})
 				}
 			}

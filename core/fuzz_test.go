@@ -190,7 +190,7 @@ func FuzzAuthorization(f *testing.F) {
 		if two {
 			lines = append(lines, strings.ReplaceAll(second, "{good}", good))
 		}
-		ctx, a := guard(t.Context(), idserver.Request{Method: "GET", Path: "/", Authorization: lines})
+		ctx, a := guard(t.Context(), idserver.Request{Method: "GET", Path: "/", Header: http.Header{"Authorization": lines}})
 		scheme, token, _ := strings.Cut(lines[0], " ")
 		want := len(lines) == 1 && strings.EqualFold(scheme, "Bearer") && strings.TrimLeft(token, " ") == good
 		if admitted := !a.Ends(); admitted != want || admitted != (idserver.UserFrom(ctx) != nil) {

@@ -86,7 +86,7 @@ func TestCredentials(t *testing.T) {
 		w := newWorld(t)
 		alice := w.provider.MintAccessToken("alice")
 		authorization := func(lines ...string) edit {
-			return func(r *idserver.Request) { r.Authorization = lines }
+			return func(r *idserver.Request) { r.Header.(http.Header)["Authorization"] = lines }
 		}
 		for name, row := range map[string]struct {
 			edits     []edit
@@ -94,25 +94,29 @@ func TestCredentials(t *testing.T) {
 			code      idserver.RefusalCode
 			challenge string
 		}{
-			"a broken token":                {[]edit{authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-			"a broken token, navigating":    {[]edit{navigates, authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-			"the ID token of a stranger":    {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "other"))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-			"an ID token":                   {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "example", func(c map[string]any) { c["aud"] = "idserver-api"; c["nonce"] = "n" }))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
-			"no token":                      {[]edit{authorization("Bearer")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-			"an empty token":                {[]edit{authorization("Bearer ")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-			"two tokens in one":             {[]edit{authorization("Bearer " + alice + " " + alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-			"a comma":                       {[]edit{authorization("Bearer " + alice + ", Basic x")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-			"two headers":                   {[]edit{authorization("Bearer "+alice, "Bearer "+alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
-			"an empty header":               {[]edit{authorization("")}, 401, idserver.CodeNotSignedIn, "Bearer"},
-			"another scheme":                {[]edit{authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
-			"another scheme, navigating":    {[]edit{navigates, authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
-			"Bearer glued to the token":     {[]edit{authorization("Bearer" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
-			"a tab for a space":             {[]edit{authorization("Bearer\t" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
-			"the scheme in small letters":   {[]edit{authorization("bearer " + alice)}, 0, "", ""},
-			"two spaces":                    {[]edit{authorization("Bearer  " + alice)}, 0, "", ""},
-			"the session":                   {nil, 0, "", ""},
-			"the session's cookie twice":    {[]edit{func(r *idserver.Request) { r.Cookie = append(r.Cookie, r.Cookie[0]) }}, 401, idserver.CodeNotSignedIn, "Bearer"},
-			"the session among other lines": {[]edit{func(r *idserver.Request) { r.Cookie = append([]string{"a=b; broken; =; \"x"}, r.Cookie...) }}, 0, "", ""},
+			"a broken token":              {[]edit{authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"a broken token, navigating":  {[]edit{navigates, authorization("Bearer abc")}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"the ID token of a stranger":  {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "other"))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"an ID token":                 {[]edit{authorization("Bearer " + w.provider.MintIDToken("alice", "example", func(c map[string]any) { c["aud"] = "idserver-api"; c["nonce"] = "n" }))}, 401, idserver.CodeInvalidToken, `Bearer error="invalid_token"`},
+			"no token":                    {[]edit{authorization("Bearer")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"an empty token":              {[]edit{authorization("Bearer ")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"two tokens in one":           {[]edit{authorization("Bearer " + alice + " " + alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"a comma":                     {[]edit{authorization("Bearer " + alice + ", Basic x")}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"two headers":                 {[]edit{authorization("Bearer "+alice, "Bearer "+alice)}, 400, idserver.CodeInvalidRequest, `Bearer error="invalid_request"`},
+			"an empty header":             {[]edit{authorization("")}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"another scheme":              {[]edit{authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"another scheme, navigating":  {[]edit{navigates, authorization("Basic YTpi")}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"Bearer glued to the token":   {[]edit{authorization("Bearer" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"a tab for a space":           {[]edit{authorization("Bearer\t" + alice)}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"the scheme in small letters": {[]edit{authorization("bearer " + alice)}, 0, "", ""},
+			"two spaces":                  {[]edit{authorization("Bearer  " + alice)}, 0, "", ""},
+			"the session":                 {nil, 0, "", ""},
+			"the session's cookie twice": {[]edit{func(r *idserver.Request) {
+				r.Header.(http.Header)["Cookie"] = append(r.Header.(http.Header)["Cookie"], r.Header.(http.Header)["Cookie"][0])
+			}}, 401, idserver.CodeNotSignedIn, "Bearer"},
+			"the session among other lines": {[]edit{func(r *idserver.Request) {
+				r.Header.(http.Header)["Cookie"] = append([]string{"a=b; broken; =; \"x"}, r.Header.(http.Header)["Cookie"]...)
+			}}, 0, "", ""},
 		} {
 			b := w.signedIn(t, "alice")
 			_, a := b.pass(w.RequireUser(), "GET", "/api/me", row.edits...)
@@ -138,8 +142,8 @@ func TestSignedOut(t *testing.T) {
 			location string
 		}{
 			"a navigation":               {"GET", []edit{navigates}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
-			"an old browser":             {"GET", []edit{func(r *idserver.Request) { r.Accept = "text/html" }}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
-			"a script that takes HTML":   {"GET", []edit{func(r *idserver.Request) { fetches(r); r.Accept = "text/html" }}, 401, ""},
+			"an old browser":             {"GET", []edit{func(r *idserver.Request) { send(r, "Accept", "text/html") }}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
+			"a script that takes HTML":   {"GET", []edit{func(r *idserver.Request) { fetches(r); send(r, "Accept", "text/html") }}, 401, ""},
 			"a form":                     {"POST", []edit{navigates}, 401, ""},
 			"a program":                  {"GET", nil, 401, ""},
 			"HEAD":                       {"HEAD", []edit{navigates}, 401, ""},
@@ -166,7 +170,7 @@ func TestCrossSite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://admin.example"} })
 		from := func(site, origin string) edit {
-			return func(r *idserver.Request) { r.SecFetchSite, r.Origin = site, origin }
+			return func(r *idserver.Request) { send(r, "Sec-Fetch-Site", site, "Origin", origin) }
 		}
 		for name, row := range map[string]struct {
 			method  string

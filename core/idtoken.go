@@ -27,27 +27,18 @@ type IDTokenCheck struct {
 // maxIDTokenAge limits how long ago an ID token may have been issued when it is first seen.
 const maxIDTokenAge = 10 * time.Minute
 
-// ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. The error
-// is an [InvalidTokenError], or wraps [ErrUnavailable] if the keys are not available, or is ctx's.
-func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
-	claims, err := c.verifyIDToken(ctx, idToken, check)
+// verifyIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes.
+func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*tokenClaims, error) {
+	issuer, err := p.issuer(ctx, p.now())
 	if err != nil {
 		return nil, err
 	}
-	return newUser(claims.Object, c.cfg.RolesClaim), nil
-}
-
-func (c *Client) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*tokenClaims, error) {
-	issuer, err := c.issuer(ctx, c.now())
-	if err != nil {
-		return nil, err
-	}
-	v, err := c.verify(ctx, idToken, c.now()) // steps 1 and 6 to 8
+	v, err := p.verify(ctx, idToken, p.now()) // steps 1 and 6 to 8
 	if err != nil {
 		return nil, err
 	}
 	return v.tokenClaims, checkIDToken(v.tokenClaims, idTokenRules{
-		IDTokenCheck: check, issuer: issuer, clientID: c.cfg.ClientID, now: c.now(), leeway: c.cfg.Provider.Leeway,
+		IDTokenCheck: check, issuer: issuer, clientID: p.cfg.ClientID, now: p.now(), leeway: p.cfg.Provider.Leeway,
 		algorithm: v.header.Algorithm, kind: v.header.Type,
 	})
 }

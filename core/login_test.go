@@ -47,9 +47,9 @@ func TestLoginAsJSON(t *testing.T) {
 			"same origin": fetches,
 			"a trusted origin": func(r *idserver.Request) {
 				fetches(r)
-				r.SecFetchSite, r.Origin = "same-site", "http://spa.localhost:3000"
+				send(r, "Sec-Fetch-Site", "same-site", "Origin", "http://spa.localhost:3000")
 			},
-			"not a browser": func(r *idserver.Request) { r.Accept = "application/json" },
+			"not a browser": func(r *idserver.Request) { send(r, "Accept", "application/json") },
 		} {
 			b := w.browser(t)
 			a := b.route("GET", "/auth/login?return_to=/x", from)
@@ -71,11 +71,11 @@ func TestLoginRefused(t *testing.T) {
 			status int
 		}{
 			"HEAD":                  {"HEAD", navigates, idserver.CodeMethodNotAllowed, 405},
-			"an image":              {"GET", func(r *idserver.Request) { r.SecFetchMode, r.SecFetchDest = "no-cors", "image" }, idserver.CodeNotANavigation, 403},
-			"a frame":               {"GET", func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }, idserver.CodeNotANavigation, 403},
-			"a prefetch":            {"GET", func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch;prerender" }, idserver.CodeNotANavigation, 403},
-			"a script of elsewhere": {"GET", func(r *idserver.Request) { fetches(r); r.SecFetchSite = "cross-site" }, idserver.CodeNotANavigation, 403},
-			"a script without JSON": {"GET", func(r *idserver.Request) { fetches(r); r.Accept = "*/*" }, idserver.CodeNotANavigation, 403},
+			"an image":              {"GET", func(r *idserver.Request) { send(r, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image") }, idserver.CodeNotANavigation, 403},
+			"a frame":               {"GET", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }, idserver.CodeNotANavigation, 403},
+			"a prefetch":            {"GET", func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch;prerender") }, idserver.CodeNotANavigation, 403},
+			"a script of elsewhere": {"GET", func(r *idserver.Request) { fetches(r); send(r, "Sec-Fetch-Site", "cross-site") }, idserver.CodeNotANavigation, 403},
+			"a script without JSON": {"GET", func(r *idserver.Request) { fetches(r); send(r, "Accept", "*/*") }, idserver.CodeNotANavigation, 403},
 		} {
 			b := w.browser(t)
 			a := b.route(row.method, "/auth/login", row.from)

@@ -39,18 +39,21 @@ func TestSignOutByGET(t *testing.T) {
 			edit edit
 			out  bool
 		}{
-			"a link on our page":    {navigates, true},
-			"a link elsewhere":      {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "cross-site" }, false},
-			"a neighbour's link":    {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "same-site" }, false},
-			"typed in":              {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "none" }, false},
-			"an image of ours":      {func(r *idserver.Request) { navigates(r); r.SecFetchMode, r.SecFetchDest = "no-cors", "image" }, false},
-			"a frame of ours":       {func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }, false},
+			"a link on our page": {navigates, true},
+			"a link elsewhere":   {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "cross-site") }, false},
+			"a neighbour's link": {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "same-site") }, false},
+			"typed in":           {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "none") }, false},
+			"an image of ours": {func(r *idserver.Request) {
+				navigates(r)
+				send(r, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
+			}, false},
+			"a frame of ours":       {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }, false},
 			"a script of ours":      {fetches, false},
-			"a prefetch":            {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch" }, false},
-			"a prerender":           {func(r *idserver.Request) { navigates(r); r.SecPurpose = "prefetch;prerender" }, false},
-			"an old browser":        {func(r *idserver.Request) { r.Accept = "text/html" }, false},
-			"an unknown purpose":    {func(r *idserver.Request) { navigates(r); r.SecPurpose = "x" }, false},
-			"a site in big letters": {func(r *idserver.Request) { navigates(r); r.SecFetchSite = "SAME-ORIGIN" }, false},
+			"a prefetch":            {func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch") }, false},
+			"a prerender":           {func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch;prerender") }, false},
+			"an old browser":        {func(r *idserver.Request) { send(r, "Accept", "text/html") }, false},
+			"an unknown purpose":    {func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "x") }, false},
+			"a site in big letters": {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "SAME-ORIGIN") }, false},
 		} {
 			b := w.signedIn(t, "alice")
 			a := b.route("GET", "/auth/logout", row.edit)
@@ -73,7 +76,7 @@ func TestSignOutCrossSite(t *testing.T) {
 		b := w.signedIn(t, "alice")
 		a := b.route("POST", "/auth/logout", func(r *idserver.Request) {
 			navigates(r)
-			r.SecFetchSite, r.Origin = "cross-site", "https://evil.example"
+			send(r, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
 		})
 		if a.Status != 403 || code(t, a) != idserver.CodeCrossSite || !b.admits(w.Client) {
 			t.Errorf("%d %s", a.Status, a.Body)

@@ -94,18 +94,18 @@ func (c Config) configured() (*metadata, bool) {
 }
 
 // fetchMetadata fetches the provider's metadata.
-func (c *Client) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Document[*metadata], error) {
+func (p *provider) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Document[*metadata], error) {
 	var document fetched.Document[*metadata]
-	if m, ok := c.cfg.configured(); ok {
+	if m, ok := p.cfg.configured(); ok {
 		document.Value = m
 		return document, nil
 	}
-	location := strings.TrimSuffix(c.cfg.Authority, "/") + "/.well-known/openid-configuration"
+	location := strings.TrimSuffix(p.cfg.Authority, "/") + "/.well-known/openid-configuration"
 	fail := func(err error) (fetched.Document[*metadata], error) {
-		c.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
+		p.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
 		return document, &DiscoveryError{location, err}
 	}
-	a, err := c.http.get(ctx, location, http.Header{})
+	a, err := p.http.get(ctx, location, http.Header{})
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
@@ -113,8 +113,8 @@ func (c *Client) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Docume
 	if err := a.json(document.Value); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
-	document.Value.override(c.cfg.Provider.Endpoints)
-	if err := document.Value.check(c.cfg); err != nil {
+	document.Value.override(p.cfg.Provider.Endpoints)
+	if err := document.Value.check(p.cfg); err != nil {
 		return fail(err)
 	}
 	return document, nil
@@ -122,17 +122,17 @@ func (c *Client) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Docume
 
 // fetchKeys fetches the provider's key set. A response without a single usable key is an error: it must not replace good
 // keys.
-func (c *Client) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Document[[]jose.Key], error) {
+func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Document[[]jose.Key], error) {
 	var document fetched.Document[[]jose.Key]
-	m, err := c.metadata.Get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return document, err
 	}
 	fail := func(err error) (fetched.Document[[]jose.Key], error) {
-		c.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
+		p.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
 		return document, &DiscoveryError{m.JWKSURI, fmt.Errorf("%w: %w", ErrUnavailable, err)}
 	}
-	a, err := c.http.get(ctx, m.JWKSURI, http.Header{})
+	a, err := p.http.get(ctx, m.JWKSURI, http.Header{})
 	if err != nil {
 		return fail(err)
 	}
@@ -140,12 +140,12 @@ func (c *Client) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docume
 	if a.status != http.StatusOK {
 		return fail(fmt.Errorf("status %d", a.status))
 	}
-	keys, skipped, err := jose.ParseSet(a.body, c.cfg.Provider.Algorithms)
+	keys, skipped, err := jose.ParseSet(a.body, p.cfg.Provider.Algorithms)
 	if err != nil {
 		return fail(err)
 	}
 	if len(skipped) > 0 { // one line, and not long: anyone can have the keys fetched again
-		c.cfg.Logger.InfoContext(ctx, "idserver: published keys are left out", "url", m.JWKSURI, "keys", len(skipped), "reason", errors.Join(skipped[:min(len(skipped), 3)]...))
+		p.cfg.Logger.InfoContext(ctx, "idserver: published keys are left out", "url", m.JWKSURI, "keys", len(skipped), "reason", errors.Join(skipped[:min(len(skipped), 3)]...))
 	}
 	switch same := func(a, b jose.Key) bool { return a.Same(&b) }; {
 	case len(keys) == 0:

@@ -116,8 +116,8 @@ var pageFields = func() []Field {
 }()
 
 // refusalPage returns the page of a refusal.
-func (c *Client) refusalPage(r Request, refusal *Refusal) []byte {
-	p := page{application: c.applicationName(), title: refusal.Title, text: refusal.Detail, code: refusal.Code}
+func (c *Client) refusalPage(r *Request, refusal *Refusal) []byte {
+	p := page{application: c.cfg.ApplicationName, title: refusal.Title, text: refusal.Detail, code: refusal.Code}
 	if p.user, p.userIs = refusal.User, "Signed in as"; refusal.Code == CodeSignInRefused {
 		p.userIs = "Your account:"
 	}
@@ -129,33 +129,21 @@ func (c *Client) refusalPage(r Request, refusal *Refusal) []byte {
 	case refusal.SignInURL != "":
 		p.actions = append(p.actions, action{"Sign in", refusal.SignInURL, false})
 	}
-	if c.web != nil && c.web.asSeen(r) != c.web.page("") { // a page that was just refused is no way out
-		p.actions = append(p.actions, action{"Start page", c.web.page(""), false})
+	if home := c.site.wayHome(*r); home != "" {
+		p.actions = append(p.actions, action{"Start page", home, false})
 	}
 	return p.html()
 }
 
 // signOutPage asks whether to sign out, or says that nobody is signed in.
-func (c *Client) signOutPage(r Request) []byte {
-	home := c.web.page("")
-	s, _ := c.loadSession(r, c.now())
-	if s == nil {
-		return page{
-			application: c.applicationName(), title: "You are signed out", text: "Nobody is signed in here in this browser.",
-			actions: []action{{"Sign in", c.web.path("/login"), false}, {"Start page", home, false}},
-		}.html()
+func (w *web) signOutPage(r *Request) []byte {
+	p := page{application: w.cfg.ApplicationName}
+	if s, _ := w.loadSession(r, w.now()); s == nil {
+		p.title, p.text = "You are signed out", "Nobody is signed in here in this browser."
+		p.actions = []action{{"Sign in", w.loginURL(), false}, {"Start page", w.home(), false}}
+	} else {
+		p.title, p.text, p.user, p.userIs = "Sign out?", "You can sign in again whenever you like.", s.user, "Signed in as"
+		p.actions = []action{{"Sign out", w.path("/logout"), true}, {"Stay signed in", w.home(), false}}
 	}
-	return page{
-		application: c.applicationName(), title: "Sign out?", text: "You can sign in again whenever you like.", user: s.user, userIs: "Signed in as",
-		actions: []action{{"Sign out", c.web.path("/logout"), true}, {"Stay signed in", home, false}},
-	}.html()
-}
-
-// applicationName is what pages call the application: as configured, or the host where browsers reach it.
-func (c *Client) applicationName() string {
-	if c.cfg.ApplicationName == "" && c.web != nil {
-		_, host, _ := strings.Cut(c.web.origin, "://")
-		return host
-	}
-	return c.cfg.ApplicationName
+	return p.html()
 }

@@ -120,7 +120,7 @@ func TestPageOfNoName(t *testing.T) {
 	}
 }
 
-func fromElsewhere(r *idserver.Request) { navigates(r); r.SecFetchSite = "cross-site" }
+func fromElsewhere(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "cross-site") }
 
 // behind asks a guard within another.
 func behind(b *browser, outer, inner idserver.Guard, target string) idserver.Answer {

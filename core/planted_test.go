@@ -2,6 +2,7 @@ package idserver_test
 
 import (
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -27,10 +28,10 @@ func TestPlantedLoginCookie(t *testing.T) {
 		"with a cookie that is longer":  {nil, func(v, a *browser) { v.cookies[browserCookie] = a.cookies[browserCookie] + "A" }, nil, false},
 		"with the login cookie's value": {nil, func(v, a *browser) { v.cookies[browserCookie] = a.cookies[a.logins()[0]] }, nil, false},
 		"with both browsers' cookies": {func(_ *world, b *browser) { b.begin("/auth/login") }, nil, func(r *idserver.Request, a *browser) {
-			r.Cookie = append(r.Cookie, browserCookie+"="+a.cookies[browserCookie])
+			r.Header.(http.Header)["Cookie"] = append(r.Header.(http.Header)["Cookie"], browserCookie+"="+a.cookies[browserCookie])
 		}, false},
 		"with both, the planted first": {func(_ *world, b *browser) { b.begin("/auth/login") }, nil, func(r *idserver.Request, a *browser) {
-			r.Cookie = append([]string{browserCookie + "=" + a.cookies[browserCookie]}, r.Cookie...)
+			r.Header.(http.Header)["Cookie"] = append([]string{browserCookie + "=" + a.cookies[browserCookie]}, r.Header.(http.Header)["Cookie"]...)
 		}, false},
 		"with the attacker's": {nil, func(v, a *browser) { v.cookies[browserCookie] = a.cookies[browserCookie] }, nil, true}, // which __Host- forbids
 	} {
@@ -47,7 +48,7 @@ func TestPlantedLoginCookie(t *testing.T) {
 				row.plant(victim, attacker)
 			}
 			a := victim.route("GET", callback, navigates, func(r *idserver.Request) {
-				if r.SecFetchSite = "cross-site"; row.request != nil {
+				if send(r, "Sec-Fetch-Site", "cross-site"); row.request != nil {
 					row.request(r, attacker)
 				}
 			})

@@ -29,9 +29,9 @@ const provenOverhead = 490
 
 // remember keeps what was verified of a token, copied so that neither the request nor the text of the claims stays in
 // memory.
-func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
-	p := &e.Value
-	u := &p.user
+func (p *provider) remember(e *memo.Entry[proven], token, issuer string) {
+	known := &e.Value
+	u := &known.user
 	u.Issuer = issuer // equal to the one that it was compared with
 	texts := [...]*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
 	length := 0
@@ -59,34 +59,34 @@ func (c *Client) remember(e *memo.Entry[proven], token, issuer string) {
 		}
 		length += 16 * len(roles)
 	}
-	if aud := p.facts.audience; len(aud) == 1 && aud[0] == c.cfg.Audience {
-		p.facts.audience = c.audience
+	if aud := known.facts.audience; len(aud) == 1 && aud[0] == p.cfg.Audience {
+		known.facts.audience = p.audience
 	} else {
-		p.facts.audience = make([]string, len(aud))
+		known.facts.audience = make([]string, len(aud))
 		for i := range aud {
-			p.facts.audience[i] = strings.Clone(aud[i])
+			known.facts.audience[i] = strings.Clone(aud[i])
 			length += len(aud[i]) + 16
 		}
 	}
 	e.Key = []byte(token)
 	u.text, u.token = "", e.Key
-	c.proven.Put(e, len(e.Key)+length+provenOverhead)
+	p.proven.Put(e, len(e.Key)+length+provenOverhead)
 }
 
 // stillGood reports whether the key that a remembered token was verified with is still the one that the token refers to
 // in the key set that the provider publishes now, and whether the token has not been revoked here. It also returns the
 // provider's current issuer.
-func (c *Client) stillGood(ctx context.Context, p *proven, token string, now time.Time) (issuer string, ok bool) {
-	m, err := c.metadata.GetAt(ctx, now)
+func (p *provider) stillGood(ctx context.Context, known *proven, token string, now time.Time) (issuer string, ok bool) {
+	m, err := p.metadata.GetAt(ctx, now)
 	if err != nil {
 		return "", false
 	}
-	set, err := c.keys.GetAt(ctx, now)
+	set, err := p.keys.GetAt(ctx, now)
 	if err != nil || len(set) == 0 {
 		return "", false
 	}
-	revoked := c.revoked.made.Load()
-	if p.set.Load() == &set[0] && p.revoked.Load() == revoked {
+	revoked := p.revoked.made.Load()
+	if known.set.Load() == &set[0] && known.revoked.Load() == revoked {
 		return m.Issuer, true
 	}
 	// Once after each change: in a new set the token may refer to another key, or to two, and it may have been revoked.
@@ -94,13 +94,13 @@ func (c *Client) stillGood(ctx context.Context, p *proven, token string, now tim
 	if err != nil {
 		return "", false
 	}
-	if key := meant(set, message.Header, p.key.Load()); key != nil && !c.revoked.has(token) {
-		p.key.Store(key) // the old set can be freed
-		p.set.Store(&set[0])
-		p.revoked.Store(revoked)
+	if key := meant(set, message.Header, known.key.Load()); key != nil && !p.revoked.has(token) {
+		known.key.Store(key) // the old set can be freed
+		known.set.Store(&set[0])
+		known.revoked.Store(revoked)
 		return m.Issuer, true
 	}
-	c.proven.Delete(token)
+	p.proven.Delete(token)
 	return "", false
 }
 
@@ -164,18 +164,18 @@ func (r *revocations) add(token string, expiry, now time.Time) {
 }
 
 // forgetToken makes the client refuse a revoked access token until it would have expired.
-func (c *Client) forgetToken(ctx context.Context, token string) {
-	c.proven.Delete(token)
+func (p *provider) forgetToken(ctx context.Context, token string) {
+	p.proven.Delete(token)
 	message, err := jose.Parse(token)
 	if err != nil {
 		return // not a JWT, and never accepted here
 	}
 	// A provider accepts the revocation of any string. Only what may be accepted here takes up memory: forged tokens
 	// would push the real ones out of it.
-	if _, err := c.verify(context.WithoutCancel(ctx), token, c.now()); err != nil && !errors.Is(err, ErrUnavailable) {
+	if _, err := p.verify(context.WithoutCancel(ctx), token, p.now()); err != nil && !errors.Is(err, ErrUnavailable) {
 		return
 	}
-	if claims, err := parseClaims(message.Payload); err == nil && c.now().Before(claims.Expiry.Add(maxLeeway)) {
-		c.revoked.add(token, claims.Expiry.Add(maxLeeway), c.now())
+	if claims, err := parseClaims(message.Payload); err == nil && p.now().Before(claims.Expiry.Add(maxLeeway)) {
+		p.revoked.add(token, claims.Expiry.Add(maxLeeway), p.now())
 	}
 }

@@ -25,14 +25,14 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // the grant was revoked), or the application did. A temporary failure changes nothing: the user stays signed in. A
 // refusal that may be due to the configuration ends the session once its access token has expired. errLeft is no verdict:
 // the caller left before there was one, and is neither admitted nor signed out.
-func (c *Client) refresh(ctx context.Context, s *session) (next *session, err error) {
+func (w *web) refresh(ctx context.Context, s *session) (next *session, err error) {
 	if s.tokens.RefreshToken == "" {
 		return nil, nil
 	}
-	if c.web.grants.ended(s) {
+	if w.grants.ended(s) {
 		return nil, errSignedOut
 	}
-	now := c.now()
+	now := w.now()
 	if s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
 		return nil, nil
 	}
@@ -42,10 +42,10 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 		wait, cancel = context.WithTimeout(ctx, refreshWait)
 		defer cancel()
 	}
-	tokens, err := c.web.grants.once(wait, s.grant, refreshPause, func(ctx context.Context) (*Tokens, error) {
-		return c.refreshTokens(ctx, &s.tokens)
+	tokens, err := w.grants.once(wait, s.grant, refreshPause, func(ctx context.Context) (*Tokens, error) {
+		return w.refreshTokens(ctx, &s.tokens)
 	})
-	if c.web.grants.ended(s) { // signed out while the request was in flight, or a remembered result of a session that was
+	if w.grants.ended(s) { // signed out while the request was in flight, or a remembered result of a session that was
 		return nil, errSignedOut
 	}
 	var refused *TokenEndpointError
@@ -61,7 +61,7 @@ func (c *Client) refresh(ctx context.Context, s *session) (next *session, err er
 	if ctx.Err() != nil { // to close the connection must not be a way around the provider's refusal, which is still on its way
 		return nil, errors.Join(errLeft, err)
 	}
-	c.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
+	w.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
 	if tokens == nil {
 		return nil, nil
 	}
@@ -76,12 +76,12 @@ var errLeft = errors.New("the request ended while its session was being refreshe
 var errNotAdmitted = errors.New("the application no longer admits the user")
 
 // refreshTokens is the work that is done once for everyone who holds the session.
-func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error) {
-	tokens, err := c.RefreshToken(ctx, old)
+func (w *web) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error) {
+	tokens, err := w.provider.refreshToken(ctx, old)
 	if err != nil {
 		return tokens, err
 	}
-	user, err := c.admittedAgain(ctx, tokens)
+	user, err := w.admitAgain(ctx, tokens)
 	switch {
 	case err == nil:
 		tokens.User = user
@@ -93,14 +93,14 @@ func (c *Client) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error
 	return nil, errors.Join(errNotAdmitted, err)
 }
 
-// admittedAgain is admitted for a goroutine of the client's own, where no server recovers from the application's panics.
-func (c *Client) admittedAgain(ctx context.Context, tokens *Tokens) (user *User, err error) {
+// admitAgain is admitUser for a goroutine of the client's own, where no server recovers from the application's panics.
+func (w *web) admitAgain(ctx context.Context, tokens *Tokens) (user *User, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			user, err = nil, fmt.Errorf("%w: AdmitUser panicked (%T)\n%s", ErrUnavailable, p, debug.Stack())
 		}
 	}()
-	return c.admitted(ctx, tokens)
+	return w.admitUser(ctx, tokens)
 }
 
 // refreshKey identifies the grant of a session, by issuer and refresh token.

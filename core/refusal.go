@@ -141,36 +141,58 @@ type Rendered struct {
 	Body        []byte // nil: the built-in page or problem+json; a page of your own has a Content-Security-Policy only if you set one
 }
 
-// refuse answers a request with a refusal. more are header fields to send along.
-func (c *Client) refuse(ctx context.Context, r Request, code RefusalCode, err error, more ...Field) Answer {
-	return c.refuseUser(ctx, r, nil, code, err, more...)
+// denial is an error that says how a request is refused. Steps and guards return it, and refuse renders it.
+type denial struct {
+	code      RefusalCode
+	err       error       // the cause, for the log; nil if the code says all
+	fields    []Field     // cookies and others to send along
+	challenge []parameter // of the WWW-Authenticate field
+	user      *User       // who is signed in, and may not do this
 }
 
-// refuseUser is refuse for a user who is known and not admitted.
-func (c *Client) refuseUser(ctx context.Context, r Request, user *User, code RefusalCode, err error, more ...Field) Answer {
-	kind := refusalKinds[code]
-	refusal := Refusal{Code: code, Status: kind.status, Navigation: r.isNavigation(), User: user, Err: err}
+func (d *denial) Error() string { return string(d.code) }
+func (d *denial) Unwrap() error { return d.err }
+
+func refused(code RefusalCode, err error, fields ...Field) error {
+	return &denial{code: code, err: err, fields: fields}
+}
+
+// denialOf returns the denial in err, or makes one of an error of the protocol.
+func denialOf(err error) *denial {
+	var d *denial
+	if errors.As(err, &d) {
+		return d
+	}
+	return &denial{code: codeOf(err), err: err}
+}
+
+// refuse answers a request that is refused. It is the one place that renders and logs refusals.
+func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
+	d := denialOf(err)
+	kind := refusalKinds[d.code]
+	refusal := Refusal{Code: d.code, Status: kind.status, Navigation: r.isNavigation(), User: d.user, Err: d.err}
 	said := kind.answer
 	if refusal.Navigation {
 		said = kind.page
 	}
 	refusal.Title, refusal.Detail = said.title, said.detail
-	if code == CodeNotSignedIn && c.web == nil {
+	a := Answer{
+		Set:         []Field{{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}},
+		Add:         append([]Field{varyOnCredentials}, d.fields...),
+		SameContext: true,
+		Refusal:     &refusal,
+	}
+	switch {
+	case d.code == CodeProviderUnavailable:
+		refusal.RetryAfter = max(retryAfter(d.err), time.Second).Round(time.Second)
+		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
+	case kind.status == http.StatusUnauthorized || d.code == CodeInvalidRequest:
+		a.Add = append(a.Add, challenge(d.code, d.challenge...))
+	}
+	refusal.SignInURL = c.signInAgain(r, d.code)
+	if d.code == CodeNotSignedIn && c.site.loginURL() == "" {
 		refusal.Detail = "Send an access token and try again."
 	}
-	a := Answer{
-		Set: []Field{{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}},
-		Add: append([]Field{varyOnCredentials}, more...),
-	}
-	a.Refusal = &refusal
-	switch {
-	case code == CodeProviderUnavailable:
-		refusal.RetryAfter = max(retryAfter(err), time.Second).Round(time.Second)
-		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
-	case kind.status == http.StatusUnauthorized || code == CodeInvalidRequest:
-		a.Add = append(a.Add, challenge(code))
-	}
-	refusal.SignInURL = c.signInAgain(r, code)
 	c.logRefusal(ctx, r, refusal)
 	c.render(ctx, r, refusal, &a)
 	return a
@@ -178,15 +200,15 @@ func (c *Client) refuseUser(ctx context.Context, r Request, user *User, code Ref
 
 // signInAgain returns where the user can sign in after a refusal and come back to its page, or "" if that would not help.
 // With prompt=login, the provider lets a user who is signed in but not admitted choose another account.
-func (c *Client) signInAgain(r Request, code RefusalCode) string {
+func (c *Client) signInAgain(r *Request, code RefusalCode) string {
 	switch {
-	case c.web == nil, code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured:
+	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured:
 		return ""
 	case !r.isNavigation():
-		return c.web.path("/login")
+		return c.site.loginURL()
 	}
-	again := c.web.signInURL(r)
-	if notAdmitted(code) {
+	again := c.site.signInURL(*r)
+	if again != "" && notAdmitted(code) {
 		separator := "?"
 		if strings.Contains(again, "?") {
 			separator = "&"
@@ -196,20 +218,35 @@ func (c *Client) signInAgain(r Request, code RefusalCode) string {
 	return again
 }
 
+// notAdmitted reports whether the user is known and may not do this: another one might.
 func notAdmitted(code RefusalCode) bool {
 	return code == CodeInsufficientRole || code == CodeNotAdmitted || code == CodeSignInRefused
 }
 
+// parameter is one parameter of a challenge: scope (RFC 6750), acr_values and max_age (RFC 9470), algs (RFC 9449),
+// resource_metadata (RFC 9728).
+type parameter struct{ name, value string }
+
 // challenge is the WWW-Authenticate field of RFC 6750 section 3; for a request without credentials it has no error code
 // (section 3.1).
-func challenge(code RefusalCode) Field {
-	if code == CodeNotSignedIn {
-		return Field{"WWW-Authenticate", "Bearer"}
+func challenge(code RefusalCode, parameters ...parameter) Field {
+	if code != CodeNotSignedIn {
+		parameters = append([]parameter{{"error", string(code)}}, parameters...)
 	}
-	return Field{"WWW-Authenticate", `Bearer error="` + string(code) + `"`}
+	value := "Bearer"
+	for i, p := range parameters {
+		if i > 0 {
+			value += ","
+		}
+		value += " " + p.name + `="` + quoted.Replace(p.value) + `"`
+	}
+	return Field{"WWW-Authenticate", value}
 }
 
-func (c *Client) render(ctx context.Context, r Request, refusal Refusal, a *Answer) {
+// quoted writes the text of a quoted-string, RFC 9110 section 5.6.4.
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+func (c *Client) render(ctx context.Context, r *Request, refusal Refusal, a *Answer) {
 	a.Status = refusal.Status
 	if c.cfg.RenderRefusal != nil {
 		own := c.cfg.RenderRefusal(ctx, refusal)
@@ -250,7 +287,7 @@ func problem(refusal Refusal, status int) []byte {
 
 // logRefusal logs what the operator has to fix as a warning and the rest as information; a request that merely lacks
 // credentials is routine.
-func (c *Client) logRefusal(ctx context.Context, r Request, refusal Refusal) {
+func (c *Client) logRefusal(ctx context.Context, r *Request, refusal Refusal) {
 	level := slog.LevelInfo
 	switch {
 	case refusal.Code == CodeNotSignedIn, errors.Is(refusal.Err, context.Canceled): // the caller left

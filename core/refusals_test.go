@@ -29,9 +29,9 @@ func TestRefusalsAreNotKept(t *testing.T) {
 			"a bad token":             second(w.browser(t).pass(w.RequireUser(), "GET", "/", bad)),
 			"a bad token, navigating": second(w.browser(t).pass(w.RequireUser(), "GET", "/", bad, navigates)),
 			"not admitted":            second(w.signedIn(t, "carol").pass(w.RequireRole("admin"), "GET", "/", navigates)),
-			"cross-site":              second(w.signedIn(t, "carol").pass(w.RequireUser(), "POST", "/", func(r *idserver.Request) { r.SecFetchSite = "cross-site" })),
+			"cross-site":              second(w.signedIn(t, "carol").pass(w.RequireUser(), "POST", "/", func(r *idserver.Request) { send(r, "Sec-Fetch-Site", "cross-site") })),
 			"a bad callback":          w.browser(t).route("GET", "/auth/callback", navigates),
-			"a frame":                 w.browser(t).route("GET", "/auth/login", func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }),
+			"a frame":                 w.browser(t).route("GET", "/auth/login", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }),
 			"userinfo of nobody":      w.browser(t).route("GET", "/auth/userinfo", fetches),
 		} {
 			if a.Status < 400 || field(a, "Cache-Control") != "no-store" || field(a, "X-Content-Type-Options") != "nosniff" || field(a, "Vary") != "Authorization, Cookie" {
@@ -46,7 +46,7 @@ func TestRefusalsAreNotKept(t *testing.T) {
 			}
 		}
 	}
-	signOut := newWorld(t).browser(t).route("GET", "/auth/logout", func(r *idserver.Request) { r.Accept = "text/html" })
+	signOut := newWorld(t).browser(t).route("GET", "/auth/logout", func(r *idserver.Request) { send(r, "Accept", "text/html") })
 	if policy := field(signOut, "Content-Security-Policy"); !strings.Contains(policy, "frame-ancestors 'none'") || field(signOut, "Cache-Control") != "no-store" {
 		t.Errorf("the sign-out button may be framed (clickjacking): %q", policy)
 	}
@@ -85,7 +85,7 @@ func TestCauseIsNotShown(t *testing.T) {
 func TestSignInURL(t *testing.T) {
 	w := newWorld(t)
 	carol := w.signedIn(t, "carol")
-	crossSite := func(r *idserver.Request) { r.SecFetchSite, r.Origin = "cross-site", "https://evil.example" }
+	crossSite := func(r *idserver.Request) { send(r, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example") }
 	for name, row := range map[string]struct {
 		a       idserver.Answer
 		url     string
@@ -101,7 +101,7 @@ func TestSignInURL(t *testing.T) {
 		"a sign-out from another":  {carol.route("POST", "/auth/logout", crossSite), "", false},
 		"HEAD of login":            {carol.route("HEAD", "/auth/login", navigates), "", false},
 		"HEAD of the callback":     {carol.route("HEAD", "/auth/callback"), "", false},
-		"a login in a frame": {carol.route("GET", "/auth/login?return_to=/x", func(r *idserver.Request) { navigates(r); r.SecFetchDest = "iframe" }),
+		"a login in a frame": {carol.route("GET", "/auth/login?return_to=/x", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }),
 			"/auth/login?return_to=%2Fx", false},
 		"an unreadable callback": {w.browser(t).route("GET", "/auth/callback", navigates), "/auth/login", false},
 	} {
@@ -134,7 +134,7 @@ func TestCrossSiteWithoutOrigin(t *testing.T) {
 		for _, method := range []string{"POST", "PUT", "DELETE"} {
 			for _, origin := range []string{"", base, "null"} {
 				b := w.signedIn(t, "alice")
-				from := func(r *idserver.Request) { r.SecFetchSite, r.Origin = site, origin }
+				from := func(r *idserver.Request) { send(r, "Sec-Fetch-Site", site, "Origin", origin) }
 				if _, a := b.pass(w.RequireUser(), method, "/", from); a.Status != 403 || code(t, a) != idserver.CodeCrossSite {
 					t.Errorf("%s of %s with Origin %q: %d", method, site, origin, a.Status)
 				}
@@ -154,7 +154,7 @@ func TestCallerWhoLeaves(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	r := w.browser(t).request("GET", "/auth/login", []edit{navigates})
-	if a := w.Routes()[0].Serve(gone, r); a.Status != http.StatusServiceUnavailable {
+	if a := routesOf(t, w.Client)[0].Serve(gone, r); a.Status != http.StatusServiceUnavailable {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	r = w.browser(t).request("GET", "/api", []edit{bearer(w.provider.MintAccessToken("alice"))})

@@ -48,24 +48,24 @@ type openedSession struct {
 const openedOverhead = 1 << 10
 
 // beginSession begins a session with the result of a sign-in. The error is the application's: AdmitUser refused.
-func (c *Client) beginSession(ctx context.Context, tokens *Tokens) (*session, error) {
-	user, err := c.admitted(ctx, tokens)
+func (w *web) beginSession(ctx context.Context, tokens *Tokens) (*session, error) {
+	user, err := w.admitUser(ctx, tokens)
 	if err != nil {
 		return nil, err
 	}
-	now := c.now()
+	now := w.now()
 	return newSession(user, *tokens, now, now), nil
 }
 
-// admitted asks the application about the user of tokens. It passes a copy, because the tokens' own may be shared.
-func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
+// admitUser asks the application about the user of tokens. It passes a copy, because the tokens' own may be shared.
+func (w *web) admitUser(ctx context.Context, tokens *Tokens) (*User, error) {
 	u := tokens.User
 	own := *u
 	own.shared = false
 	own.Roles, own.CustomRoles = slices.Clone(u.Roles), slices.Clone(u.CustomRoles)
-	if c.cfg.AdmitUser != nil {
-		ctx = &admitted{Context: ctx, user: &own, accessToken: tokens.AccessToken}
-		if err := c.cfg.AdmitUser(ctx, &own); err != nil {
+	if w.cfg.AdmitUser != nil {
+		ctx = &userContext{Context: ctx, user: &own, accessToken: tokens.AccessToken}
+		if err := w.cfg.AdmitUser(ctx, &own); err != nil {
 			return nil, fmt.Errorf("AdmitUser: %w", err)
 		}
 	}
@@ -74,20 +74,20 @@ func (c *Client) admitted(ctx context.Context, tokens *Tokens) (*User, error) {
 }
 
 // over reports whether a session has reached one of its limits.
-func (c *Client) over(s *session, now time.Time) bool {
-	return now.Sub(s.seen) > c.cfg.Session.Idle || now.Sub(s.signedIn) > c.cfg.Session.Max
+func (w *web) over(s *session, now time.Time) bool {
+	return now.Sub(s.seen) > w.cfg.Session.Idle || now.Sub(s.signedIn) > w.cfg.Session.Max
 }
 
 // loadSession opens the session of a request; nil if there is none. renew reports whether its cookie should be written
 // again: a tenth of the idle time has passed, or the secret is an old one.
-func (c *Client) loadSession(r Request, now time.Time) (s *session, renew bool) {
-	value, ok := r.unchunk(c.web.sessionName)
+func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool) {
+	value, ok := r.unchunk(w.sessionName)
 	if !ok {
 		return nil, false
 	}
-	opened := c.opened.Get(value)
+	opened := w.opened.Get(value)
 	if opened == nil {
-		packed, old, err := c.web.ring.Open(c.web.sessionName, value)
+		packed, old, err := w.ring.Open(w.sessionName, value)
 		if err != nil {
 			return nil, false
 		}
@@ -96,17 +96,57 @@ func (c *Client) loadSession(r Request, now time.Time) (s *session, renew bool) 
 			return nil, false
 		}
 		e := &memo.Entry[openedSession]{Key: []byte(value), Value: openedSession{s, old}}
-		c.opened.Put(e, len(value)+2*size+openedOverhead)
+		w.opened.Put(e, len(value)+2*size+openedOverhead)
 		opened = &e.Value
 	}
-	if c.over(opened.session, now) {
+	if w.over(opened.session, now) {
 		return nil, false
 	}
-	return opened.session, opened.old || now.Sub(opened.seen) > c.cfg.Session.Idle/10
+	return opened.session, opened.old || now.Sub(opened.seen) > w.cfg.Session.Idle/10
+}
+
+// identify finds out who sent a request without an Authorization header: the session cookie tells, unless a page of
+// another origin had the browser send it along.
+func (w *web) identify(ctx context.Context, r Request) (identity, error) {
+	switch {
+	case !r.hasCookie(w.sessionName):
+		return identity{}, notSignedIn
+	case w.crossSite(r):
+		return identity{}, refused(CodeCrossSite, nil)
+	}
+	return w.fromSession(ctx, &r)
+}
+
+// fromSession identifies the user by the session cookie, and renews the session when that is due.
+func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err error) {
+	now, revoked := w.now(), w.provider.revoked.made.Load()
+	s, renew := w.loadSession(r, now)
+	if s == nil {
+		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
+	}
+	next, err := w.refresh(ctx, s)
+	if errors.Is(err, errLeft) {
+		return v, refused(CodeProviderUnavailable, err)
+	}
+	if err != nil {
+		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
+		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
+	}
+	if next == nil && renew {
+		next = newSession(s.user, s.tokens, s.signedIn, now)
+	}
+	if next == nil {
+		return identity{user: s.user, accessToken: s.tokens.AccessToken, found: now, revoked: revoked}, nil
+	}
+	fields, err := w.saveSession(r, next)
+	if err != nil {
+		return v, refused(CodeInternal, err)
+	}
+	return identity{user: next.user, accessToken: next.tokens.AccessToken, fields: fields, found: now, revoked: revoked}, nil
 }
 
 // saveSession writes the session's cookies, and deletes those left over from a longer one before it.
-func (c *Client) saveSession(r Request, s *session) ([]Field, error) {
+func (w *web) saveSession(r *Request, s *session) ([]Field, error) {
 	packed, err := packSession(s)
 	if err != nil {
 		return nil, err
@@ -114,30 +154,30 @@ func (c *Client) saveSession(r Request, s *session) ([]Field, error) {
 	if _, _, err := unpackSession(packed); err != nil { // otherwise the browser would sign in again and again
 		return nil, errors.New("the session cannot be read back: the provider's claims are too many or nest too deep")
 	}
-	value, err := c.web.ring.Seal(c.cfg.Rand, c.web.sessionName, packed)
+	value, err := w.ring.Seal(w.cfg.Rand, w.sessionName, packed)
 	if err != nil {
 		return nil, err
 	}
 	if len(value) > maxChunk*maxChunks {
 		return nil, fmt.Errorf("the session has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", len(value), maxChunk*maxChunks)
 	}
-	life := min(c.cfg.Session.Idle, c.cfg.Session.Max-c.now().Sub(s.signedIn))
+	life := min(w.cfg.Session.Idle, w.cfg.Session.Max-w.now().Sub(s.signedIn))
 	var fields []Field
-	kept := chunks(c.web.sessionName, value)
+	kept := chunks(w.sessionName, value)
 	for i := range len(kept) {
-		name := chunkName(c.web.sessionName, i)
-		fields = append(fields, c.web.setCookie(name, kept[name], "/", int(life.Seconds())))
+		name := chunkName(w.sessionName, i)
+		fields = append(fields, w.setCookie(name, kept[name], "/", int(life.Seconds())))
 	}
-	return append(fields, c.web.deleteCookies(r, func(name string) bool { _, ok := kept[name]; return !ok })...), nil
+	return append(fields, w.deleteCookies(r, func(name string) bool { _, ok := kept[name]; return !ok })...), nil
 }
 
 // dropSession deletes the session's cookies.
-func (c *Client) dropSession(r Request) []Field {
-	return c.web.deleteCookies(r, func(string) bool { return true })
+func (w *web) dropSession(r *Request) []Field {
+	return w.deleteCookies(r, func(string) bool { return true })
 }
 
 // deleteCookies deletes the request's session cookies whose names are unwanted.
-func (w *web) deleteCookies(r Request, unwanted func(name string) bool) (fields []Field) {
+func (w *web) deleteCookies(r *Request, unwanted func(name string) bool) (fields []Field) {
 	for i := range maxChunks {
 		name := chunkName(w.sessionName, i)
 		if unwanted(name) && r.hasCookie(name) {
@@ -197,15 +237,15 @@ func packSession(s *session) ([]byte, error) {
 		parts = append(parts, packToken(token)...)
 	}
 	var out bytes.Buffer
-	w := deflaters.Get().(*flate.Writer)
-	defer deflaters.Put(w)
-	w.Reset(&out)
+	deflater := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(deflater)
+	deflater.Reset(&out)
 	for _, part := range parts {
-		if _, err := w.Write(append(binary.AppendUvarint(nil, uint64(len(part))), part...)); err != nil {
+		if _, err := deflater.Write(append(binary.AppendUvarint(nil, uint64(len(part))), part...)); err != nil {
 			return nil, err
 		}
 	}
-	if err := w.Close(); err != nil {
+	if err := deflater.Close(); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil

@@ -200,7 +200,7 @@ func TestCookieAttributes(t *testing.T) {
 			"https://app.example/two/deep": "__Host-idserver-",
 		} {
 			w := newWorld(t, func(c *idserver.Config) { c.BaseURL = baseURL })
-			a := w.Routes()[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
+			a := routesOf(t, w.Client)[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
 			login, err := http.ParseSetCookie(field(a, "Set-Cookie"))
 			if err != nil {
 				t.Fatal(err)
@@ -218,7 +218,7 @@ func TestCookieAttributes(t *testing.T) {
 			}
 			address := field(a, "Location")
 			callback := w.authorizeAnywhere(t, address)
-			a = w.Routes()[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback, Cookie: []string{login.Name + "=" + login.Value, browser.Name + "=" + browser.Value}})
+			a = routesOf(t, w.Client)[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback, Header: http.Header{"Cookie": {login.Name + "=" + login.Value, browser.Name + "=" + browser.Value}}})
 			session, err := http.ParseSetCookie(field(a, "Set-Cookie"))
 			if err != nil {
 				t.Fatalf("%s: %v %s", baseURL, err, a.Body)

@@ -51,17 +51,12 @@ const (
 	clientSecretBasic = "client_secret_basic"
 )
 
-// ExchangeCode exchanges an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the
-// ID token. code is what [Client.ReadCallback] returned, and r what [Client.AuthorizeURL] returned for the same sign-in.
-// The user is made from the ID token. A name, e-mail address, tenant or roles that it lacks are taken from the access
-// token, if that is a JWT that is valid here for the same subject, and otherwise from the userinfo endpoint, which is
-// asked once. The error is a [TokenEndpointError], [InvalidTokenError], [UserInfoError] or [DiscoveryError]. If the ID
-// token is valid but what it lacks cannot be fetched, the tokens are returned along with the error, without a User.
-func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
+// exchangeCode exchanges an authorization code for tokens and makes the user: see [Client.ExchangeCode].
+func (p *provider) exchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
 	if code == "" || r == nil {
 		return nil, errors.New("idserver: ExchangeCode: there is no code, or no request that it answers")
 	}
-	tokens, err := c.grant(ctx, url.Values{
+	tokens, err := p.grant(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier},
 	})
@@ -71,24 +66,19 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 	if tokens.IDToken == "" {
 		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
 	}
-	claims, err := c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
+	claims, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
 	if err != nil {
 		return nil, err
 	}
-	return tokens, c.complete(ctx, tokens, claims, false)
+	return tokens, p.complete(ctx, tokens, claims, false)
 }
 
-// RefreshToken requests new tokens, RFC 6749 section 6. Of old, it uses RefreshToken, IDToken and User: a new ID token,
-// if one is issued, must have the same subject (OpenID Connect Core section 12.2), and a refresh token or ID token that
-// is not issued anew keeps its old value. The user is made anew as in [Client.ExchangeCode]. If an error occurs after the
-// provider has issued the new tokens, they are returned along with it, without a User, because the old refresh token may
-// be used up. Providers that rotate refresh tokens accept each only once: do not call RefreshToken twice with the same
-// one.
-func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
+// refreshToken requests new tokens and makes the user anew: see [Client.RefreshToken].
+func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
 	if old.RefreshToken == "" || old.User == nil {
 		return nil, errors.New("idserver: RefreshToken: there is no refresh token, or no user to compare with")
 	}
-	tokens, err := c.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
+	tokens, err := p.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
 	if err != nil {
 		return nil, err
 	}
@@ -96,30 +86,30 @@ func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error)
 	var claims *tokenClaims
 	renewed := tokens.IDToken != ""
 	if renewed {
-		claims, err = c.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
+		claims, err = p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
 	} else {
 		tokens.IDToken = old.IDToken
-		claims, err = c.claimsBefore(ctx, old)
+		claims, err = p.claimsBefore(ctx, old)
 	}
 	if err != nil {
 		tokens.IDToken = old.IDToken // one that was not verified is not kept
 		return tokens, err
 	}
-	return tokens, c.complete(ctx, tokens, claims, !renewed)
+	return tokens, p.complete(ctx, tokens, claims, !renewed)
 }
 
 // claimsBefore returns the claims of an ID token that was verified when it was issued or, without one, what is known of
 // the user.
-func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, error) {
+func (p *provider) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, error) {
 	if old.IDToken == "" {
-		issuer, err := c.issuer(ctx, c.now())
+		issuer, err := p.issuer(ctx, p.now())
 		if err != nil {
 			return nil, err
 		}
 		claims := map[string]strictjson.Raw{} // a User that the caller made itself has none
 		claims["iss"], _ = strictjson.Marshal(issuer)
 		claims["sub"], _ = strictjson.Marshal(old.User.Subject)
-		c.add(claims, old.User.all())
+		p.add(claims, old.User.all())
 		text, err := strictjson.Marshal(claims)
 		if err != nil {
 			return nil, errors.New("idserver: RefreshToken: the user's claims cannot be written")
@@ -137,35 +127,32 @@ func (c *Client) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, e
 	return claims, err
 }
 
-// RevokeToken asks the provider to revoke a token, RFC 7009: a refresh token together with the access tokens made from
-// it, or an access token, which this client then refuses until it expires (it remembers the 10,000 that expire last). A
-// token that the provider does not know is not an error. If the provider has no revocation endpoint, the error is a
-// [DiscoveryError]; if the provider refuses, a [TokenEndpointError].
-func (c *Client) RevokeToken(ctx context.Context, token string) error {
-	m, err := c.metadata.Get(ctx)
+// revokeToken asks the provider to revoke a token, and forgets it here: see [Client.RevokeToken].
+func (p *provider) revokeToken(ctx context.Context, token string) error {
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return err
 	}
 	if m.RevocationEndpoint == "" {
-		return &DiscoveryError{c.cfg.Authority, errors.New("no revocation_endpoint in it")}
+		return &DiscoveryError{p.cfg.Authority, errors.New("no revocation_endpoint in it")}
 	}
-	if _, err = c.post(ctx, m, m.RevocationEndpoint, url.Values{"token": {token}}); err == nil {
-		c.forgetToken(ctx, token)
+	if _, err = p.post(ctx, m, m.RevocationEndpoint, url.Values{"token": {token}}); err == nil {
+		p.forgetToken(ctx, token)
 	}
 	return err
 }
 
 // grant sends one token request and reads the response, RFC 6749 section 5.1.
-func (c *Client) grant(ctx context.Context, form url.Values) (*Tokens, error) {
-	m, err := c.metadata.Get(ctx)
+func (p *provider) grant(ctx context.Context, form url.Values) (*Tokens, error) {
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if m.TokenEndpoint == "" {
-		return nil, &DiscoveryError{c.cfg.Authority, errors.New("no token_endpoint in it")}
+		return nil, &DiscoveryError{p.cfg.Authority, errors.New("no token_endpoint in it")}
 	}
-	asked := c.now()
-	a, err := c.post(ctx, m, m.TokenEndpoint, form)
+	asked := p.now()
+	a, err := p.post(ctx, m, m.TokenEndpoint, form)
 	if err != nil {
 		return nil, err
 	}
@@ -208,35 +195,35 @@ func lifetime(raw strictjson.Raw) time.Duration {
 }
 
 // post sends a form with the client's authentication, RFC 6749 section 2.3.1.
-func (c *Client) post(ctx context.Context, m *metadata, endpoint string, form url.Values) (*answer, error) {
+func (p *provider) post(ctx context.Context, m *metadata, endpoint string, form url.Values) (*answer, error) {
 	header := http.Header{}
-	secrets := []string{c.cfg.ClientSecret, form.Get("code"), form.Get("code_verifier"), form.Get("refresh_token"), form.Get("token")}
+	secrets := []string{p.cfg.ClientSecret, form.Get("code"), form.Get("code_verifier"), form.Get("refresh_token"), form.Get("token")}
 	switch {
-	case c.cfg.ClientSecret == "": // a public client only identifies itself
-		form.Set("client_id", c.cfg.ClientID)
-	case c.clientAuth(m) == clientSecretBasic:
-		credentials := url.QueryEscape(c.cfg.ClientID) + ":" + url.QueryEscape(c.cfg.ClientSecret)
+	case p.cfg.ClientSecret == "": // a public client only identifies itself
+		form.Set("client_id", p.cfg.ClientID)
+	case p.clientAuth(m) == clientSecretBasic:
+		credentials := url.QueryEscape(p.cfg.ClientID) + ":" + url.QueryEscape(p.cfg.ClientSecret)
 		encoded := base64.StdEncoding.EncodeToString([]byte(credentials))
 		header.Set("Authorization", "Basic "+encoded)
 		secrets = append(secrets, encoded)
 	default:
-		form.Set("client_id", c.cfg.ClientID)
-		form.Set("client_secret", c.cfg.ClientSecret)
+		form.Set("client_id", p.cfg.ClientID)
+		form.Set("client_secret", p.cfg.ClientSecret)
 	}
-	a, err := c.http.postForm(ctx, endpoint, header, form)
+	a, err := p.http.postForm(ctx, endpoint, header, form)
 	if err != nil {
 		return nil, &TokenEndpointError{Err: redactError(err, secrets)}
 	}
 	if a.status != http.StatusOK {
-		return nil, c.refusedBy(a, secrets...)
+		return nil, p.refusedBy(a, secrets...)
 	}
 	return a, nil
 }
 
-func (c *Client) clientAuth(m *metadata) string {
+func (p *provider) clientAuth(m *metadata) string {
 	switch {
-	case c.cfg.Provider.ClientAuth != "":
-		return c.cfg.Provider.ClientAuth
+	case p.cfg.Provider.ClientAuth != "":
+		return p.cfg.Provider.ClientAuth
 	case slices.Contains(m.TokenAuthMethods, clientSecretBasic) && !slices.Contains(m.TokenAuthMethods, clientSecretPost):
 		return clientSecretBasic
 	}
@@ -245,14 +232,14 @@ func (c *Client) clientAuth(m *metadata) string {
 
 // refusedBy reads an error response: an OAuth error (RFC 6749 section 5.2) or a problem document (RFC 9457); of anything
 // else only the status counts. secrets are values that were sent and must not show up in an error.
-func (c *Client) refusedBy(a *answer, secrets ...string) *TokenEndpointError {
+func (p *provider) refusedBy(a *answer, secrets ...string) *TokenEndpointError {
 	var body struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 		Title       string `json:"title"`
 		Detail      string `json:"detail"`
 	}
-	e := &TokenEndpointError{Status: a.status, RetryAfter: c.http.retryAfter(a)}
+	e := &TokenEndpointError{Status: a.status, RetryAfter: p.http.retryAfter(a)}
 	if strictjson.Unmarshal(a.body, &body) != nil {
 		return e
 	}

@@ -2,6 +2,7 @@ package idserver
 
 import (
 	"bytes"
+	"net/http"
 	"net/url"
 	"os"
 	"reflect"
@@ -70,7 +71,7 @@ func FuzzReturnTo(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	w := &web{origin: "https://app.example", trusted: []string{"https://other.example"}, routes: "/auth"}
+	w := &web{origin: "https://app.example", trusted: []string{"https://other.example"}, routesPath: "/auth"}
 	f.Fuzz(func(t *testing.T, target string) {
 		got := w.returnTo(target)
 		if got == "" {
@@ -98,7 +99,7 @@ func FuzzCookies(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		r := Request{Cookie: []string{line}}
+		r := Request{Header: http.Header{"Cookie": {line}}}
 		value, ok := r.unchunk("s")
 		if !ok {
 			return
@@ -110,7 +111,7 @@ func FuzzCookies(f *testing.F) {
 		if strings.ContainsAny(value, "; \t=") || strings.Contains(value, ".") { // not base64url: nothing of ours
 			return
 		}
-		if back, ok := (&Request{Cookie: again}).unchunk("s"); !ok || back != value {
+		if back, ok := (&Request{Header: http.Header{"Cookie": again}}).unchunk("s"); !ok || back != value {
 			t.Fatalf("%q came back as %q", value, back)
 		}
 	})
@@ -163,7 +164,7 @@ func FuzzEachCookie(f *testing.F) {
 				want = append(want, [2]string{name, value})
 			}
 		}
-		for name, value := range (&Request{Cookie: []string{line}}).eachCookie(prefix) {
+		for name, value := range (&Request{Header: http.Header{"Cookie": {line}}}).eachCookie(prefix) {
 			got = append(got, [2]string{name, value})
 		}
 		if !slices.Equal(got, want) {

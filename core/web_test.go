@@ -109,24 +109,24 @@ type edit = func(*idserver.Request)
 
 // navigates is what browsers send when a person follows a link.
 func navigates(r *idserver.Request) {
-	r.SecFetchMode, r.SecFetchDest, r.SecFetchSite = "navigate", "document", "same-origin"
-	r.Accept = "text/html,application/xhtml+xml"
+	send(r, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin")
+	send(r, "Accept", "text/html,application/xhtml+xml")
 }
 
 func fetches(r *idserver.Request) {
-	r.SecFetchMode, r.SecFetchDest, r.SecFetchSite = "cors", "empty", "same-origin"
-	r.Accept = "application/json"
+	send(r, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
+	send(r, "Accept", "application/json")
 }
 
 func (b *browser) request(method, target string, edits []edit) idserver.Request {
 	path, query, _ := strings.Cut(strings.TrimPrefix(target, base), "?")
-	r := idserver.Request{Method: method, Path: path, RawQuery: query, Host: "127.0.0.1:8080"}
+	r := idserver.Request{Method: method, Path: path, RawQuery: query, Host: "127.0.0.1:8080", Header: http.Header{}}
 	var line []string
 	for name, value := range b.cookies {
 		line = append(line, name+"="+value)
 	}
 	if len(line) > 0 {
-		r.Cookie = []string{strings.Join(line, "; ")}
+		r.Header.(http.Header)["Cookie"] = []string{strings.Join(line, "; ")}
 	}
 	for _, e := range edits {
 		e(&r)
@@ -134,11 +134,28 @@ func (b *browser) request(method, target string, edits []edit) idserver.Request 
 	return r
 }
 
+// send sets header fields of a request, each a name and a value.
+func send(r *idserver.Request, namesAndValues ...string) {
+	for i := 0; i < len(namesAndValues); i += 2 {
+		r.Header.(http.Header).Set(namesAndValues[i], namesAndValues[i+1])
+	}
+}
+
+// routesOf returns a client's routes as a router at Config.RoutesPath registers them.
+func routesOf(t *testing.T, client *idserver.Client) []idserver.Route {
+	t.Helper()
+	routes, err := client.Routes("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return routes
+}
+
 // route asks a sign-in route.
 func (b *browser) route(method, target string, edits ...edit) idserver.Answer {
 	b.t.Helper()
 	r := b.request(method, target, edits)
-	for _, route := range b.client.Routes() {
+	for _, route := range routesOf(b.t, b.client) {
 		if "/auth"+route.Path == r.Path && (route.Method == method || method == http.MethodHead && route.Method == http.MethodGet) {
 			return b.keep(route.Serve(b.t.Context(), r))
 		}
@@ -257,26 +274,44 @@ func query(t *testing.T, address string) url.Values {
 }
 
 func bearer(token string) edit {
-	return func(r *idserver.Request) { r.Authorization = []string{"Bearer " + token} }
+	return func(r *idserver.Request) { r.Header.(http.Header)["Authorization"] = []string{"Bearer " + token} }
 }
 
-func TestMount(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		for _, path := range []string{"/auth", "auth/", "/auth/"} {
-			if err := w.CheckMount(path); err != nil {
-				t.Error(err)
+func TestRoutes(t *testing.T) {
+	w := newWorld(t)
+	below := func(base string) *idserver.Client {
+		return w.client(t, func(c *idserver.Config) { c.BaseURL = base })
+	}
+	api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
+	for name, row := range map[string]struct {
+		client *idserver.Client
+		mount  string
+		first  string   // the path of the first route
+		wants  []string // or what the error says
+	}{
+		"at the path of the routes":      {w.Client, "/auth", "/login", nil},
+		"as a prefix without slash":      {w.Client, "auth/", "/login", nil},
+		"with a slash at the end":        {w.Client, "/auth/", "/login", nil},
+		"at an unknown place":            {w.Client, "", "/login", nil},
+		"at the root":                    {w.Client, "/", "/auth/login", nil},
+		"elsewhere":                      {w.Client, "/login", "", []string{`"/login"`, `"/auth"`}},
+		"below a path, which is kept":    {below(base + "/app"), "/app/auth", "/login", nil},
+		"below a path, at its root":      {below(base + "/app"), "/app", "/auth/login", nil},
+		"below a path, which is gone":    {below(base + "/app"), "/auth", "/login", nil},
+		"below a path, elsewhere":        {below(base + "/app"), "/app/login", "", []string{`"/app/login"`, `"/auth"`}},
+		"of an API, which has none":      {api, "/auth", "", []string{"BASE_URL"}},
+		"of an API, at an unknown place": {api, "", "", []string{"BASE_URL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			routes, err := row.client.Routes(row.mount)
+			for _, want := range row.wants {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("the error is %v, want %s in it", err, want)
+				}
 			}
-		}
-		if err := w.CheckMount("/login"); err == nil || !strings.Contains(err.Error(), `"/login"`) || !strings.Contains(err.Error(), `"/auth"`) {
-			t.Errorf("mounted elsewhere: %v, want both named", err)
-		}
-		api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
-		if err := api.CheckMount("/auth"); err == nil || !strings.Contains(err.Error(), "BASE_URL") {
-			t.Errorf("an API mounts the routes: %v", err)
-		}
-		if len(api.Routes()) != 0 {
-			t.Error("an API has sign-in routes")
-		}
-	})
+			if row.wants == nil && (err != nil || routes[0].Path != row.first) {
+				t.Errorf("%v, the routes are %v, want the first at %s", err, routes, row.first)
+			}
+		})
+	}
 }

@@ -75,7 +75,10 @@ func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 // signedIn returns the Cookie line of alice's browser.
 func signedIn(t *testing.T, client *idserver.Client, provider *idtest.Provider) string {
 	t.Helper()
-	routes := client.Routes()
+	routes, err := client.Routes("/auth")
+	if err != nil {
+		t.Fatal(err)
+	}
 	begun := routes[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
 	var location string
 	for _, f := range begun.Set {
@@ -87,7 +90,7 @@ func signedIn(t *testing.T, client *idserver.Client, provider *idtest.Provider) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	back := routes[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback.RawQuery, Cookie: cookies(begun)})
+	back := routes[1].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/callback", RawQuery: callback.RawQuery, Header: http.Header{"Cookie": cookies(begun)}})
 	return strings.Join(cookies(back), "; ")
 }
 

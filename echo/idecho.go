@@ -2,6 +2,7 @@
 package idecho
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -17,42 +18,53 @@ type Auth struct {
 	// writes the core's pages and problem+json. Header fields and cookies are written either way.
 	RefusalsAsErrors bool
 
-	client *idserver.Client
+	guards idserver.Guards
 }
 
-// New returns an Auth for client.
-func New(client *idserver.Client) *Auth { return &Auth{client: client} }
+// New returns an Auth for what gives guards and routes, such as an [idserver.Client].
+func New(guards idserver.Guards) *Auth { return &Auth{guards: guards} }
 
-// Mount registers login, callback, logout and userinfo on g, which must be at the client's Config.RoutesPath:
-// auth.Mount(e.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount panics and says what to change.
-func (a *Auth) Mount(g *echo.Group) {
-	if err := a.client.CheckMount(a.client.RoutesPath()); err != nil {
+// Router is an *echo.Echo or an *echo.Group.
+type Router interface {
+	Add(method, path string, handler echo.HandlerFunc, middleware ...echo.MiddlewareFunc) *echo.Route
+}
+
+// Mount registers login, callback, logout and userinfo on r, which must be the *echo.Echo itself or a group at the
+// client's Config.RoutesPath: auth.Mount(e.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount
+// panics and says what to change.
+func (a *Auth) Mount(r Router) {
+	mount := "" // a group does not tell where it is; its routes do, once they are registered
+	if _, ok := r.(*echo.Echo); ok {
+		mount = "/"
+	}
+	routes, err := a.guards.Routes(mount)
+	if err != nil {
 		panic(err)
 	}
-	for _, route := range a.client.Routes() {
-		registered := g.Add(route.Method, route.Path, func(c echo.Context) error {
+	for _, route := range routes {
+		registered := r.Add(route.Method, route.Path, func(c echo.Context) error {
 			return a.end(c, route.Serve(c.Request().Context(), idserver.RequestFrom(c.Request())))
 		})
-		if err := a.client.CheckMount(strings.TrimSuffix(registered.Path, route.Path)); err != nil {
+		if _, err := a.guards.Routes(cmp.Or(strings.TrimSuffix(registered.Path, route.Path), "/")); err != nil {
 			panic(err)
 		}
 	}
 }
 
 // LoadUser lets every request through; [User] returns the user if one is signed in. See [idserver.Client.LoadUser].
-func (a *Auth) LoadUser() echo.MiddlewareFunc { return a.Guard(a.client.LoadUser()) }
+func (a *Auth) LoadUser() echo.MiddlewareFunc { return a.Guard(a.guards.LoadUser()) }
 
 // RequireUser admits a signed-in user. See [idserver.Client.RequireUser].
-func (a *Auth) RequireUser() echo.MiddlewareFunc { return a.Guard(a.client.RequireUser()) }
+func (a *Auth) RequireUser() echo.MiddlewareFunc { return a.Guard(a.guards.RequireUser()) }
 
 // RequireRole admits a user who has at least one of the roles. See [idserver.Client.RequireRole].
 func (a *Auth) RequireRole(role string, more ...string) echo.MiddlewareFunc {
-	return a.Guard(a.client.RequireRole(role, more...))
+	return a.Guard(a.guards.RequireRole(role, more...))
 }
 
 // RequireAllRoles admits a user who has all of the roles. See [idserver.Client.RequireAllRoles].
 func (a *Auth) RequireAllRoles(role string, more ...string) echo.MiddlewareFunc {
-	return a.Guard(a.client.RequireAllRoles(role, more...))
+	return a.Guard(a.guards.RequireAllRoles(role, more...))
 }
 
 // Guard turns any guard into echo middleware: auth.Guard(client.Require(...)). A request that the guard refuses is
@@ -65,7 +77,9 @@ func (a *Auth) Guard(guard idserver.Guard) echo.MiddlewareFunc {
 				return a.end(c, answer)
 			}
 			answer.WriteHeader(c.Response().Header())
-			c.SetRequest(idserver.WithContext(ctx, c.Request()))
+			if !answer.SameContext {
+				c.SetRequest(c.Request().WithContext(ctx))
+			}
 			return next(c)
 		}
 	}

@@ -14,40 +14,47 @@ type Auth struct {
 	// pages and problem+json. Header fields and cookies are written either way.
 	RefusalsAsErrors bool
 
-	client *idserver.Client
+	guards idserver.Guards
 }
 
-// New returns an Auth for client.
-func New(client *idserver.Client) *Auth { return &Auth{client: client} }
+// New returns an Auth for what gives guards and routes, such as an [idserver.Client].
+func New(guards idserver.Guards) *Auth { return &Auth{guards: guards} }
 
-// Mount registers login, callback, logout and userinfo on g, which must be at the client's Config.RoutesPath:
+// Router is a *gin.Engine or a *gin.RouterGroup.
+type Router interface {
+	BasePath() string
+	Handle(method, path string, handlers ...gin.HandlerFunc) gin.IRoutes
+}
+
+// Mount registers login, callback, logout and userinfo on r, which must be the root or at the client's Config.RoutesPath:
 // auth.Mount(r.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount panics and says what to change,
 // as gin does for a route that cannot be registered.
-func (a *Auth) Mount(g *gin.RouterGroup) {
-	if err := a.client.CheckMount(g.BasePath()); err != nil {
+func (a *Auth) Mount(r Router) {
+	routes, err := a.guards.Routes(r.BasePath())
+	if err != nil {
 		panic(err)
 	}
-	for _, route := range a.client.Routes() {
-		g.Handle(route.Method, route.Path, func(c *gin.Context) {
+	for _, route := range routes {
+		r.Handle(route.Method, route.Path, func(c *gin.Context) {
 			a.end(c, route.Serve(c.Request.Context(), idserver.RequestFrom(c.Request)))
 		})
 	}
 }
 
 // LoadUser lets every request through; [User] returns the user if one is signed in. See [idserver.Client.LoadUser].
-func (a *Auth) LoadUser() gin.HandlerFunc { return a.Guard(a.client.LoadUser()) }
+func (a *Auth) LoadUser() gin.HandlerFunc { return a.Guard(a.guards.LoadUser()) }
 
 // RequireUser admits a signed-in user. See [idserver.Client.RequireUser].
-func (a *Auth) RequireUser() gin.HandlerFunc { return a.Guard(a.client.RequireUser()) }
+func (a *Auth) RequireUser() gin.HandlerFunc { return a.Guard(a.guards.RequireUser()) }
 
 // RequireRole admits a user who has at least one of the roles. See [idserver.Client.RequireRole].
 func (a *Auth) RequireRole(role string, more ...string) gin.HandlerFunc {
-	return a.Guard(a.client.RequireRole(role, more...))
+	return a.Guard(a.guards.RequireRole(role, more...))
 }
 
 // RequireAllRoles admits a user who has all of the roles. See [idserver.Client.RequireAllRoles].
 func (a *Auth) RequireAllRoles(role string, more ...string) gin.HandlerFunc {
-	return a.Guard(a.client.RequireAllRoles(role, more...))
+	return a.Guard(a.guards.RequireAllRoles(role, more...))
 }
 
 // Guard turns any guard into a gin handler: auth.Guard(client.Require(...)). A request that the guard refuses is answered
@@ -60,7 +67,9 @@ func (a *Auth) Guard(guard idserver.Guard) gin.HandlerFunc {
 			return
 		}
 		answer.WriteHeader(c.Writer.Header())
-		c.Request = idserver.WithContext(ctx, c.Request)
+		if !answer.SameContext {
+			c.Request = c.Request.WithContext(ctx)
+		}
 		c.Next()
 	}
 }

@@ -25,8 +25,12 @@ type page struct {
 
 func newPage(t *testing.T, client *idserver.Client) *page {
 	mux := http.NewServeMux()
-	for _, route := range client.Routes() {
-		mux.HandleFunc(route.Method+" /auth"+route.Path, func(w http.ResponseWriter, r *http.Request) {
+	routes, err := client.Routes("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range routes {
+		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) {
 			route.Serve(r.Context(), idserver.RequestFrom(r)).WriteTo(w)
 		})
 	}

@@ -47,8 +47,12 @@ func newApp(t *testing.T, p *sgidtest.Provider, edit ...func(*sgid.Config)) *app
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	for _, route := range a.Client.Client().Routes() {
-		mux.HandleFunc(route.Method+" /auth"+route.Path, func(w http.ResponseWriter, r *http.Request) {
+	routes, err := a.Client.Client().Routes("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range routes {
+		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) {
 			route.Serve(r.Context(), idserver.RequestFrom(r)).WriteTo(w)
 		})
 	}

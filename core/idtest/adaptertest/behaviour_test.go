@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"testing"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -45,8 +46,12 @@ func (a *adapter) guard(guard idserver.Guard, next http.Handler) http.Handler {
 
 func (a *adapter) serve(listener net.Listener) error {
 	mux := http.NewServeMux()
-	for _, route := range a.client.Routes() {
-		mux.HandleFunc(route.Method+" /auth"+route.Path, func(w http.ResponseWriter, r *http.Request) {
+	routes, err := a.client.Routes("/")
+	if err != nil {
+		return err
+	}
+	for _, route := range routes {
+		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) {
 			a.write(w, route.Serve(r.Context(), a.request(r)))
 		})
 	}
@@ -93,6 +98,8 @@ func TestRunIsolation(t *testing.T) {
 	RunIsolation(t, func(client *idserver.Client, listener net.Listener) error { return newAdapter(client).serve(listener) })
 }
 
+func first(lines []string) []string { return lines[:min(1, len(lines))] }
+
 // verdict is a T that only notes whether a fault was found.
 type verdict struct {
 	*testing.T
@@ -112,39 +119,41 @@ func TestRunBites(t *testing.T) {
 		"only the first Cookie line is read": func(a *adapter) {
 			a.request = func(r *http.Request) idserver.Request {
 				own := idserver.RequestFrom(r)
-				own.Cookie = own.Cookie[:min(1, len(own.Cookie))]
+				own.Header = http.Header(with(r.Header, "Cookie", first(r.Header["Cookie"])...))
 				return own
 			}
 		},
 		"only the first Authorization line is read": func(a *adapter) {
 			a.request = func(r *http.Request) idserver.Request {
 				own := idserver.RequestFrom(r)
-				own.Authorization = own.Authorization[:min(1, len(own.Authorization))]
+				own.Header = http.Header(with(r.Header, "Authorization", first(r.Header["Authorization"])...))
 				return own
 			}
 		},
 		"the framework's cookie parser is used": func(a *adapter) {
 			a.request = func(r *http.Request) idserver.Request {
 				own := idserver.RequestFrom(r)
-				for i, line := range own.Cookie {
+				lines := slices.Clone(r.Header["Cookie"])
+				for i, line := range lines {
 					if cookies, err := http.ParseCookie(line); err != nil || len(cookies) == 0 {
-						own.Cookie[i] = ""
+						lines[i] = ""
 					}
 				}
+				own.Header = http.Header(with(r.Header, "Cookie", lines...))
 				return own
 			}
 		},
 		"Sec-Fetch-Site is not read": func(a *adapter) {
 			a.request = func(r *http.Request) idserver.Request {
 				own := idserver.RequestFrom(r)
-				own.SecFetchSite = ""
+				own.Header = http.Header(with(r.Header, "Sec-Fetch-Site"))
 				return own
 			}
 		},
 		"Sec-Purpose is not read": func(a *adapter) {
 			a.request = func(r *http.Request) idserver.Request {
 				own := idserver.RequestFrom(r)
-				own.SecPurpose = ""
+				own.Header = http.Header(with(r.Header, "Sec-Purpose"))
 				return own
 			}
 		},

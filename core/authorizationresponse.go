@@ -1,0 +1,95 @@
+package idserver
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/url"
+)
+
+// Limits on what comes back from the provider, in bytes.
+const (
+	maxCallback = 16 << 10
+	maxState    = 256
+	maxCode     = 8 << 10
+)
+
+// callbackParameters are the parameters of an authorization response, RFC 6749 section 4.1.2 and RFC 9207.
+type callbackParameters struct {
+	code, state, issuer string
+	err, description    string
+	sentIssuer          bool
+}
+
+// parseCallback reads the query. A repeated parameter is refused (RFC 6749 section 3.1), because there is no telling
+// which of its values another reader would take.
+func parseCallback(rawQuery string) (p callbackParameters, err error) {
+	if len(rawQuery) > maxCallback {
+		return p, fmt.Errorf("the query is longer than %d bytes", maxCallback)
+	}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return p, errors.New("the query cannot be read")
+	}
+	for name, into := range map[string]*string{
+		"code": &p.code, "state": &p.state, "iss": &p.issuer, "error": &p.err, "error_description": &p.description,
+	} {
+		switch values := query[name]; len(values) {
+		case 0:
+		case 1:
+			*into = values[0]
+		default:
+			return p, fmt.Errorf("%s stands more than once", name)
+		}
+	}
+	_, p.sentIssuer = query["iss"]
+	switch {
+	case p.state == "" || len(p.state) > maxState:
+		return p, fmt.Errorf("state has %d bytes, want 1 to %d", len(p.state), maxState)
+	case (p.code == "") == (p.err == ""):
+		return p, errors.New("want either code or error")
+	case len(p.code) > maxCode:
+		return p, fmt.Errorf("code has %d bytes, want at most %d", len(p.code), maxCode)
+	}
+	return p, nil
+}
+
+// refused returns the error that the provider reported.
+func (p callbackParameters) refused() *AuthorizationError {
+	return &AuthorizationError{Code: printable(p.err, 64), Description: printable(p.description, 256)}
+}
+
+// checkResponseIssuer applies RFC 9207 section 2.4: the response of one provider must not be taken for another's (a
+// mix-up attack).
+func checkResponseIssuer(p callbackParameters, m *metadata) error {
+	switch {
+	case p.sentIssuer && p.issuer != m.Issuer:
+		return fmt.Errorf("iss is %q, want %q", printable(p.issuer, 256), m.Issuer)
+	case !p.sentIssuer && m.SendsIssuer:
+		return fmt.Errorf("no iss, and the provider's metadata says that it sends %q", m.Issuer)
+	}
+	return nil
+}
+
+// readCallback checks the query with which the provider answered r: see [Client.ReadCallback].
+func (p *provider) readCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
+	response, err := parseCallback(rawQuery)
+	if err != nil {
+		return "", fmt.Errorf("idserver: callback: %w", err)
+	}
+	if r == nil || subtle.ConstantTimeCompare([]byte(response.state), []byte(r.State)) != 1 {
+		return "", errors.New("idserver: callback: its state is not that of the sign-in that was begun here")
+	}
+	m, err := p.metadata.Get(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := checkResponseIssuer(response, m); err != nil {
+		return "", fmt.Errorf("idserver: callback: %w", err)
+	}
+	if response.err != "" {
+		return "", response.refused()
+	}
+	return response.code, nil
+}

@@ -1,0 +1,118 @@
+package idserver
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// userContext is the context behind a guard: who sent the request, and how that was found out.
+type userContext struct {
+	context.Context
+	user        *User
+	accessToken string
+	fields      []Field // of a session that was renewed
+
+	client      *Client // the client whose guard it was; nil in a context of WithUser
+	credentials string  // the line of Authorization or Cookie; "" if there were several, which the next guard does not reuse
+	bySession   bool
+	found       int64 // when, in nanoseconds
+	revoked     int64 // the number of revocations before
+}
+
+// reuseFor is how long a guard behind another reuses the user that was found: long enough for the middleware in between.
+// A long-running handler that asks a guard again gets a current result.
+const reuseFor = time.Second
+
+type userContextKey struct{}
+
+func (u *userContext) Value(key any) any {
+	if key == (userContextKey{}) {
+		return u
+	}
+	return u.Context.Value(key)
+}
+
+// String and GoString keep the context's contents out of a log that prints it; of the context within, they print only
+// what that one prints itself.
+func (u *userContext) String() string {
+	if within, ok := u.Context.(fmt.Stringer); ok {
+		return within.String() + ".WithUser"
+	}
+	return fmt.Sprintf("%T.WithUser", u.Context)
+}
+
+func (u *userContext) GoString() string { return u.String() }
+
+// userContextFrom returns what the innermost guard found, or nil if there was none or nobody was signed in.
+func userContextFrom(ctx context.Context) *userContext {
+	u, _ := ctx.Value(userContextKey{}).(*userContext)
+	return u
+}
+
+// credentials returns the line of the header that identifies the sender, or "" if there is not exactly one.
+func credentials(r *Request, bySession bool) string {
+	name := "Authorization"
+	if bySession {
+		name = "Cookie"
+	}
+	if lines := r.values(name); len(lines) == 1 {
+		return lines[0]
+	}
+	return ""
+}
+
+// remember returns the context behind a guard that lets a request through.
+func (c *Client) remember(ctx context.Context, r *Request, v *identity) context.Context {
+	bySession := !r.hasAuthorization()
+	return &userContext{
+		Context: ctx, user: v.user, accessToken: v.accessToken, fields: v.fields,
+		client: c, credentials: credentials(r, bySession), bySession: bySession,
+		found: v.found.UnixNano(), revoked: v.revoked,
+	}
+}
+
+// foundBefore returns what a guard of this client has just found out about the request, for a guard behind it, or nil. It
+// holds only for the same credentials, since an application may pass another request on with the context of the first; it
+// holds only for a request whose origin is acceptable, where sessions depend on that; and only until a token is revoked.
+func (c *Client) foundBefore(ctx context.Context, r *Request) *userContext {
+	before := userContextFrom(ctx)
+	if before == nil || before.client != c || before.credentials == "" || before.revoked != c.provider.revoked.made.Load() {
+		return nil
+	}
+	if before.bySession && (r.hasAuthorization() || c.site.crossSite(*r)) {
+		return nil
+	}
+	if credentials(r, before.bySession) != before.credentials {
+		return nil
+	}
+	if age := c.cfg.Now().UnixNano() - before.found; age < 0 || age > int64(reuseFor) {
+		return nil
+	}
+	return before
+}
+
+// WithUser returns a context in which [UserFrom] finds u, for tests of handlers and for guards of your own. The guards of
+// a [Client] ignore it.
+func WithUser(ctx context.Context, u *User) context.Context {
+	return &userContext{Context: ctx, user: u}
+}
+
+// UserFrom returns the user that a guard put into ctx, or nil if nobody is signed in, which is possible behind
+// [Client.LoadUser].
+func UserFrom(ctx context.Context) *User {
+	if u := userContextFrom(ctx); u != nil {
+		return u.user
+	}
+	return nil
+}
+
+// AccessTokenFrom returns the access token of the request: the bearer token that it came with, or the session's, which is
+// refreshed shortly before it expires. It returns "" if nobody is signed in, and in a context of [WithUser]. Use it to
+// call another API on the user's behalf, and send it only to an API that it was issued for (its aud).
+func AccessTokenFrom(ctx context.Context) string {
+	if u := userContextFrom(ctx); u != nil {
+		return u.accessToken
+	}
+	return ""
+}

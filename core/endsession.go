@@ -1,0 +1,44 @@
+package idserver
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// EndSession holds the parameters of RP-Initiated Logout 1.0 section 2. All are optional.
+type EndSession struct {
+	IDTokenHint           string // the ID token of the session to end
+	PostLogoutRedirectURI string // must be registered at the provider
+	State                 string // returned with the redirect
+}
+
+// endSessionURL returns where to send a browser to end its session at the provider: see [Client.EndSessionURL].
+func (p *provider) endSessionURL(ctx context.Context, e EndSession) (string, error) {
+	m, err := p.metadata.Get(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.EndSessionEndpoint == "" {
+		return "", &DiscoveryError{p.cfg.Authority, errors.New("no end_session_endpoint in it")}
+	}
+	query := url.Values{"client_id": {p.cfg.ClientID}}
+	for name, value := range map[string]string{
+		"id_token_hint": e.IDTokenHint, "post_logout_redirect_uri": e.PostLogoutRedirectURI, "state": e.State,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return withQuery(m.EndSessionEndpoint, query), nil
+}
+
+// withQuery adds parameters to an endpoint's URL, which may already have a query (RFC 6749 section 3.1).
+func withQuery(endpoint string, query url.Values) string {
+	separator := "?"
+	if strings.Contains(endpoint, "?") {
+		separator = "&"
+	}
+	return endpoint + separator + query.Encode()
+}

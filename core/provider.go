@@ -1,0 +1,56 @@
+package idserver
+
+import (
+	"context"
+	mathrand "math/rand/v2"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/fetched"
+	"github.com/signward/idserver-go/core/internal/jose"
+	"github.com/signward/idserver-go/core/internal/keys"
+	"github.com/signward/idserver-go/core/internal/memo"
+)
+
+// provider is the protocol at one provider: its metadata and keys, token requests, ID and access tokens, userinfo. It
+// knows nothing of cookies, routes or guards. It is safe for concurrent use.
+type provider struct {
+	cfg         Config
+	redirectURI string // for authorization requests that name none; "" in an API
+	http        *providerHTTP
+	metadata    *fetched.Value[*metadata]
+	keys        keys.Set
+	headers     jose.Headers
+	proven      *memo.Memo[proven] // nil: nothing is remembered
+	revoked     revocations
+	audience    []string // Config.Audience, shared by all remembered tokens
+}
+
+func newProvider(cfg Config) *provider {
+	p := &provider{
+		cfg: cfg, http: newProviderHTTP(cfg),
+		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
+	}
+	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)
+	p.keys = keys.Set{Value: fetched.New(cfg.Now, mathrand.Float64, p.fetchKeys)}
+	return p
+}
+
+// close stops fetching, and waits for it to end.
+func (p *provider) close() {
+	p.keys.Close()
+	p.metadata.Close()
+	p.proven.Clear()
+	if p.cfg.HTTP.Client == nil {
+		p.http.client.CloseIdleConnections()
+	}
+}
+
+func (p *provider) refetch(ctx context.Context) error {
+	_, err := p.metadata.Refetch(ctx)
+	if err == nil {
+		_, err = p.keys.Refetch(ctx)
+	}
+	return err
+}
+
+func (p *provider) now() time.Time { return p.cfg.Now() }

@@ -1,0 +1,110 @@
+package idserver
+
+import (
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Request holds what routes and guards need of a request. An adapter fills it in; for net/http, [RequestFrom] does. It is
+// used during the call only: of what it holds, nothing but strings is kept.
+type Request struct {
+	Method string
+	// Path and RawQuery are what the browser asked for, escaped. Middleware may have rewritten the framework's own path,
+	// and the way back after sign-in would lead nowhere.
+	Path, RawQuery string
+	Host           string
+	Header         Header
+	Body           io.Reader            // nil: there is none. Only a route that needs it reads it, and no more than it allows
+	TLS            *tls.ConnectionState // nil: the connection to this program is not encrypted
+}
+
+// Header gives access to the header fields of a request; an [http.Header] does. The client asks for fields by name, so
+// that what it learns to read later reaches it through adapters that are already published.
+type Header interface {
+	// Values returns all lines of a field in order, so that a second one is noticed. name is in canonical form
+	// (Sec-Fetch-Site). The client may keep the strings but not the slice: an adapter whose framework reuses the
+	// strings' memory must copy them.
+	Values(name string) []string
+}
+
+// RequestFrom makes a Request from a net/http request. It copies nothing.
+func RequestFrom(r *http.Request) Request {
+	path, query := target(r)
+	return Request{Method: r.Method, Path: path, RawQuery: query, Host: r.Host, Header: r.Header, Body: r.Body, TLS: r.TLS}
+}
+
+// target returns the path and the query of the request line. r.URL is what http.StripPrefix and others leave of them; it
+// is used for a request that no server read.
+func target(r *http.Request) (path, query string) {
+	uri := r.RequestURI
+	if !strings.HasPrefix(uri, "/") || strings.ContainsFunc(uri, isOddInPath) {
+		u, err := url.ParseRequestURI(uri)
+		if err != nil {
+			u = r.URL
+		}
+		return u.EscapedPath(), u.RawQuery
+	}
+	path, query, _ = strings.Cut(uri, "?")
+	return path, query
+}
+
+// isOddInPath reports whether a browser would have escaped c.
+func isOddInPath(c rune) bool {
+	return c <= ' ' || c >= 0x7f || strings.ContainsRune("\"#<>\\^`{|}", c)
+}
+
+// String returns the method and the path, without the query and the header, which hold codes, cookies and tokens.
+func (r Request) String() string { return "idserver.Request{" + r.Method + " " + r.Path + "}" }
+
+// GoString returns [Request.String], so that %#v does not print the header either.
+func (r Request) GoString() string { return r.String() }
+
+// LogValue returns [Request.String], for package slog.
+func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// values returns all lines of a header field.
+func (r *Request) values(name string) []string {
+	if r.Header == nil {
+		return nil
+	}
+	return r.Header.Values(name)
+}
+
+// value returns the first line of a header field.
+func (r *Request) value(name string) string {
+	if lines := r.values(name); len(lines) > 0 {
+		return lines[0]
+	}
+	return ""
+}
+
+// The header fields that tell how a browser came to send a request: Fetch Metadata Request Headers, section 2.
+const (
+	secFetchSite = "Sec-Fetch-Site"
+	secFetchMode = "Sec-Fetch-Mode"
+	secFetchDest = "Sec-Fetch-Dest"
+)
+
+// isNavigation reports whether a browser is loading a page: judged by Fetch Metadata or, in a browser without it, by the
+// Accept header.
+func (r *Request) isNavigation() bool {
+	if r.Method != http.MethodGet {
+		return false
+	}
+	if mode := r.value(secFetchMode); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.value("Accept"), "text/html")
+}
+
+func (r *Request) acceptsJSON() bool { return strings.Contains(r.value("Accept"), "application/json") }
+
+// isPrefetch reports whether a browser is fetching the page only because its user might go there.
+func (r *Request) isPrefetch() bool { return strings.Contains(r.value("Sec-Purpose"), "prefetch") }
+
+// hasAuthorization reports whether a request has an Authorization header, which then decides alone.
+func (r *Request) hasAuthorization() bool { return len(r.values("Authorization")) > 0 }

@@ -1,0 +1,36 @@
+package idserver
+
+import "context"
+
+// site is what a client is to browsers: an application with sign-in routes and sessions (web), or none (apiOnly).
+type site interface {
+	// routes are the sign-in routes.
+	routes() []siteRoute
+	// basePath is the path of Config.BaseURL, without a slash at its end.
+	basePath() string
+	// identify finds out who sent a request that has no Authorization header.
+	identify(ctx context.Context, r Request) (identity, error)
+	// crossSite reports whether an unsafe request comes from a page of another origin.
+	crossSite(r Request) bool
+	// signInURL is where a navigation signs in and comes back to its page; loginURL is the same without a way back.
+	signInURL(r Request) string
+	loginURL() string
+	// wayHome is the root of the application, unless the request is for that.
+	wayHome(r Request) string
+	// close ends the background work.
+	close()
+}
+
+// apiOnly is the site of a client without Config.BaseURL.
+type apiOnly struct{}
+
+func (apiOnly) routes() []siteRoute      { return nil }
+func (apiOnly) basePath() string         { return "" }
+func (apiOnly) crossSite(Request) bool   { return false }
+func (apiOnly) signInURL(Request) string { return "" }
+func (apiOnly) loginURL() string         { return "" }
+func (apiOnly) wayHome(Request) string   { return "" }
+func (apiOnly) close()                   {}
+func (apiOnly) identify(context.Context, Request) (identity, error) {
+	return identity{}, notSignedIn
+}
