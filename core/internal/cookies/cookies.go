@@ -13,10 +13,11 @@ import (
 //
 // A name is not trimmed of more than spaces and tabs: browsers and proxies take Unicode's white space before a name for a
 // part of it, so that such a cookie has no __Host- prefix for them, and a neighbouring host may set it. Values are not
-// checked, and quotes around one are part of it. A prefix that is empty or has a semicolon finds nothing.
+// checked, and quotes around one are part of it. A prefix that is empty, or has what no name has, a semicolon or an
+// equals sign, finds nothing.
 func Each(lines []string, prefix string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		if prefix == "" || strings.Contains(prefix, ";") { // the search below would not move on
+		if prefix == "" || strings.ContainsAny(prefix, ";=") { // no name has them, and at a semicolon the search would not move on
 			return
 		}
 		for _, line := range lines {

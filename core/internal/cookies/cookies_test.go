@@ -55,7 +55,7 @@ func TestEach(t *testing.T) {
 			}
 		})
 	}
-	for _, prefix := range []string{"", ";", ";s"} {
+	for _, prefix := range []string{"", ";", ";s", "=", "s="} {
 		if got := all([]string{"s=1;;;s=1"}, prefix); got != nil {
 			t.Errorf("the prefix %q finds %q", prefix, got)
 		}

@@ -25,7 +25,7 @@ func NamesOf(base *url.URL, routes string) Names {
 	}
 	p := strings.Trim(base.Path, "/")
 	if routes != "" { // another client in the same program
-		p += "" + routes
+		p += "\x00" + routes
 	}
 	if p != "" {
 		sum := sha256.Sum256([]byte(p))

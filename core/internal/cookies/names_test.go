@@ -19,6 +19,7 @@ func TestNamesOf(t *testing.T) {
 		{"https://app.example", "/second", Names{}},
 		{"https://app.example", "/third", Names{}},
 		{"https://app.example/one", "/second", Names{}},
+		{"https://app.example/one/second", "", Names{}}, // the same text without what is between them
 		{"http://127.0.0.1", "", Names{"idserver", "idserver-login-", "idserver-browser"}},
 		{"http://127.0.0.1:8080", "", Names{"idserver-8080", "idserver-8080-login-", "idserver-8080-browser"}},
 		{"http://127.0.0.1:8080", "/second", Names{}},
