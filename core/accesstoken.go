@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/memo"
 )
 
@@ -66,7 +67,7 @@ func (p *provider) proveAccessToken(ctx context.Context, accessToken, issuer str
 	if v, err = p.verify(ctx, accessToken, now); err != nil {
 		return v, facts, err
 	}
-	if facts, err = accessTokenFacts(v.tokenClaims, v.header.Type); err != nil {
+	if facts, err = accessTokenFacts(v.Claims, v.header.Type); err != nil {
 		return v, facts, err
 	}
 	if err := facts.check(v.Issuer, issuer, p.cfg.ClientID, want, p.now()); err != nil { // the keys may have taken a while
@@ -79,14 +80,14 @@ func (p *provider) proveAccessToken(ctx context.Context, accessToken, issuer str
 }
 
 // verifyAccessToken returns the claims of an access token that is valid here.
-func (p *provider) verifyAccessToken(ctx context.Context, accessToken string) (*tokenClaims, error) {
+func (p *provider) verifyAccessToken(ctx context.Context, accessToken string) (*claims.Claims, error) {
 	now := p.now()
 	issuer, err := p.issuer(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	v, _, err := p.proveAccessToken(ctx, accessToken, issuer, AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway), now)
-	return v.tokenClaims, err
+	return v.Claims, err
 }
 
 // accessFacts are what is checked of an access token at each request, besides its issuer. Times are in milliseconds, to
@@ -99,22 +100,22 @@ type accessFacts struct {
 
 // accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC
 // 9068 section 4, as far as the token alone decides.
-func accessTokenFacts(t *tokenClaims, kind string) (facts accessFacts, err error) {
+func accessTokenFacts(t *claims.Claims, kind string) (facts accessFacts, err error) {
 	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
 	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers send JWT, or nothing
 		return facts, invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
 	}
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "events"} {
-		if t.has(name) { // an ID token or a logout token must not open an API
+		if t.Has(name) { // an ID token or a logout token must not open an API
 			return facts, invalidToken(ReasonType, "it has %s, which no access token has", name)
 		}
 	}
-	if t.has("cnf") { // RFC 7800: bound to a key, of which no proof is asked for here
+	if t.Has("cnf") { // RFC 7800: bound to a key, of which no proof is asked for here
 		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
 	}
 	return accessFacts{
 		audience: t.Audience, expiry: unixMilli(t.Expiry), notBefore: unixMilli(t.NotBefore), issuedAt: unixMilli(t.IssuedAt),
-		plain: kind != "at+jwt" && !t.has("scope") && !t.has("scp") && !t.has("client_id"),
+		plain: kind != "at+jwt" && !t.Has("scope") && !t.Has("scp") && !t.Has("client_id"),
 	}, checkSubject(t.Subject)
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+
+	"github.com/signward/idserver-go/core/internal/endpoint"
 )
 
 // Limits on what comes back from the provider, in bytes.
@@ -57,7 +59,7 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 
 // refused returns the error that the provider reported.
 func (p callbackParameters) refused() *AuthorizationError {
-	return &AuthorizationError{Code: printable(p.err, 64), Description: printable(p.description, 256)}
+	return &AuthorizationError{Code: endpoint.Printable(p.err, 64), Description: endpoint.Printable(p.description, maxDescription)}
 }
 
 // checkResponseIssuer applies RFC 9207 section 2.4: the response of one provider must not be taken for another's (a
@@ -65,7 +67,7 @@ func (p callbackParameters) refused() *AuthorizationError {
 func checkResponseIssuer(p callbackParameters, m *metadata) error {
 	switch {
 	case p.sentIssuer && p.issuer != m.Issuer:
-		return fmt.Errorf("iss is %q, want %q", printable(p.issuer, 256), m.Issuer)
+		return fmt.Errorf("iss is %q, want %q", endpoint.Printable(p.issuer, 256), m.Issuer)
 	case !p.sentIssuer && m.SendsIssuer:
 		return fmt.Errorf("no iss, and the provider's metadata says that it sends %q", m.Issuer)
 	}

@@ -1,19 +1,13 @@
 package idserver
 
 import (
-	"bytes"
-	"compress/flate"
-	"encoding/binary"
-	"io"
 	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/signward/idserver-go/core/internal/memo"
-	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
 // What a stranger sends as a session's cookies is read up to what a session may have, and no further: it is decoded and
@@ -43,67 +37,6 @@ func TestUnchunkIsBounded(t *testing.T) {
 		value, ok := row.r.unchunk("s")
 		if !ok && row.want != -1 || ok && len(value) != row.want {
 			t.Errorf("%s: %d bytes, %v, want %d", name, len(value), ok, row.want)
-		}
-	}
-}
-
-// A session is small when it is packed and may be large when it is not. What is read of it has a bound, for a secret may leak or
-// be weak, and whoever has it may seal what they like.
-func TestUnpackSessionIsBounded(t *testing.T) {
-	of := func(size int) []byte {
-		u := &User{Issuer: "i", Subject: "s", claims: map[string]strictjson.Raw{"x": strictjson.Raw(`"` + strings.Repeat("a", size) + `"`)}}
-		packed, err := packSession(&session{user: u, signedIn: time.Unix(1, 0), seen: time.Unix(1, 0)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return packed
-	}
-	inflated, err := io.ReadAll(flate.NewReader(bytes.NewReader(of(maxSession / 2))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	more := len(inflated) - maxSession/2 // what stands beside the claim
-	for size, read := range map[int]bool{maxSession: true, maxSession + 1: false, 2 * maxSession: false} {
-		if _, _, err := unpackSession(of(size - more)); (err == nil) != read {
-			t.Errorf("a session of %d bytes: %v", size, err)
-		}
-	}
-
-	var bomb bytes.Buffer
-	w, err := flate.NewWriter(&bomb, flate.BestCompression)
-	if err != nil {
-		t.Fatal(err)
-	}
-	zeros := make([]byte, 1<<20)
-	_, _ = w.Write(binary.AppendUvarint(nil, 24<<20))
-	for range 24 {
-		_, _ = w.Write(zeros)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	if _, _, err := unpackSession(bomb.Bytes()); err == nil {
-		t.Error("a bomb was read")
-	}
-	runtime.ReadMemStats(&after)
-	if took := after.TotalAlloc - before.TotalAlloc; took > 12<<20 {
-		t.Errorf("a bomb of %d bytes took %d bytes of memory", bomb.Len(), took)
-	}
-}
-
-// The length of a part is what a stranger says; nothing is made of it before it is there.
-func TestPartsAreBounded(t *testing.T) {
-	for name, in := range map[string][]byte{
-		"empty":           {},
-		"longer than all": {5, 'a'},
-		"the longest":     binary.AppendUvarint(nil, 1<<63),
-		"beyond 64 bits":  {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
-		"unfinished":      {0x80},
-	} {
-		if part, _, err := nextPart(in); err == nil {
-			t.Errorf("%s: %q", name, part)
 		}
 	}
 }

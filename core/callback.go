@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/signward/idserver-go/core/internal/endpoint"
+	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
 // callback answers /callback: it completes a sign-in.
@@ -19,7 +22,7 @@ func (w *web) callback(ctx context.Context, r *Request) (Answer, error) {
 	login, ok := w.pendingLogin(r, p.state, w.now())
 	switch {
 	case !ok:
-		return w.lostCallback(ctx, r, CodeSignInLost, fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", printable(r.Host, 128), w.base), p.state)
+		return w.lostCallback(ctx, r, CodeSignInLost, fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", endpoint.Printable(r.Host, 128), w.base), p.state)
 	case login.Spent != 0: // the page was reloaded, or the user went back to it
 		return w.spentCallback(ctx, r, login)
 	}
@@ -70,7 +73,7 @@ func codeOfResponse(name string) RefusalCode {
 
 // exchangeOnce exchanges the code, once for all requests of the same attempt: a reload while the first is in flight must
 // not send the code again, which providers take for theft.
-func (w *web) exchangeOnce(ctx context.Context, code string, login pendingLogin) (*Tokens, error) {
+func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.Login) (*Tokens, error) {
 	key := sha256.Sum256([]byte("code\x00" + login.State))
 	return w.grants.once(ctx, key, 0, func(ctx context.Context) (*Tokens, error) {
 		tokens, err := w.provider.exchangeCode(ctx, code, &AuthorizationRequest{
@@ -92,7 +95,7 @@ var errCodeSpent = errors.New("the code is used up, and who the user is could no
 
 // signedIn starts the session and redirects to the page that was asked for. The login cookie stays, marked as spent;
 // forget deletes it if no session can be kept.
-func (w *web) signedIn(ctx context.Context, r *Request, s *session, login pendingLogin, forget Field) (Answer, error) {
+func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessioncodec.Login, forget Field) (Answer, error) {
 	notKept := func(err error) (Answer, error) {
 		w.revoke(ctx, s.tokens.RefreshToken)
 		return Answer{}, refused(CodeInternal, err, forget)
@@ -103,7 +106,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login pendin
 	}
 	target := login.ReturnTo
 	set(&target, cmp.Or(w.cfg.AfterSignIn, w.home()))
-	login.Nonce, login.Verifier, login.AppData, login.ReturnTo, login.Spent = "", "", nil, target, w.now().Unix()
+	login.Nonce, login.Verifier, login.AppData, login.ReturnTo, login.Spent = "", "", nil, target, w.now().UnixMilli()
 	spent, err := w.keepLogin(r, login)
 	if err != nil {
 		return notKept(err)
@@ -114,9 +117,9 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login pendin
 
 // spentCallback handles a response to a sign-in that has been completed. A user who is still signed in goes on to their
 // page. One who has signed out since, went back to the provider's page and picked an account there, is signed in again.
-func (w *web) spentCallback(ctx context.Context, r *Request, login pendingLogin) (Answer, error) {
-	if s, _ := w.loadSession(r, w.now()); s == nil && w.mayRestart(r, login.State) {
-		return w.begin(ctx, r, false, pendingLogin{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
+func (w *web) spentCallback(ctx context.Context, r *Request, login sessioncodec.Login) (Answer, error) {
+	if s, _, _ := w.loadSession(r, w.now()); s == nil && w.mayRestart(r, login.State) {
+		return w.begin(ctx, r, false, sessioncodec.Login{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
 	}
 	return seeOther(cmp.Or(login.ReturnTo, w.home())), nil
 }
@@ -130,11 +133,11 @@ func (w *web) mayRestart(r *Request, state string) bool {
 // lostCallback handles a response for which this browser has no pending sign-in. A user who is signed in goes on. For
 // anyone else one new sign-in is begun automatically, and after that the request is refused.
 func (w *web) lostCallback(ctx context.Context, r *Request, code RefusalCode, err error, state string) (Answer, error) {
-	if s, _ := w.loadSession(r, w.now()); s != nil {
+	if s, _, _ := w.loadSession(r, w.now()); s != nil {
 		return seeOther(cmp.Or(w.cfg.AfterSignIn, w.home())), nil
 	}
 	if code == CodeSignInLost && w.mayRestart(r, state) {
-		return w.begin(ctx, r, false, pendingLogin{}, url.Values{}, restartMark)
+		return w.begin(ctx, r, false, sessioncodec.Login{}, url.Values{}, restartMark)
 	}
 	return Answer{}, refused(code, err)
 }

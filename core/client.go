@@ -138,7 +138,7 @@ func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*Us
 	if err != nil {
 		return nil, err
 	}
-	return userOf(claims, c.cfg.RolesClaim)
+	return newUser(claims, c.cfg.RolesClaim), nil
 }
 
 // EndSessionURL returns the URL to send a browser to in order to end its session at the provider. It needs the provider's

@@ -119,13 +119,8 @@ func TestLargestSignIn(t *testing.T) {
 // is told why.
 func TestSessionThatCannotBeReadBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var deep any = "x"
-		for range 60 {
-			deep = []any{deep}
-		}
 		for name, value := range map[string]any{
 			"a value that deflates well": strings.Repeat("a", 300_000), // and inflates to more than is read
-			"a value that nests deep":    deep,
 		} {
 			w := newWorld(t, func(c *idserver.Config) {
 				c.AdmitUser = func(_ context.Context, u *idserver.User) error { return u.Set("x", value) }
@@ -135,7 +130,7 @@ func TestSessionThatCannotBeReadBack(t *testing.T) {
 			if a.Status != 500 || code(t, a) != idserver.CodeInternal || b.cookies["idserver-8080"] != "" {
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
-			if !strings.Contains(w.log.String(), "cannot be read back") {
+			if !strings.Contains(w.log.String(), "the session cannot be kept") {
 				t.Errorf("%s: the log is %s", name, w.log)
 			}
 		}

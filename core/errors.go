@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/endpoint"
 )
 
 // The kinds of errors, for errors.Is. The types below carry the details, for errors.As. No error of this package contains
@@ -102,6 +104,8 @@ type TokenEndpointError struct {
 	Description string
 	RetryAfter  time.Duration // 0 if the response did not say
 	Err         error         // the transport's error, what is wrong with the response, or nil
+
+	form endpoint.Form // of the body
 }
 
 func (e *TokenEndpointError) Error() string {
@@ -113,9 +117,10 @@ func (e *TokenEndpointError) Unwrap() []error {
 }
 
 // terminal reports whether another attempt with the same grant is useless, RFC 6749 section 5.2. Some providers answer a
-// bad grant with 400 and nothing more.
+// bad grant with 400 and nothing more. A code that is not where an OAuth error has it says nothing about the grant.
 func (e *TokenEndpointError) terminal() bool {
-	return e.Code == "invalid_grant" || e.Code == "unauthorized_client" || e.Code == "access_denied" ||
+	refused := e.Code == "invalid_grant" || e.Code == "unauthorized_client" || e.Code == "access_denied"
+	return refused && e.form != endpoint.Other ||
 		e.Status == 400 && e.Code == "" && e.Description == "" && e.Err == nil
 }
 
@@ -138,6 +143,9 @@ func (e *UserInfoError) Error() string {
 }
 
 func (e *UserInfoError) Unwrap() []error { return answerErrors(ErrUserInfo, e.Status, e.Err) }
+
+// maxDescription limits the text of a provider's in an error, in bytes.
+const maxDescription = 256
 
 func describeAnswer(status int, code, description string, err error) string {
 	s := ""

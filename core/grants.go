@@ -98,50 +98,45 @@ func (g *grants) run(ctx context.Context, own *grant, pause time.Duration, reque
 
 var errSignedOut = errors.New("the session was signed out")
 
-// end refuses these sessions from now on, for as long as a cookie of one can live unused (idle): a response in flight,
-// another tab or a copy must not bring back a session that was signed out.
-func (g *grants) end(idle time.Duration, keys ...[32]byte) {
+// end refuses a session from now on, for as long as a cookie of it can live unused (idle): a response in flight, another
+// tab or a copy must not bring back a session that was signed out.
+func (g *grants) end(s *session, idle time.Duration) {
 	over := &grant{done: make(chan struct{}), err: errSignedOut, until: g.now().Add(max(idle, grantKeptMost))}
 	close(over.done)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, key := range keys {
-		g.byKey[key] = over
-	}
+	g.byKey[s.id] = over
 }
 
 // maxHops limits how many refreshes newest follows: results are kept for a while only, and access tokens live longer.
 const maxHops = 16
 
 // newest follows the remembered refreshes of a session, from the grant in its cookie, which may be an old one. It returns
-// the last tokens, or nil if there was no refresh, and whether the session was signed out anywhere along the way.
-func (g *grants) newest(issuer string, key [32]byte) (tokens *Tokens, ended bool) {
+// the last tokens, or nil if there was no refresh.
+func (g *grants) newest(issuer string, key [32]byte) (tokens *Tokens) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	for range maxHops {
 		known := g.byKey[key]
-		switch {
-		case known == nil || known.until.IsZero():
-			return tokens, false
-		case known.err == errSignedOut:
-			return tokens, true
-		case known.tokens == nil || known.tokens.RefreshToken == "":
-			return tokens, false
+		if known == nil || known.until.IsZero() || known.tokens == nil || known.tokens.RefreshToken == "" {
+			return tokens
 		}
 		tokens = known.tokens
 		next := refreshKey(issuer, tokens.RefreshToken)
 		if next == key { // the provider does not rotate
-			return tokens, false
+			return tokens
 		}
 		key = next
 	}
-	return tokens, false
+	return tokens
 }
 
-// ended reports whether a session was signed out, with its own cookie or a newer one.
+// ended reports whether a session was signed out, with this cookie of it or another one.
 func (g *grants) ended(s *session) bool {
-	_, ended := g.newest(s.user.Issuer, s.grant)
-	return ended
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	known := g.byKey[s.id]
+	return known != nil && known.err == errSignedOut
 }
 
 // sweep forgets old results, every now and then. The caller holds the lock.

@@ -29,7 +29,7 @@ func TestGrantsAreForgotten(t *testing.T) {
 		request(nil, ErrInvalidToken)
 	}
 	for i := range byte(100) {
-		g.end(0, [32]byte{i})
+		g.end(&session{id: [32]byte{i}}, 0)
 	}
 	if n := held(); n != 400 {
 		t.Fatalf("%d results are held, want 400", n)

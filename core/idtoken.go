@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
@@ -28,7 +29,7 @@ type IDTokenCheck struct {
 const maxIDTokenAge = 10 * time.Minute
 
 // verifyIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes.
-func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*tokenClaims, error) {
+func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*claims.Claims, error) {
 	issuer, err := p.issuer(ctx, p.now())
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTo
 	if err != nil {
 		return nil, err
 	}
-	return v.tokenClaims, checkIDToken(v.tokenClaims, idTokenRules{
+	return v.Claims, checkIDToken(v.Claims, idTokenRules{
 		IDTokenCheck: check, issuer: issuer, clientID: p.cfg.ClientID, now: p.now(), leeway: p.cfg.Provider.Leeway,
 		algorithm: v.header.Algorithm, kind: v.header.Type,
 	})
@@ -55,11 +56,11 @@ type idTokenRules struct {
 // checkIDToken applies OpenID Connect Core section 3.1.3.7, in its order, to claims whose signature is verified. Steps 1
 // and 6 to 8 are done in verify: no encryption was asked for, the algorithm is the key's, and it is never a MAC. Step 12
 // does not apply: no acr is requested as essential.
-func checkIDToken(t *tokenClaims, want idTokenRules) error {
+func checkIDToken(t *claims.Claims, want idTokenRules) error {
 	switch {
 	case !slices.Contains([]string{"", "jwt"}, strings.ToLower(want.kind)): // RFC 8725 section 3.11
 		return invalidToken(ReasonType, "typ is %q, want JWT", want.kind)
-	case t.has("events"): // a logout token
+	case t.Has("events"): // a logout token
 		return invalidToken(ReasonType, "it has events, as a logout token")
 	case t.Issuer != want.issuer: // step 2
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", t.Issuer, want.issuer)

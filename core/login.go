@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
 // loginLife is how long a sign-in may take.
@@ -44,12 +46,12 @@ func (w *web) login(ctx context.Context, r *Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, refused(CodeInvalidLogin, err)
 	}
-	return w.begin(ctx, r, asJSON, pendingLogin{ReturnTo: w.returnTo(query.Get("return_to")), AppData: appData}, extra, "")
+	return w.begin(ctx, r, asJSON, sessioncodec.Login{ReturnTo: w.returnTo(query.Get("return_to")), AppData: appData}, extra, "")
 }
 
 // begin makes the authorization request and the cookie that belongs to it; kept holds what that cookie is to keep
 // besides.
-func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept pendingLogin, extra url.Values, mark string) (Answer, error) {
+func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessioncodec.Login, extra url.Values, mark string) (Answer, error) {
 	m, err := w.provider.metadata.Get(ctx)
 	if err != nil {
 		return Answer{}, err
@@ -62,7 +64,7 @@ func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept pendingLo
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)
 	}
-	kept.State, kept.Browser, kept.Nonce, kept.Verifier, kept.Begun = request.State, browser, request.Nonce, request.CodeVerifier, w.now().Unix()
+	kept.State, kept.Browser, kept.Nonce, kept.Verifier, kept.Begun = request.State, browser, request.Nonce, request.CodeVerifier, w.now().UnixMilli()
 	cookies, err := w.keepLogin(r, kept)
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)
@@ -121,8 +123,9 @@ func (w *web) goesInCircles(r *Request, now time.Time) bool {
 		return false
 	}
 	lately := 0
-	for _, p := range w.logins(r) {
-		if p.Spent != 0 && now.Unix()-p.Spent < 30 {
+	open, _ := w.logins(r)
+	for _, p := range open {
+		if p.Spent != 0 && now.Sub(time.UnixMilli(p.Spent)) < 30*time.Second {
 			lately++
 		}
 	}

@@ -1,13 +1,15 @@
 package idserver
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"maps"
 	"slices"
 	"time"
 
-	"github.com/signward/idserver-go/core/internal/strictjson"
+	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
 // maxLogins is how many sign-ins one browser may have pending at once, such as in tabs that were restored together.
@@ -16,19 +18,6 @@ const maxLogins = 5
 // maxLoginCookies is how many login cookies are looked at, because a stranger may send any number.
 const maxLoginCookies = 32
 
-// pendingLogin is what a browser keeps, sealed, between /login and /callback: one cookie for each attempt, so that tabs
-// do not disturb each other.
-type pendingLogin struct {
-	State    string `json:"state"`
-	Browser  string `json:"browser"` // the value of the browser's cookie
-	Nonce    string `json:"nonce,omitempty"`
-	Verifier string `json:"verifier,omitempty"`
-	ReturnTo string `json:"return_to,omitempty"`
-	AppData  []byte `json:"app_data,omitempty"`
-	Begun    int64  `json:"begun"`
-	Spent    int64  `json:"spent,omitempty"` // when it led to a session; 0: not yet
-}
-
 // loginCookie returns the name of the cookie of an attempt.
 func (w *web) loginCookie(state string) string {
 	sum := sha256.Sum256([]byte(state))
@@ -36,9 +25,9 @@ func (w *web) loginCookie(state string) string {
 }
 
 // keepLogin writes the cookie of p, and deletes those that are too many or no longer useful.
-func (w *web) keepLogin(r *Request, p pendingLogin) ([]Field, error) {
+func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 	name := w.loginCookie(p.State)
-	content, err := strictjson.Marshal(p)
+	content, err := sessioncodec.PackLogin(p)
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +39,10 @@ func (w *web) keepLogin(r *Request, p pendingLogin) ([]Field, error) {
 		p.ReturnTo = ""
 		return w.keepLogin(r, p)
 	}
-	life := int64(loginLife.Seconds()) - (w.now().Unix() - p.Begun)
-	fields := []Field{w.setCookie(name, sealed, w.routesPath, int(life))}
+	life := loginLife - w.now().Sub(time.UnixMilli(p.Begun))
+	fields := []Field{w.setCookie(name, sealed, w.routesPath, int(life.Seconds()))}
 
-	open := w.logins(r)
+	open, foreign := w.logins(r)
 	var others []string
 	for other := range r.eachCookie(w.loginName) {
 		if other != name && !slices.Contains(others, other) {
@@ -62,61 +51,74 @@ func (w *web) keepLogin(r *Request, p pendingLogin) ([]Field, error) {
 			}
 		}
 	}
-	slices.SortFunc(others, func(a, b string) int { return int(open[b].Begun - open[a].Begun) }) // the newest first
+	slices.SortFunc(others, func(a, b string) int { return cmp.Compare(open[b].Begun, open[a].Begun) }) // the newest first
 	for i, other := range others {
 		p, ok := open[other]
-		if i >= maxLogins-1 || !ok || w.now().Sub(time.Unix(p.Begun, 0)) > loginLife {
+		useful := ok && w.now().Sub(time.UnixMilli(p.Begun)) <= loginLife || slices.Contains(foreign, other)
+		if i >= maxLogins-1 || !useful {
 			fields = append(fields, w.setCookie(other, "", w.routesPath, -1))
 		}
 	}
 	return fields, nil
 }
 
-// logins opens the login cookies of a request, by name.
-func (w *web) logins(r *Request) map[string]pendingLogin {
-	all := map[string]pendingLogin{}
+// logins opens the login cookies of a request, by name. foreign are those that another version of this program wrote, and
+// can still read.
+func (w *web) logins(r *Request) (open map[string]sessioncodec.Login, foreign []string) {
+	open = map[string]sessioncodec.Login{}
 	tried := 0
 	for name, value := range r.eachCookie(w.loginName) {
 		if tried++; tried > maxLoginCookies {
 			break
 		}
-		if p, ok := w.openLogin(name, value); ok {
-			all[name] = p
+		switch p, err := w.openLogin(name, value); {
+		case err == nil:
+			open[name] = p
+		case errors.Is(err, sessioncodec.ErrVersion):
+			foreign = append(foreign, name)
 		}
 	}
-	return all
+	return open, foreign
 }
 
-func (w *web) openLogin(name, value string) (p pendingLogin, ok bool) {
+var errNotALogin = errors.New("not a login cookie of ours")
+
+func (w *web) openLogin(name, value string) (p sessioncodec.Login, err error) {
 	if len(value) > maxChunk {
-		return p, false
+		return p, errNotALogin
 	}
 	content, _, err := w.ring.Open(name, value)
-	if err != nil || strictjson.Unmarshal(content, &p) != nil || w.loginCookie(p.State) != name {
-		return pendingLogin{}, false
+	if err != nil {
+		return p, err
 	}
-	return p, true
+	if p, err = sessioncodec.UnpackLogin(content); err != nil {
+		return p, err
+	}
+	if w.loginCookie(p.State) != name {
+		return sessioncodec.Login{}, errNotALogin
+	}
+	return p, nil
 }
 
 // pendingLogin finds the attempt that state belongs to, if it was begun in this browser and is not too old. Its cookie
 // binds the state to the browser: a victim who was made to follow an attacker's callback has no cookie for it.
-func (w *web) pendingLogin(r *Request, state string, now time.Time) (p pendingLogin, ok bool) {
+func (w *web) pendingLogin(r *Request, state string, now time.Time) (p sessioncodec.Login, ok bool) {
 	name := w.loginCookie(state)
 	value, ok := r.cookie(name)
 	if !ok {
 		return p, false
 	}
-	p, ok = w.openLogin(name, value)
+	p, err := w.openLogin(name, value)
 	browser, bound := r.cookie(w.browserName)
-	if !ok || !bound || p.Browser != browser || p.State != state || now.Sub(time.Unix(p.Begun, 0)) > loginLife {
-		return pendingLogin{}, false
+	if err != nil || !bound || p.Browser != browser || p.State != state || now.Sub(time.UnixMilli(p.Begun)) > loginLife {
+		return sessioncodec.Login{}, false
 	}
 	return p, true
 }
 
 // forgetSpentLogins deletes the marks of completed sign-ins: to sign out and in again is not to go in circles.
 func (w *web) forgetSpentLogins(r *Request) (fields []Field) {
-	open := w.logins(r)
+	open, _ := w.logins(r)
 	for _, name := range slices.Sorted(maps.Keys(open)) {
 		if open[name].Spent != 0 {
 			fields = append(fields, w.setCookie(name, "", w.routesPath, -1))

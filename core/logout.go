@@ -34,20 +34,20 @@ func (w *web) signOut(ctx context.Context, r *Request) (Answer, error) {
 // session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens even if the others fail.
 func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, error) {
 	home := cmp.Or(w.cfg.AfterSignOut, w.home())
-	s, _ := w.loadSession(r, w.now())
+	s, _, _ := w.loadSession(r, w.now())
 	cookies := append(w.dropSession(r), w.forgetSpentLogins(r)...)
 	if s == nil {
 		return goTo(asJSON, home, cookies...)
 	}
 	latest := s.tokens
-	newer, ended := w.grants.newest(s.user.Issuer, s.grant)
-	if newer != nil { // refreshed in the meantime, in another tab
+	if newer := w.grants.newest(s.user.Issuer, s.grant); newer != nil { // refreshed in the meantime, in another tab
 		latest = *newer
 	}
+	already := w.grants.ended(s)
+	w.grants.end(s, w.cfg.Session.Idle)
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()
-	if latest.RefreshToken != "" && !ended { // an old cookie need not have the provider asked again and again
-		w.grants.end(w.cfg.Session.Idle, s.grant, refreshKey(s.user.Issuer, latest.RefreshToken))
+	if !already { // an old cookie need not have the provider asked again and again
 		w.revoke(ctx, latest.RefreshToken)
 	}
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)

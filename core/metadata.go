@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/fetched"
 	"github.com/signward/idserver-go/core/internal/jose"
 )
@@ -105,12 +106,12 @@ func (p *provider) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Docu
 		p.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
 		return document, &DiscoveryError{location, err}
 	}
-	a, err := p.http.get(ctx, location, http.Header{})
+	a, err := p.http.Do(ctx, endpoint.Call{URL: location})
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
-	document.Fresh, document.Value = a.maxAge(), new(metadata)
-	if err := a.json(document.Value); err != nil {
+	document.Fresh, document.Value = a.MaxAge(), new(metadata)
+	if err := a.JSON(document.Value); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	document.Value.override(p.cfg.Provider.Endpoints)
@@ -132,15 +133,15 @@ func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docu
 		p.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
 		return document, &DiscoveryError{m.JWKSURI, fmt.Errorf("%w: %w", ErrUnavailable, err)}
 	}
-	a, err := p.http.get(ctx, m.JWKSURI, http.Header{})
+	a, err := p.http.Do(ctx, endpoint.Call{URL: m.JWKSURI})
 	if err != nil {
 		return fail(err)
 	}
-	document.Fresh = a.maxAge()
-	if a.status != http.StatusOK {
-		return fail(fmt.Errorf("status %d", a.status))
+	document.Fresh = a.MaxAge()
+	if a.Status != http.StatusOK {
+		return fail(fmt.Errorf("status %d", a.Status))
 	}
-	keys, skipped, err := jose.ParseSet(a.body, p.cfg.Provider.Algorithms)
+	keys, skipped, err := jose.ParseSet(a.Body, p.cfg.Provider.Algorithms)
 	if err != nil {
 		return fail(err)
 	}

@@ -241,21 +241,21 @@ func TestConfiguredIssuer(t *testing.T) {
 // A provider that fails is asked again, a moment later by the client's clock, and not before.
 func TestMetadataRecovers(t *testing.T) {
 	for name, fault := range map[string]idtest.Fault{
-		"500":            {},
-		"404":            {Status: 404},
-		"HTML":           {HTML: true},
-		"endless":        {Endless: true},
-		"a bomb":         {GzipBomb: true},
-		"a redirect":     {Redirect: "http://127.0.0.1:1/"},
-		"drop":           {Drop: true},
-		"hang":           {Hang: true},
-		"nothing":        {Status: 200},
-		"null":           {Body: "null"},
-		"an array":       {Body: "[]"},
-		"a member twice": {Body: `{"issuer":"https://id.example","issuer":"https://evil.example"}`},
-		"too deep":       {Body: `{"x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`},
-		"a byte order":   {Body: "\ufeff{}"},
-		"304 unasked":    {Status: 304},
+		"500":             {},
+		"404":             {Status: 404},
+		"HTML":            {HTML: true},
+		"endless":         {Endless: true},
+		"a bomb":          {GzipBomb: true},
+		"a redirect":      {Redirect: "http://127.0.0.1:1/"},
+		"drop":            {Drop: true},
+		"hang":            {Hang: true},
+		"nothing":         {Status: 200},
+		"null":            {Body: "null"},
+		"an array":        {Body: "[]"},
+		"a member twice":  {Body: `{"issuer":"https://id.example","issuer":"https://evil.example"}`},
+		"too deep":        {Body: `{"x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`},
+		"two byte orders": {Body: "\ufeff\ufeff{}"},
+		"304 unasked":     {Status: 304},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)

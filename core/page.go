@@ -138,7 +138,7 @@ func (c *Client) refusalPage(r *Request, refusal *Refusal) []byte {
 // signOutPage asks whether to sign out, or says that nobody is signed in.
 func (w *web) signOutPage(r *Request) []byte {
 	p := page{application: w.cfg.ApplicationName}
-	if s, _ := w.loadSession(r, w.now()); s == nil {
+	if s, _, _ := w.loadSession(r, w.now()); s == nil {
 		p.title, p.text = "You are signed out", "Nobody is signed in here in this browser."
 		p.actions = []action{{"Sign in", w.loginURL(), false}, {"Start page", w.home(), false}}
 	} else {

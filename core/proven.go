@@ -175,7 +175,7 @@ func (p *provider) forgetToken(ctx context.Context, token string) {
 	if _, err := p.verify(context.WithoutCancel(ctx), token, p.now()); err != nil && !errors.Is(err, ErrUnavailable) {
 		return
 	}
-	if claims, err := parseClaims(message.Payload); err == nil && p.now().Before(claims.Expiry.Add(maxLeeway)) {
-		p.revoked.add(token, claims.Expiry.Add(maxLeeway), p.now())
+	if known, err := parseClaims(message.Payload); err == nil && p.now().Before(known.Expiry.Add(maxLeeway)) {
+		p.revoked.add(token, known.Expiry.Add(maxLeeway), p.now())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	mathrand "math/rand/v2"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/fetched"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/keys"
@@ -16,7 +17,7 @@ import (
 type provider struct {
 	cfg         Config
 	redirectURI string // for authorization requests that name none; "" in an API
-	http        *providerHTTP
+	http        *endpoint.Client
 	metadata    *fetched.Value[*metadata]
 	keys        keys.Set
 	headers     jose.Headers
@@ -27,7 +28,9 @@ type provider struct {
 
 func newProvider(cfg Config) *provider {
 	p := &provider{
-		cfg: cfg, http: newProviderHTTP(cfg),
+		cfg: cfg, http: endpoint.New(endpoint.Config{
+			Client: cfg.HTTP.Client, InsecureSkipTLSVerify: cfg.HTTP.InsecureSkipTLSVerify, Timeout: cfg.HTTP.Timeout, Now: cfg.Now,
+		}),
 		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
 	}
 	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)
@@ -41,7 +44,7 @@ func (p *provider) close() {
 	p.metadata.Close()
 	p.proven.Clear()
 	if p.cfg.HTTP.Client == nil {
-		p.http.client.CloseIdleConnections()
+		p.http.CloseIdleConnections()
 	}
 }
 

@@ -3,11 +3,11 @@ package idserver
 import (
 	"encoding/base64"
 	"errors"
-	"net/http"
 	"reflect"
 	"testing"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -51,7 +51,7 @@ func TestAtHashOfEachAlgorithm(t *testing.T) {
 			now := time.Unix(1800000000, 0)
 			check := func(atHash string) error {
 				nonce := "n"
-				return checkIDToken(&tokenClaims{
+				return checkIDToken(&claims.Claims{
 					Issuer: "i", Subject: "s", Audience: []string{"c"}, Nonce: &nonce, AccessTokenHash: &atHash,
 					Expiry: now.Add(time.Minute), IssuedAt: now,
 				}, idTokenRules{
@@ -84,27 +84,6 @@ func TestRefreshAt(t *testing.T) {
 	}
 }
 
-func TestMaxAge(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"":                             0,
-		"public":                       0,
-		"max-age=600":                  10 * time.Minute,
-		"public, Max-Age=\"60\" , x":   time.Minute,
-		"max-age=0":                    time.Nanosecond,
-		"no-store":                     time.Nanosecond,
-		"no-cache, max-age=600":        time.Nanosecond,
-		"max-age=-1":                   0,
-		"max-age=99999999999999999999": 0,
-		"max-age=soon":                 0,
-		"s-maxage=600":                 0,
-	} {
-		a := &answer{header: http.Header{"Cache-Control": {value}}}
-		if got := a.maxAge(); got != want {
-			t.Errorf("%q: %v, want %v", value, got, want)
-		}
-	}
-}
-
 // FuzzParseClaims reads the payload of a token that anybody may have written. What is accepted has sane dates,
 // and what lacks a claim that decides is refused by both checks.
 func FuzzParseClaims(f *testing.F) {
@@ -125,14 +104,14 @@ func FuzzParseClaims(f *testing.F) {
 			return
 		}
 		for name, d := range map[string]time.Time{"exp": c.Expiry, "nbf": c.NotBefore, "iat": c.IssuedAt} {
-			if !d.IsZero() && (d.Unix() < 1 || d.Unix() > maxNumericDate) {
+			if !d.IsZero() && (d.Unix() < 1 || d.Year() > 9999) {
 				t.Errorf("%s is %v", name, d)
 			}
-			if !d.IsZero() && !c.has(name) {
+			if !d.IsZero() && !c.Has(name) {
 				t.Errorf("%s comes from nowhere", name)
 			}
 		}
-		if c.Subject != text(c.Get("sub")) || c.Issuer != text(c.Get("iss")) {
+		if c.Subject != claims.Text(c.Get("sub")) || c.Issuer != claims.Text(c.Get("iss")) {
 			t.Errorf("sub %q and iss %q are not those of the user", c.Subject, c.Issuer)
 		}
 		idErr := checkIDToken(c, idTokenRules{IDTokenCheck: IDTokenCheck{Nonce: "n"}, issuer: "i", clientID: "c", now: now, algorithm: "RS256"})
@@ -159,7 +138,11 @@ func FuzzParseClaims(f *testing.F) {
 			t.Errorf("the user is written as %s, %v", out, err)
 		}
 		var all map[string]strictjson.Raw
-		if err := u.Claims(&all); err != nil || len(all) != len(c.all()) {
+		n := 0
+		for range c.All() {
+			n++
+		}
+		if err := u.Claims(&all); err != nil || len(all) != n {
 			t.Errorf("the claims are read back as %v, %v", all, err)
 		}
 	})

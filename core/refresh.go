@@ -26,14 +26,11 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // refusal that may be due to the configuration ends the session once its access token has expired. errLeft is no verdict:
 // the caller left before there was one, and is neither admitted nor signed out.
 func (w *web) refresh(ctx context.Context, s *session) (next *session, err error) {
-	if s.tokens.RefreshToken == "" {
-		return nil, nil
-	}
 	if w.grants.ended(s) {
 		return nil, errSignedOut
 	}
 	now := w.now()
-	if s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
+	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
 		return nil, nil
 	}
 	wait := ctx
@@ -51,7 +48,7 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 	var refused *TokenEndpointError
 	switch {
 	case err == nil:
-		return newSession(tokens.User, *tokens, s.signedIn, now), nil
+		return s.refreshed(tokens.User, *tokens, now), nil
 	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.Is(err, errSignedOut), errors.As(err, &refused) && refused.terminal():
 		return nil, err
 	}
@@ -66,7 +63,7 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 		return nil, nil
 	}
 	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again.
-	return newSession(s.user, *tokens, s.signedIn, now), nil
+	return s.refreshed(s.user, *tokens, now), nil
 }
 
 // errLeft marks a request that ended before it was known whether its session goes on.

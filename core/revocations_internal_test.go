@@ -33,8 +33,8 @@ func TestSignedOutForTheIdleTime(t *testing.T) {
 	now := time.Unix(1800000000, 0)
 	g := newGrants(func() time.Time { return now })
 	defer g.close()
-	s := &session{user: &User{Issuer: "i"}, grant: [32]byte{1}}
-	g.end(time.Hour, s.grant)
+	s := &session{user: &User{Issuer: "i"}, id: [32]byte{1}}
+	g.end(s, time.Hour)
 	now = now.Add(59 * time.Minute)
 	g.mu.Lock()
 	g.sweep()

@@ -1,21 +1,16 @@
 package idserver
 
 import (
-	"bytes"
-	"compress/flate"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/memo"
-	"github.com/signward/idserver-go/core/internal/strictjson"
+	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
 // session is a sign-in as it is kept. One that was opened from a cookie is shared by requests and is never modified.
@@ -25,17 +20,32 @@ type session struct {
 	signedIn time.Time // the absolute limit counts from here
 	seen     time.Time // the idle limit counts from here
 
-	grant [32]byte // identifies its refresh token
+	kept  sessioncodec.Record // its id, and what else there is to write again, such as what a later version wrote
+	id    [32]byte            // a hash of its id: it identifies the session among those that were signed out
+	grant [32]byte            // identifies its refresh token
 }
 
-// newSession makes a complete session.
-func newSession(user *User, tokens Tokens, signedIn, seen time.Time) *session {
+// newSession makes a complete session. The fields of kept that the other arguments hold do not count.
+func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	tokens.User = user
-	s := &session{user: user, tokens: tokens, signedIn: signedIn, seen: seen}
+	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
+	s.id = sha256.Sum256(append([]byte("session\x00"), kept.ID[:]...))
 	if tokens.RefreshToken != "" {
 		s.grant = refreshKey(user.Issuer, tokens.RefreshToken)
 	}
 	return s
+}
+
+// renewed returns the session as it is, seen now.
+func (s *session) renewed(now time.Time) *session {
+	return newSession(s.kept, s.user, s.tokens, s.signedIn, now)
+}
+
+// refreshed returns the session with new tokens.
+func (s *session) refreshed(user *User, tokens Tokens, now time.Time) *session {
+	kept := s.kept
+	kept.Version++
+	return newSession(kept, user, tokens, s.signedIn, now)
 }
 
 // openedSession is a session, and whether it was sealed with an old secret.
@@ -45,7 +55,7 @@ type openedSession struct {
 }
 
 // openedOverhead is what an opened session takes besides its text, in bytes.
-const openedOverhead = 1 << 10
+const openedOverhead = 3 << 9
 
 // beginSession begins a session with the result of a sign-in. The error is the application's: AdmitUser refused.
 func (w *web) beginSession(ctx context.Context, tokens *Tokens) (*session, error) {
@@ -53,8 +63,12 @@ func (w *web) beginSession(ctx context.Context, tokens *Tokens) (*session, error
 	if err != nil {
 		return nil, err
 	}
+	var kept sessioncodec.Record
+	if _, err := io.ReadFull(w.cfg.Rand, kept.ID[:]); err != nil {
+		return nil, err
+	}
 	now := w.now()
-	return newSession(user, *tokens, now, now), nil
+	return newSession(kept, user, *tokens, now, now), nil
 }
 
 // admitUser asks the application about the user of tokens. It passes a copy, because the tokens' own may be shared.
@@ -78,31 +92,38 @@ func (w *web) over(s *session, now time.Time) bool {
 	return now.Sub(s.seen) > w.cfg.Session.Idle || now.Sub(s.signedIn) > w.cfg.Session.Max
 }
 
-// loadSession opens the session of a request; nil if there is none. renew reports whether its cookie should be written
-// again: a tenth of the idle time has passed, or the secret is an old one.
-func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool) {
+// errNoSession means that a request has no session, or one that is over; its cookies are of no use.
+var errNoSession = errors.New("there is no session")
+
+// loadSession opens the session of a request. renew reports whether its cookie should be written again: a tenth of the idle
+// time has passed, or the secret is an old one. The error is errNoSession, or sessioncodec.ErrVersion for a session of
+// another version of this program, which may still be wanted there.
+func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool, err error) {
 	value, ok := r.unchunk(w.sessionName)
 	if !ok {
-		return nil, false
+		return nil, false, errNoSession
 	}
 	opened := w.opened.Get(value)
 	if opened == nil {
 		packed, old, err := w.ring.Open(w.sessionName, value)
 		if err != nil {
-			return nil, false
+			return nil, false, errNoSession
 		}
 		s, size, err := unpackSession(packed)
-		if err != nil {
-			return nil, false
+		switch {
+		case errors.Is(err, sessioncodec.ErrVersion):
+			return nil, false, err
+		case err != nil:
+			return nil, false, errNoSession
 		}
 		e := &memo.Entry[openedSession]{Key: []byte(value), Value: openedSession{s, old}}
 		w.opened.Put(e, len(value)+2*size+openedOverhead)
 		opened = &e.Value
 	}
 	if w.over(opened.session, now) {
-		return nil, false
+		return nil, false, errNoSession
 	}
-	return opened.session, opened.old || now.Sub(opened.seen) > w.cfg.Session.Idle/10
+	return opened.session, opened.old || now.Sub(opened.seen) > w.cfg.Session.Idle/10, nil
 }
 
 // identify finds out who sent a request without an Authorization header: the session cookie tells, unless a page of
@@ -120,8 +141,11 @@ func (w *web) identify(ctx context.Context, r Request) (identity, error) {
 // fromSession identifies the user by the session cookie, and renews the session when that is due.
 func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err error) {
 	now, revoked := w.now(), w.provider.revoked.made.Load()
-	s, renew := w.loadSession(r, now)
-	if s == nil {
+	s, renew, err := w.loadSession(r, now)
+	switch {
+	case errors.Is(err, sessioncodec.ErrVersion): // while this program is being replaced: the other one can open it
+		return v, notSignedIn
+	case err != nil:
 		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
 	}
 	next, err := w.refresh(ctx, s)
@@ -133,7 +157,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
 	}
 	if next == nil && renew {
-		next = newSession(s.user, s.tokens, s.signedIn, now)
+		next = s.renewed(now)
 	}
 	if next == nil {
 		return identity{user: s.user, accessToken: s.tokens.AccessToken, found: now, revoked: revoked}, nil
@@ -149,10 +173,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 func (w *web) saveSession(r *Request, s *session) ([]Field, error) {
 	packed, err := packSession(s)
 	if err != nil {
-		return nil, err
-	}
-	if _, _, err := unpackSession(packed); err != nil { // otherwise the browser would sign in again and again
-		return nil, errors.New("the session cannot be read back: the provider's claims are too many or nest too deep")
+		return nil, fmt.Errorf("the session cannot be kept: the provider's claims are too many or nest too deep: %w", err)
 	}
 	value, err := w.ring.Seal(w.cfg.Rand, w.sessionName, packed)
 	if err != nil {
@@ -187,168 +208,41 @@ func (w *web) deleteCookies(r *Request, unwanted func(name string) bool) (fields
 	return fields
 }
 
-// maxSession limits the size of an unpacked session, in bytes.
-const maxSession = 256 << 10
-
-// sessionRecord is the part of a session that is encoded as JSON. AdmitUser may have modified the user's fields, so they
-// are kept next to the claims that they came from; compression removes the repetition.
-type sessionRecord struct {
-	User      userRecord     `json:"user"`
-	Claims    strictjson.Raw `json:"claims"`
-	SignedIn  int64          `json:"signed_in"`
-	Seen      int64          `json:"seen"`
-	Expiry    int64          `json:"expiry,omitempty"`
-	RefreshAt int64          `json:"refresh_at,omitempty"`
-}
-
-type userRecord struct {
-	Issuer        string   `json:"iss"`
-	Subject       string   `json:"sub"`
-	Email         string   `json:"email,omitempty"`
-	EmailVerified bool     `json:"email_verified,omitempty"`
-	Name          string   `json:"name,omitempty"`
-	GivenName     string   `json:"given_name,omitempty"`
-	FamilyName    string   `json:"family_name,omitempty"`
-	TenantID      string   `json:"tenant_id,omitempty"`
-	Roles         []string `json:"roles,omitempty"`
-	CustomRoles   []string `json:"custom_roles,omitempty"`
-}
-
-// packSession encodes a session compactly: the JSON record and the tokens, each preceded by its length, deflated. The
-// parts of a JWT are decoded from base64url first, because in that alphabet the compressor would not see that they repeat
-// the claims.
+// packSession encodes a session. It fails if unpackSession would refuse the result: a browser that is given such a session
+// would sign in again and again.
 func packSession(s *session) ([]byte, error) {
-	u := s.user
-	claims, err := u.claimsText()
+	claims, err := s.user.claimsText()
 	if err != nil {
 		return nil, err
 	}
-	record, err := strictjson.Marshal(sessionRecord{
-		User:     userRecord{u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.GivenName, u.FamilyName, u.TenantID, u.Roles, u.CustomRoles},
-		Claims:   claims,
-		SignedIn: s.signedIn.Unix(), Seen: s.seen.Unix(),
-		Expiry: unixMilli(s.tokens.Expiry), RefreshAt: unixMilli(s.tokens.refreshAt),
-	})
-	if err != nil {
-		return nil, err
-	}
-	parts := [][]byte{record}
-	for _, token := range []string{s.tokens.AccessToken, s.tokens.IDToken, s.tokens.RefreshToken} {
-		parts = append(parts, packToken(token)...)
-	}
-	var out bytes.Buffer
-	deflater := deflaters.Get().(*flate.Writer)
-	defer deflaters.Put(deflater)
-	deflater.Reset(&out)
-	for _, part := range parts {
-		if _, err := deflater.Write(append(binary.AppendUvarint(nil, uint64(len(part))), part...)); err != nil {
-			return nil, err
-		}
-	}
-	if err := deflater.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	u, t, r := s.user, &s.tokens, s.kept
+	r.Issuer, r.Subject, r.TenantID, r.Claims = u.Issuer, u.Subject, u.TenantID, string(claims)
+	r.Email, r.EmailVerified = u.Email, u.EmailVerified
+	r.Name, r.GivenName, r.FamilyName = u.Name, u.GivenName, u.FamilyName
+	r.Roles, r.CustomRoles, r.RolesFrom = u.Roles, u.CustomRoles, t.rolesFrom
+	r.SignedIn, r.Seen = s.signedIn.UnixMilli(), s.seen.UnixMilli()
+	r.AccessToken, r.IDToken, r.RefreshToken = t.AccessToken, t.IDToken, t.RefreshToken
+	r.Expiry, r.RefreshAt = unixMilli(t.Expiry), unixMilli(t.refreshAt)
+	return sessioncodec.Pack(r)
 }
 
 // unpackSession is the inverse of packSession. size is the number of bytes after decompression.
 func unpackSession(packed []byte) (s *session, size int, err error) {
-	inflater := inflaters.Get().(io.ReadCloser)
-	defer inflaters.Put(inflater)
-	if err := inflater.(flate.Resetter).Reset(bytes.NewReader(packed), nil); err != nil {
-		return nil, 0, err
-	}
-	plain, err := io.ReadAll(io.LimitReader(inflater, maxSession+1))
-	if err != nil || len(plain) > maxSession {
-		return nil, 0, errSession
-	}
-	head, rest, err := nextPart(plain)
+	r, size, err := sessioncodec.Unpack(packed)
 	if err != nil {
 		return nil, 0, err
 	}
-	var record sessionRecord
-	if err := strictjson.Unmarshal(head, &record); err != nil {
-		return nil, 0, err
+	user := &User{
+		Issuer: r.Issuer, Subject: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name, GivenName: r.GivenName,
+		FamilyName: r.FamilyName, TenantID: r.TenantID, Roles: r.Roles, CustomRoles: r.CustomRoles, text: r.Claims, shared: true,
 	}
-	k, claims := record.User, "{}"
-	if record.Claims != nil {
-		if err := record.Claims.Compact(); err != nil {
-			return nil, 0, err
-		}
-		claims = string(record.Claims)
+	set(&user.text, "{}")
+	tokens := Tokens{
+		AccessToken: r.AccessToken, IDToken: r.IDToken, RefreshToken: r.RefreshToken,
+		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt), rolesFrom: r.RolesFrom,
 	}
-	user := &User{k.Issuer, k.Subject, k.Email, k.EmailVerified, k.Name, k.GivenName, k.FamilyName, k.TenantID, k.Roles, k.CustomRoles, nil, claims, nil, true}
-	tokens := Tokens{Expiry: fromUnixMilli(record.Expiry), refreshAt: fromUnixMilli(record.RefreshAt)}
-	for _, token := range []*string{&tokens.AccessToken, &tokens.IDToken, &tokens.RefreshToken} {
-		if *token, rest, err = unpackToken(rest); err != nil {
-			return nil, 0, err
-		}
-	}
-	return newSession(user, tokens, time.Unix(record.SignedIn, 0), time.Unix(record.Seen, 0)), len(plain), nil
+	return newSession(r, user, tokens, time.UnixMilli(r.SignedIn), time.UnixMilli(r.Seen)), size, nil
 }
-
-var errSession = errors.New("not a session that can be read")
-
-// packToken splits a token into parts: for a JWT a count of three and the three decoded parts, otherwise a count of one
-// and the token itself.
-func packToken(token string) [][]byte {
-	segments := strings.Split(token, ".")
-	if len(segments) == 3 {
-		parts := [][]byte{{3}}
-		for _, segment := range segments {
-			decoded, err := base64.RawURLEncoding.Strict().DecodeString(segment)
-			if err != nil || strings.ContainsAny(segment, "\r\n") {
-				return [][]byte{{1}, []byte(token)}
-			}
-			parts = append(parts, decoded)
-		}
-		return parts
-	}
-	return [][]byte{{1}, []byte(token)}
-}
-
-func unpackToken(in []byte) (token string, rest []byte, err error) {
-	count, rest, err := nextPart(in)
-	if err != nil {
-		return "", nil, err
-	}
-	switch {
-	case bytes.Equal(count, []byte{1}):
-		part, rest, err := nextPart(rest)
-		return string(part), rest, err
-	case !bytes.Equal(count, []byte{3}):
-		return "", nil, errSession
-	}
-	segments := make([]string, 3)
-	for i := range segments {
-		var part []byte
-		if part, rest, err = nextPart(rest); err != nil {
-			return "", nil, err
-		}
-		segments[i] = base64.RawURLEncoding.EncodeToString(part)
-	}
-	return strings.Join(segments, "."), rest, nil
-}
-
-func nextPart(in []byte) (part, rest []byte, err error) {
-	length, n := binary.Uvarint(in)
-	if n <= 0 || length > uint64(len(in)-n) {
-		return nil, nil, errSession
-	}
-	return in[n : n+int(length)], in[n+int(length):], nil
-}
-
-// Compressors and decompressors have large tables, which are reused.
-var (
-	deflaters = sync.Pool{New: func() any {
-		w, err := flate.NewWriter(nil, flate.BestCompression)
-		if err != nil {
-			panic(err) // the level is a constant
-		}
-		return w
-	}}
-	inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
-)
 
 // In milliseconds, because a fifth of a short lifetime matters.
 func unixMilli(t time.Time) int64 {

@@ -79,6 +79,39 @@ func TestSignedOutSessionIsNotRevived(t *testing.T) {
 	})
 }
 
+// A session without a refresh token is ended by its own id: a copy of its cookie is refused too, and no other session is.
+func TestSignOutWithoutRefreshToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "refresh_token") })
+		b, other := w.signedIn(t, "alice"), w.signedIn(t, "alice")
+		w.clock.advance(10 * time.Minute)
+		early := &browser{t, w.Client, copyOf(b.cookies)}
+		if !b.admits(w.Client) { // which writes its cookie anew
+			t.Fatal("not signed in")
+		}
+		late := &browser{t, w.Client, copyOf(b.cookies)}
+		if early.cookies["idserver-8080"] == late.cookies["idserver-8080"] {
+			t.Fatal("the cookie was not written anew")
+		}
+		if a := b.route("POST", "/auth/logout", navigates); a.Status != 303 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		if n := w.provider.Requests(idtest.Revocation); n != 0 {
+			t.Errorf("%d revocations of nothing", n)
+		}
+		for range 6 {
+			if early.admits(w.Client) || late.admits(w.Client) {
+				t.Fatal("a copied cookie is admitted after the sign-out")
+			}
+			w.clock.advance(9 * time.Minute)
+			if !other.admits(w.Client) {
+				t.Fatal("another session of the same person was ended")
+			}
+		}
+	})
+}
+
 // The old cookie signs out after a refresh in another tab, whose cookie is of the next refresh token.
 func TestSignOutEndsTheRefreshedSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {

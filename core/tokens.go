@@ -2,7 +2,6 @@ package idserver
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,8 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/signward/idserver-go/core/internal/claims"
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
@@ -27,6 +28,7 @@ type Tokens struct {
 	Expiry       time.Time // when the access token expires; zero if neither the provider nor the token says
 	User         *User     // made from the ID token and other sources: see ExchangeCode
 	refreshAt    time.Time // when a session refreshes it; zero: never
+	rolesFrom    string    // the source of the user's roles
 }
 
 // String reports which tokens there are, without printing them.
@@ -66,11 +68,11 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	if tokens.IDToken == "" {
 		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
 	}
-	claims, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
+	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
 	if err != nil {
 		return nil, err
 	}
-	return tokens, p.complete(ctx, tokens, claims, false)
+	return tokens, p.complete(ctx, tokens, idToken.Subject, claims.Source{Name: fromIDToken, Claims: idToken.Object})
 }
 
 // refreshToken requests new tokens and makes the user anew: see [Client.RefreshToken].
@@ -83,48 +85,61 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 		return nil, err
 	}
 	set(&tokens.RefreshToken, old.RefreshToken)
-	var claims *tokenClaims
+	var idToken *claims.Claims
 	renewed := tokens.IDToken != ""
 	if renewed {
-		claims, err = p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
+		idToken, err = p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
 	} else {
 		tokens.IDToken = old.IDToken
-		claims, err = p.claimsBefore(ctx, old)
+		idToken, err = p.claimsBefore(ctx, old)
 	}
 	if err != nil {
 		tokens.IDToken = old.IDToken // one that was not verified is not kept
 		return tokens, err
 	}
-	return tokens, p.complete(ctx, tokens, claims, !renewed)
+	source := claims.Source{Name: fromIDToken, Claims: idToken.Object, WithoutRoles: !renewed}
+	return tokens, p.complete(ctx, tokens, idToken.Subject, source)
 }
 
 // claimsBefore returns the claims of an ID token that was verified when it was issued or, without one, what is known of
 // the user.
-func (p *provider) claimsBefore(ctx context.Context, old *Tokens) (*tokenClaims, error) {
+func (p *provider) claimsBefore(ctx context.Context, old *Tokens) (*claims.Claims, error) {
 	if old.IDToken == "" {
 		issuer, err := p.issuer(ctx, p.now())
 		if err != nil {
 			return nil, err
 		}
-		claims := map[string]strictjson.Raw{} // a User that the caller made itself has none
-		claims["iss"], _ = strictjson.Marshal(issuer)
-		claims["sub"], _ = strictjson.Marshal(old.User.Subject)
-		p.add(claims, old.User.all())
-		text, err := strictjson.Marshal(claims)
-		if err != nil {
-			return nil, errors.New("idserver: RefreshToken: the user's claims cannot be written")
-		}
-		return parseClaims(text)
+		return p.claimsOf(old.User, issuer)
 	}
 	message, err := jose.Parse(old.IDToken)
 	if err != nil {
 		return nil, &InvalidTokenError{ReasonMalformed, err}
 	}
-	claims, err := parseClaims(message.Payload)
-	if err == nil && claims.Subject != old.User.Subject {
+	known, err := parseClaims(message.Payload)
+	if err == nil && known.Subject != old.User.Subject {
 		err = invalidToken(ReasonSubject, "sub is not the one that signed in")
 	}
-	return claims, err
+	return known, err
+}
+
+// claimsOf returns the claims of a user of this issuer. A User that the caller made itself has none but its subject.
+func (p *provider) claimsOf(u *User, issuer string) (*claims.Claims, error) {
+	identity, err := withText(strictjson.Object{}, "iss", issuer)
+	if err == nil {
+		identity, err = withText(identity, "sub", u.Subject)
+	}
+	if err != nil {
+		return nil, err
+	}
+	known, err := u.object()
+	if err != nil {
+		return nil, err
+	}
+	merged, err := claims.Merge(p.cfg.RolesClaim, claims.Source{Claims: identity}, claims.Source{Claims: known})
+	if err != nil {
+		return nil, err
+	}
+	return parseClaims([]byte(merged.Claims.Text()))
 }
 
 // revokeToken asks the provider to revoke a token, and forgets it here: see [Client.RevokeToken].
@@ -163,14 +178,14 @@ func (p *provider) grant(ctx context.Context, form url.Values) (*Tokens, error) 
 		IDToken      string         `json:"id_token"`
 		ExpiresIn    strictjson.Raw `json:"expires_in"`
 	}
-	if err := a.json(&reply); err != nil {
-		return nil, &TokenEndpointError{Status: a.status, Err: err}
+	if err := a.JSON(&reply); err != nil {
+		return nil, &TokenEndpointError{Status: a.Status, Err: err}
 	}
 	switch {
 	case reply.AccessToken == "":
-		return nil, &TokenEndpointError{Status: a.status, Err: ErrNoAccessToken}
+		return nil, &TokenEndpointError{Status: a.Status, Err: ErrNoAccessToken}
 	case reply.TokenType != "" && !strings.EqualFold(reply.TokenType, "Bearer"): // sgID does not send it
-		return nil, &TokenEndpointError{Status: a.status, Err: errors.New("the access token is not of type Bearer")}
+		return nil, &TokenEndpointError{Status: a.Status, Err: errors.New("the access token is not of type Bearer")}
 	}
 	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
 	if d := lifetime(reply.ExpiresIn); d > 0 {
@@ -194,30 +209,29 @@ func lifetime(raw strictjson.Raw) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// post sends a form with the client's authentication, RFC 6749 section 2.3.1.
-func (p *provider) post(ctx context.Context, m *metadata, endpoint string, form url.Values) (*answer, error) {
-	header := http.Header{}
-	secrets := []string{p.cfg.ClientSecret, form.Get("code"), form.Get("code_verifier"), form.Get("refresh_token"), form.Get("token")}
-	switch {
-	case p.cfg.ClientSecret == "": // a public client only identifies itself
-		form.Set("client_id", p.cfg.ClientID)
-	case p.clientAuth(m) == clientSecretBasic:
-		credentials := url.QueryEscape(p.cfg.ClientID) + ":" + url.QueryEscape(p.cfg.ClientSecret)
-		encoded := base64.StdEncoding.EncodeToString([]byte(credentials))
-		header.Set("Authorization", "Basic "+encoded)
-		secrets = append(secrets, encoded)
-	default:
-		form.Set("client_id", p.cfg.ClientID)
-		form.Set("client_secret", p.cfg.ClientSecret)
-	}
-	a, err := p.http.postForm(ctx, endpoint, header, form)
+// post sends a form with the client's authentication. Any status but 200 is an error.
+func (p *provider) post(ctx context.Context, m *metadata, url string, form url.Values) (*endpoint.Answer, error) {
+	a, err := p.http.Do(ctx, endpoint.Call{URL: url, Form: form, Authentication: p.authentication(m)})
 	if err != nil {
-		return nil, &TokenEndpointError{Err: redactError(err, secrets)}
+		return nil, &TokenEndpointError{Err: err}
 	}
-	if a.status != http.StatusOK {
-		return nil, p.refusedBy(a, secrets...)
+	if a.Status != http.StatusOK {
+		r := a.Refusal()
+		return nil, &TokenEndpointError{Status: r.Status, Code: r.Code, Description: r.Description, RetryAfter: r.RetryAfter, form: r.Form}
 	}
 	return a, nil
+}
+
+// authentication is how the client proves who it is, RFC 6749 section 2.3.1.
+func (p *provider) authentication(m *metadata) endpoint.Authentication {
+	id, secret := p.cfg.ClientID, p.cfg.ClientSecret
+	switch {
+	case secret == "":
+		return endpoint.None{ClientID: id}
+	case p.clientAuth(m) == clientSecretBasic:
+		return endpoint.SecretBasic{ClientID: id, ClientSecret: secret}
+	}
+	return endpoint.SecretPost{ClientID: id, ClientSecret: secret}
 }
 
 func (p *provider) clientAuth(m *metadata) string {
@@ -228,37 +242,4 @@ func (p *provider) clientAuth(m *metadata) string {
 		return clientSecretBasic
 	}
 	return clientSecretPost
-}
-
-// refusedBy reads an error response: an OAuth error (RFC 6749 section 5.2) or a problem document (RFC 9457); of anything
-// else only the status counts. secrets are values that were sent and must not show up in an error.
-func (p *provider) refusedBy(a *answer, secrets ...string) *TokenEndpointError {
-	var body struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-		Title       string `json:"title"`
-		Detail      string `json:"detail"`
-	}
-	e := &TokenEndpointError{Status: a.status, RetryAfter: p.http.retryAfter(a)}
-	if strictjson.Unmarshal(a.body, &body) != nil {
-		return e
-	}
-	e.Code = printable(redact(body.Error, secrets), 64)
-	e.Description = printable(redact(body.Description, secrets), 256)
-	if e.Description == "" {
-		e.Description = printable(redact(strings.Trim(body.Title+": "+body.Detail, ": "), secrets), 256)
-	}
-	return e
-}
-
-// printable keeps the characters that RFC 6749 section 5.2 allows, and at most that many: text from a stranger must not
-// be able to forge log lines.
-func printable(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return -1
-		}
-		return r
-	}, s)
-	return s[:min(len(s), most)]
 }

@@ -4,10 +4,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
+	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
@@ -28,10 +28,9 @@ type User struct {
 	Roles         []string // the provider's built-in roles
 	CustomRoles   []string // roles that a tenant's administrator created, with any name
 
-	claims map[string]strictjson.Raw // if the user was made from several sources
-	text   string                    // otherwise, all claims as one JSON object
-	token  []byte                    // or the verified token whose payload they are
-	shared bool                      // by requests: must not be modified
+	text   string // all claims as one JSON object
+	token  []byte // or, where many are remembered and memory counts, the verified token whose payload they are
+	shared bool   // by requests: must not be modified
 }
 
 // String describes the user by the exported fields. The token that they come from is not among them.
@@ -94,19 +93,16 @@ func (u *User) claimsText() ([]byte, error) {
 		}
 		return message.Payload, nil
 	}
-	return strictjson.Marshal(u.claims)
+	return []byte("{}"), nil
 }
 
-// all returns the claims by name, in a map of the caller's own.
-func (u *User) all() map[string]strictjson.Raw {
-	claims := maps.Clone(u.claims)
-	if text, err := u.claimsText(); claims == nil && err == nil {
-		_ = strictjson.Unmarshal(text, &claims) // it was parsed before
+// object returns all claims, parsed.
+func (u *User) object() (strictjson.Object, error) {
+	text, err := u.claimsText()
+	if err != nil {
+		return strictjson.Object{}, err
 	}
-	if claims == nil {
-		claims = map[string]strictjson.Raw{}
-	}
-	return claims
+	return strictjson.ParseObject(text)
 }
 
 // Set adds or replaces a claim for the application's own use, in Config.AdmitUser. It is kept with the session and
@@ -123,9 +119,14 @@ func (u *User) Set(claim string, value any) error {
 	if err != nil {
 		return errors.New("idserver: the value of claim " + claim + " cannot be written as JSON")
 	}
-	u.claims = u.all()
-	u.text, u.token = "", nil
-	u.claims[claim] = raw
+	known, err := u.object()
+	if err == nil {
+		known, err = claims.With(known, claim, string(raw))
+	}
+	if err != nil {
+		return fmt.Errorf("idserver: Set: %w", err)
+	}
+	u.text, u.token = known.Text(), nil
 	return nil
 }
 
@@ -143,88 +144,40 @@ func (u *User) MarshalJSON() ([]byte, error) {
 }
 
 // newUser makes a user from a verified token's claims; its strings are parts of their text.
-func newUser(claims strictjson.Object, rolesClaim []string) *User {
+func newUser(known strictjson.Object, rolesClaim []string) *User {
 	u := new(User)
-	u.fill(claims, rolesClaim)
+	u.fill(known, rolesClaim)
 	return u
 }
 
-func (u *User) fill(claims strictjson.Object, rolesClaim []string) {
-	*u = User{text: claims.Text()}
-	for name, value := range claims.All() {
+func (u *User) fill(known strictjson.Object, rolesClaim []string) {
+	*u = User{text: known.Text()}
+	for name, value := range known.All() {
 		switch name {
 		case "iss":
-			u.Issuer = text(value)
+			u.Issuer = claims.Text(value)
 		case "sub":
-			u.Subject = text(value)
+			u.Subject = claims.Text(value)
 		case "email":
-			u.Email = text(value)
+			u.Email = claims.Text(value)
 		case "email_verified":
 			u.EmailVerified = value == "true"
 		case "name":
-			u.Name = text(value)
+			u.Name = claims.Text(value)
 		case "given_name":
-			u.GivenName = text(value)
+			u.GivenName = claims.Text(value)
 		case "family_name":
-			u.FamilyName = text(value)
+			u.FamilyName = claims.Text(value)
 		case "tenant_id":
-			u.TenantID = text(value)
+			u.TenantID = claims.Text(value)
 		case "custom_roles":
-			u.CustomRoles = texts(value)
+			u.CustomRoles = claims.Texts(value)
 		}
 	}
-	u.Roles = texts(within(claims.Get(rolesClaim[0]), rolesClaim[1:]))
+	u.Roles = claims.Texts(claims.At(known, rolesClaim))
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
 	}
-}
-
-// userOf makes a user from claims of several sources.
-func userOf(claims map[string]strictjson.Raw, rolesClaim []string) (*User, error) {
-	all, err := strictjson.Marshal(claims)
-	if err != nil {
-		return nil, errors.New("idserver: the claims cannot be written")
-	}
-	object, err := strictjson.ParseObject(all)
-	if err != nil {
-		return nil, fmt.Errorf("idserver: claims: %w", err)
-	}
-	return newUser(object, rolesClaim), nil
-}
-
-// text returns a string; a value of another type counts as absent.
-func text[T ~string | ~[]byte](value T) string {
-	s, _ := strictjson.String(string(value))
-	return s
-}
-
-// texts reads roles: an array of strings, or one string. Nothing is split: "admin,user" is one role with an odd name.
-func texts(value string) []string {
-	if one := text(value); one != "" {
-		return []string{one}
-	}
-	all, _, _ := strictjson.Strings(value)
-	if all = slices.DeleteFunc(all, func(s string) bool { return s == "" }); len(all) == 0 {
-		return nil
-	}
-	return slices.Clip(all)
-}
-
-// within descends into a value, one name per level; "" if there is nothing.
-func within(value string, names []string) string {
-	for _, name := range names {
-		object, err := strictjson.ParseObject([]byte(value))
-		if err != nil {
-			return ""
-		}
-		value = object.Get(name)
-	}
-	return value
-}
-
-// at descends into the claims, one name per level.
-func at(claims map[string]strictjson.Raw, names []string) string {
-	return within(string(claims[names[0]]), names[1:])
 }
 
 // ParseUUID parses a subject or tenant ID as Signward writes them, in the form of RFC 9562 section 4. The subjects of

@@ -6,136 +6,124 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
+	"github.com/signward/idserver-go/core/internal/claims"
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
 // userInfo fetches claims from the userinfo endpoint, and compares their sub with subject: see [Client.UserInfo].
-func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (map[string]strictjson.Raw, error) {
+func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (info strictjson.Object, err error) {
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
-		return nil, err
+		return info, err
 	}
 	if m.UserInfoEndpoint == "" {
-		return nil, &DiscoveryError{p.cfg.Authority, errors.New("no userinfo_endpoint in it")}
+		return info, &DiscoveryError{p.cfg.Authority, errors.New("no userinfo_endpoint in it")}
 	}
-	header := http.Header{"Authorization": {"Bearer " + accessToken}}
-	a, err := p.http.get(ctx, m.UserInfoEndpoint, header)
+	a, err := p.http.Do(ctx, endpoint.Call{URL: m.UserInfoEndpoint, Authentication: endpoint.Bearer{AccessToken: accessToken}})
 	if err != nil {
-		return nil, &UserInfoError{Err: redactError(err, []string{accessToken})}
+		return info, &UserInfoError{Err: err}
 	}
-	if a.status != http.StatusOK {
-		e := p.refusedBy(a, accessToken)
+	if a.Status != http.StatusOK {
+		r := a.Refusal()
 		// RFC 6750 section 3 puts the error into this header; sgID sends it without the scheme in front.
-		set(&e.Description, printable(redact(a.header.Get("WWW-Authenticate"), []string{accessToken}), 256))
-		return nil, &UserInfoError{Status: e.Status, Description: e.Description, RetryAfter: e.RetryAfter}
+		set(&r.Description, a.Text(a.Header.Get("WWW-Authenticate"), maxDescription))
+		return info, &UserInfoError{Status: r.Status, Description: r.Description, RetryAfter: r.RetryAfter}
 	}
-	var claims map[string]strictjson.Raw
-	if err := a.json(&claims); err != nil {
-		return nil, &UserInfoError{Status: a.status, Err: err}
+	var body strictjson.Raw
+	if err = a.JSON(&body); err == nil && string(body) != "null" { // which has no sub
+		info, err = strictjson.ParseObject(body)
 	}
-	if _, ok := claims["sub"]; !ok {
-		return nil, &UserInfoError{Status: a.status, Err: errNoSubject}
+	if err != nil {
+		return info, &UserInfoError{Status: a.Status, Err: err}
 	}
-	if sub := text(claims["sub"]); sub == "" || subtle.ConstantTimeCompare([]byte(sub), []byte(subject)) != 1 {
-		return nil, &UserInfoError{Status: a.status, Err: fmt.Errorf("%w: its sub is not the subject of the ID token", ReasonSubject)}
+	if info.Get("sub") == "" {
+		return info, &UserInfoError{Status: a.Status, Err: errNoSubject}
 	}
-	claims["iss"], _ = strictjson.Marshal(m.Issuer)
-	return claims, nil
+	if sub := claims.Text(info.Get("sub")); sub == "" || subtle.ConstantTimeCompare([]byte(sub), []byte(subject)) != 1 {
+		return info, &UserInfoError{Status: a.Status, Err: fmt.Errorf("%w: its sub is not the subject of the ID token", ReasonSubject)}
+	}
+	return withText(info, "iss", m.Issuer)
+}
+
+// withText returns claims in which one has that value.
+func withText(known strictjson.Object, name, value string) (strictjson.Object, error) {
+	text, err := strictjson.AppendString(nil, value)
+	if err != nil {
+		return known, fmt.Errorf("idserver: %s: %w", name, err)
+	}
+	return claims.With(known, name, string(text))
 }
 
 // errNoSubject marks a response that proves nothing and is dropped.
 var errNoSubject = errors.New("there is no sub in it")
 
-// complete makes the user from a verified ID token. What that lacks is taken from the access token, if it is a JWT that
-// is valid here for the same subject, and then from userinfo, if the provider allows that. If the access token is newer
-// than the ID token (after a refresh that brought no ID token), its claims come first.
-func (p *provider) complete(ctx context.Context, tokens *Tokens, idToken *tokenClaims, accessTokenIsNewer bool) error {
-	claims := idToken.all()
-	fresh := !accessTokenIsNewer // whether the roles are known to be as new as the access token
-	if accessTokenIsNewer {      // a role in the old ID token may have been taken away since
-		delete(claims, p.cfg.RolesClaim[0])
-		delete(claims, "custom_roles")
-	}
-	if access, err := p.verifyAccessToken(ctx, tokens.AccessToken); err == nil && access.Subject == idToken.Subject {
+// The sources of claims, as a session keeps where its roles came from.
+const (
+	fromIDToken     = "id_token"
+	fromAccessToken = "access_token"
+	fromUserInfo    = "userinfo"
+)
+
+// complete makes the user of tokens. Their sources, of which the first that knows a claim wins, are the ID token, the
+// access token, if that is a JWT that is valid here for the same subject, and userinfo, which is asked only for what is
+// missing. An ID token that is older than the access token (WithoutRoles: a refresh brought no new one) comes after the
+// access token, and its roles are taken only if there is no newer source at all.
+func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string, idToken claims.Source) error {
+	older := idToken.WithoutRoles
+	sources := []claims.Source{idToken}
+	if access, err := p.verifyAccessToken(ctx, tokens.AccessToken); err == nil && access.Subject == subject {
 		if tokens.Expiry.IsZero() { // the token endpoint did not say
 			tokens.until(p.now(), access.Expiry)
 		}
-		older := claims
-		if accessTokenIsNewer {
-			claims, fresh = map[string]strictjson.Raw{}, true
+		source := claims.Source{Name: fromAccessToken, Claims: access.Object}
+		if older {
+			sources = []claims.Source{source, idToken}
+		} else {
+			sources = append(sources, source)
 		}
-		p.add(claims, access.all())
-		p.add(claims, older)
 	}
-	if missing := p.lacking(claims); len(missing) > 0 {
-		m, err := p.metadata.Get(ctx)
+	merged, err := claims.Merge(p.cfg.RolesClaim, sources...)
+	if err != nil {
+		return fmt.Errorf("idserver: claims: %w", err)
+	}
+	if missing := claims.Lacking(merged.Claims, p.cfg.RolesClaim); len(missing) > 0 {
+		info, err := p.missingClaims(ctx, tokens.AccessToken, subject, missing)
 		if err != nil {
 			return err
 		}
-		if m.UserInfoEndpoint != "" {
-			info, err := p.userInfo(ctx, tokens.AccessToken, idToken.Subject)
-			var refused *UserInfoError
-			switch {
-			case err == nil:
-				p.add(claims, info)
-				fresh = true
-			case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden || errors.Is(err, errNoSubject)):
-				// Some providers do not accept an access token for an API here: the user is signed in with fewer claims.
-				p.cfg.Logger.WarnContext(ctx, "idserver: userinfo refuses the access token; the user is signed in without some claims", "missing", missing, "error", err)
-			default:
-				return fmt.Errorf("%v are neither in the ID token nor in the access token: %w", missing, err)
-			}
-		}
+		sources = append(sources, info...)
 	}
-	if !fresh { // there was no newer source, or it did not answer
-		p.add(claims, idToken.all())
+	if older && len(sources) == 1 { // no newer source, or it did not answer
+		sources[0].WithoutRoles = false
 	}
-	for _, name := range ofTheTokenItself {
-		delete(claims, name)
+	if merged, err = claims.Merge(p.cfg.RolesClaim, sources...); err != nil {
+		return fmt.Errorf("idserver: claims: %w", err)
 	}
-	user, err := userOf(claims, p.cfg.RolesClaim)
-	if err != nil {
-		return err
-	}
-	tokens.User = user
+	tokens.User, tokens.rolesFrom = newUser(merged.Claims, p.cfg.RolesClaim), merged.RolesFrom
 	return nil
 }
 
-// ofTheTokenItself are claims about the token rather than the user.
-var ofTheTokenItself = []string{"aud", "azp", "exp", "nbf", "iat", "jti", "nonce", "at_hash", "c_hash", "client_id", "scope", "scp", "typ"}
-
-// lacking returns what a user should have and claims does not. A missing TenantID or missing custom roles alone are no
-// reason to ask: many users have none.
-func (p *provider) lacking(claims map[string]strictjson.Raw) []string {
-	var missing []string
-	if at(claims, p.cfg.RolesClaim) == "" {
-		missing = append(missing, p.cfg.RolesClaim[0])
+// missingClaims asks userinfo for what is missing. It returns no source if the provider has no userinfo, or does not
+// accept the access token there.
+func (p *provider) missingClaims(ctx context.Context, accessToken, subject string, missing []string) ([]claims.Source, error) {
+	m, err := p.metadata.Get(ctx)
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range []string{"email", "name"} {
-		if _, ok := claims[name]; !ok {
-			missing = append(missing, name)
-		}
+	if m.UserInfoEndpoint == "" {
+		return nil, nil
 	}
-	return missing
-}
-
-// add copies the claims that are missing. email_verified belongs to one address and is never combined with another;
-// nested roles are taken even if there are other claims next to them.
-func (p *provider) add(claims, more map[string]strictjson.Raw) {
-	_, hasEmail := claims["email"]
-	if _, ok := more["email"]; ok && !hasEmail {
-		delete(claims, "email_verified")
+	info, err := p.userInfo(ctx, accessToken, subject)
+	var refused *UserInfoError
+	switch {
+	case err == nil:
+		return []claims.Source{{Name: fromUserInfo, Claims: info}}, nil
+	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden || errors.Is(err, errNoSubject)):
+		// Some providers do not accept an access token for an API here: the user is signed in with fewer claims.
+		p.cfg.Logger.WarnContext(ctx, "idserver: userinfo refuses the access token; the user is signed in without some claims", "missing", missing, "error", err)
+		return nil, nil
 	}
-	otherEmail := hasEmail && text(more["email"]) != text(claims["email"])
-	if at(claims, p.cfg.RolesClaim) == "" && at(more, p.cfg.RolesClaim) != "" {
-		claims[p.cfg.RolesClaim[0]] = more[p.cfg.RolesClaim[0]]
-	}
-	for name, value := range more {
-		if _, ok := claims[name]; ok || slices.Contains(ofTheTokenItself, name) || name == "email_verified" && otherEmail {
-			continue
-		}
-		claims[name] = value
-	}
+	return nil, fmt.Errorf("%v are neither in the ID token nor in the access token: %w", missing, err)
 }

@@ -1,0 +1,162 @@
+package idserver
+
+import (
+	"bytes"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/sessioncodec"
+)
+
+func fullSession() *session {
+	return newSession(
+		sessioncodec.Record{ID: [32]byte{1}, Issuer: "i", Subject: "s"},
+		&User{
+			Issuer: "i", Subject: "s", Email: "e", EmailVerified: true, Name: "n", GivenName: "g", FamilyName: "f", TenantID: "t",
+			Roles: []string{"r"}, CustomRoles: []string{"c"}, text: `{"sub":"s"}`, shared: true,
+		},
+		Tokens{AccessToken: "a", IDToken: "b", RefreshToken: "c", Expiry: time.UnixMilli(1795530408123), refreshAt: time.UnixMilli(1795530400456)},
+		time.UnixMilli(1795530300789), time.UnixMilli(1795530301012),
+	)
+}
+
+func TestPackSession(t *testing.T) {
+	s := fullSession()
+	for name, s := range map[string]*session{
+		"as begun":  s,
+		"renewed":   s.renewed(time.UnixMilli(1795530500001)),
+		"refreshed": s.refreshed(&User{Issuer: "i", Subject: "s", Name: "new", text: "{}", shared: true}, Tokens{AccessToken: "d"}, time.UnixMilli(1795530500001)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			packed, err := packSession(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, _, err := unpackSession(packed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back.id != s.id || back.kept.ID != s.kept.ID || back.kept.Version != s.kept.Version || back.grant != s.grant {
+				t.Error("it is another session")
+			}
+			if !reflect.DeepEqual(back.user, s.user) || !back.signedIn.Equal(s.signedIn) || !back.seen.Equal(s.seen) {
+				t.Errorf("got %v of %v, want %v of %v", back.user, back.signedIn, s.user, s.signedIn)
+			}
+			if got, want := back.tokens, s.tokens; !reflect.DeepEqual(got, want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+	if a, b := s.renewed(time.Now()), s.refreshed(s.user, s.tokens, time.Now()); a.id != s.id || b.id != s.id || a.kept.Version != 0 || b.kept.Version != 1 {
+		t.Error("a session changes its id, or counts its refreshes wrongly")
+	}
+}
+
+func TestBeginSessionMakesIDs(t *testing.T) {
+	c := byItself(t)
+	tokens := &Tokens{User: &User{Issuer: "i", Subject: "s"}}
+	one, err := c.site.(*web).beginSession(t.Context(), tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := c.site.(*web).beginSession(t.Context(), tokens)
+	if err != nil || one.id == two.id || one.kept.ID == two.kept.ID || one.kept.ID == [32]byte{} {
+		t.Errorf("the ids are %x and %x, %v", one.kept.ID, two.kept.ID, err)
+	}
+	c.site.(*web).cfg.Rand = strings.NewReader("too little")
+	if _, err := c.site.(*web).beginSession(t.Context(), tokens); err == nil {
+		t.Error("a session begins without an id")
+	}
+}
+
+// While a program is being replaced, the new version and the old one get each other's cookies.
+func TestSessionOfAnotherVersionIsKept(t *testing.T) {
+	c := byItself(t)
+	for name, row := range map[string]struct {
+		packed  []byte
+		deleted bool
+	}{
+		"another version": {[]byte{2, 1, 2, 3}, false},
+		"nothing of ours": {[]byte{1, 1, 2, 3}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			value, err := c.site.(*web).ring.Seal(c.cfg.Rand, c.site.(*web).sessionName, row.packed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := Request{Method: "GET", Path: "/", Header: http.Header{"Cookie": {c.site.(*web).sessionName + "=" + value}}}
+			_, a := c.RequireUser()(t.Context(), r)
+			deleted := false
+			for _, f := range a.Add {
+				deleted = deleted || f.Name == "Set-Cookie" && strings.HasPrefix(f.Value, c.site.(*web).sessionName+"=;")
+			}
+			if a.Status != 401 || deleted != row.deleted {
+				t.Errorf("status %d, the cookie is deleted: %v", a.Status, deleted)
+			}
+		})
+	}
+}
+
+func TestLoginOfAnotherVersionIsKept(t *testing.T) {
+	c := byItself(t)
+	name := c.site.(*web).loginCookie("state")
+	sealed := func(packed []byte) Request {
+		value, err := c.site.(*web).ring.Seal(c.cfg.Rand, name, packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Request{Header: http.Header{"Cookie": {name + "=" + value}}}
+	}
+	good, err := sessioncodec.PackLogin(sessioncodec.Login{State: "state", Begun: c.site.(*web).now().UnixMilli()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for title, row := range map[string]struct {
+		packed        []byte
+		opens, delete bool
+	}{
+		"this version":     {good, true, false},
+		"another version":  {append([]byte{2}, good[1:]...), false, false},
+		"another state":    {bytes.Replace(good, []byte(`"state":"state"`), []byte(`"state":"other"`), 1), false, true},
+		"nothing readable": {[]byte("\x01{"), false, true},
+	} {
+		t.Run(title, func(t *testing.T) {
+			r := sealed(row.packed)
+			if open, _ := c.site.(*web).logins(&r); (len(open) == 1) != row.opens {
+				t.Errorf("it opens: %v", !row.opens)
+			}
+			fields, err := c.site.(*web).keepLogin(&r, sessioncodec.Login{State: "new", Begun: c.site.(*web).now().UnixMilli()})
+			if err != nil || (len(fields) == 2) != row.delete {
+				t.Errorf("the fields are %d, %v", len(fields), err)
+			}
+		})
+	}
+}
+
+// byItself makes a client with routes that asks no provider.
+func byItself(t *testing.T) *Client {
+	t.Helper()
+	c, err := New(Config{
+		Authority: "https://op.example", ClientID: "app", BaseURL: "https://app.example", SessionSecret: "Lg2Xq8vTz4Rk7Wn1Bc5Jd9Hf3Ms6Pa0Q",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// What nests too deep is refused where it is set: the session could not be read back.
+func TestSetRefusesDeepValues(t *testing.T) {
+	var deep any = "x"
+	for range 40 {
+		deep = []any{deep}
+	}
+	u := &User{Issuer: "i", Subject: "s", text: `{"sub":"s"}`}
+	if err := u.Set("deep", deep); err == nil || u.text != `{"sub":"s"}` {
+		t.Errorf("set: %v, %s", err, u.text)
+	}
+}
