@@ -52,7 +52,7 @@ func goTest(ctx context.Context, r *report, env []string, args ...string) error 
 	if err != nil || status == nil || r.failures() > failedBefore && ctx.Err() == nil {
 		return err // what failed is reported, test by test
 	}
-	return fmt.Errorf("go test %s: %w\n%s%s", strings.Join(args, " "), status, plain, stderr.String())
+	return fmt.Errorf("go test: %w\n%s%s", status, plain, stderr.String())
 }
 
 func (r *report) failures() int {
