@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 )
 
@@ -78,17 +79,17 @@ func checkResponseIssuer(p callbackParameters, m *metadata) error {
 func (p *provider) readCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
 	response, err := parseCallback(rawQuery)
 	if err != nil {
-		return "", fmt.Errorf("idserver: callback: %w", err)
+		return "", baseerror.Errorf("idserver: callback: %w", err)
 	}
 	if r == nil || subtle.ConstantTimeCompare([]byte(response.state), []byte(r.State)) != 1 {
-		return "", errors.New("idserver: callback: its state is not that of the sign-in that was begun here")
+		return "", baseerror.New("idserver: callback: its state is not that of the sign-in that was begun here")
 	}
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return "", err
 	}
 	if err := checkResponseIssuer(response, m); err != nil {
-		return "", fmt.Errorf("idserver: callback: %w", err)
+		return "", baseerror.Errorf("idserver: callback: %w", err)
 	}
 	if response.err != "" {
 		return "", response.refused()

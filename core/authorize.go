@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // AuthorizationRequest is one attempt to sign in: the URL to send the browser to, and what must be kept, bound to that
@@ -58,7 +60,7 @@ func (p *provider) authorize(ctx context.Context, o AuthorizeOptions, mark strin
 func (p *provider) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
 	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
 	if set(&r.RedirectURI, p.redirectURI); r.RedirectURI == "" {
-		return nil, errors.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
+		return nil, baseerror.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
 	}
 	var err error
 	for _, secret := range []*string{&r.State, &r.Nonce, &r.CodeVerifier} {
@@ -83,7 +85,7 @@ func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o Auth
 	}
 	for name := range o.Extra {
 		if slices.Contains([]string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "max_age", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}, name) {
-			return "", fmt.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
+			return "", baseerror.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
 		}
 	}
 	config := oauth2.Config{
@@ -127,7 +129,7 @@ func CodeChallenge(verifier string) string { return oauth2.S256ChallengeFromVeri
 func randomText(random io.Reader) (string, error) {
 	var b [32]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return "", fmt.Errorf("idserver: no randomness: %w", err)
+		return "", baseerror.Errorf("idserver: no randomness: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }

@@ -3,10 +3,10 @@ package idserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/keys"
@@ -53,7 +53,7 @@ func (p *provider) verify(ctx context.Context, token string, now time.Time) (v v
 	case errors.Is(err, keys.ErrUnavailable):
 		return v, cannotJudge(err)
 	case err != nil: // the caller left
-		return v, fmt.Errorf("idserver: %w", err)
+		return v, baseerror.Errorf("idserver: %w", err)
 	}
 	if v.key, err = p.verifySignature(ctx, message, v.key); err != nil {
 		return v, err
@@ -88,7 +88,7 @@ func (p *provider) issuer(ctx context.Context, now time.Time) (string, error) {
 }
 
 func cannotJudge(err error) error {
-	return fmt.Errorf("idserver: the token cannot be judged: %w: %w", ErrUnavailable, err)
+	return baseerror.Errorf("idserver: the token cannot be judged: %w: %w", ErrUnavailable, err)
 }
 
 // checkSubject applies OpenID Connect Core section 2: sub must be present and have at most 255 characters.

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // Client signs users in at one provider and verifies its tokens. Create it with [New]. It is safe for concurrent use.
@@ -25,7 +27,7 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.faults(); err != nil {
-		return nil, fmt.Errorf("idserver: configuration: %w", err)
+		return nil, baseerror.Errorf("idserver: configuration: %w", err)
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
@@ -37,7 +39,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.BaseURL != "" {
 		web, err := newWeb(cfg, c.provider)
 		if err != nil {
-			return nil, fmt.Errorf("idserver: configuration: %w", err)
+			return nil, baseerror.Errorf("idserver: configuration: %w", err)
 		}
 		c.site, c.cors, c.provider.redirectURI = web, cors{cfg.TrustedOrigins}, web.redirectURI
 	}
@@ -59,14 +61,17 @@ func (c *Client) Close() {
 // Refetch fetches the provider's metadata and keys now, but at most once in ten seconds: within that time it returns the
 // outcome of the last fetch. It is useful in health checks and tests; otherwise both are kept fresh automatically. The
 // error is a [DiscoveryError], or ctx's.
-func (c *Client) Refetch(ctx context.Context) error { return c.provider.refetch(ctx) }
+func (c *Client) Refetch(ctx context.Context) error {
+	return baseerror.Of(c.provider.refetch(ctx))
+}
 
 // AuthorizeURL begins a sign-in for a program that does not use [Client.Routes]. It makes an authorization code request
 // with a fresh state, nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). The caller keeps the
 // result, bound to the browser, for [Client.ReadCallback] and [Client.ExchangeCode]. It needs the provider's metadata:
 // the error is a [DiscoveryError], or says which option is wrong.
 func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*AuthorizationRequest, error) {
-	return c.provider.authorize(ctx, o, "")
+	r, err := c.provider.authorize(ctx, o, "")
+	return r, baseerror.Of(err)
 }
 
 // ReadCallback checks the query with which the provider answered r and returns the code in it, for a program that does
@@ -75,7 +80,8 @@ func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*Authori
 // [DiscoveryError] if its metadata is not available; any other says what is wrong with the query. ReadCallback does not
 // detect that a code was used before.
 func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
-	return c.provider.readCallback(ctx, rawQuery, r)
+	code, err = c.provider.readCallback(ctx, rawQuery, r)
+	return code, baseerror.Of(err)
 }
 
 // ExchangeCode exchanges an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the
@@ -85,7 +91,8 @@ func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *Authoriza
 // asked once. The error is a [TokenEndpointError], [InvalidTokenError], [UserInfoError] or [DiscoveryError]. If the ID
 // token is valid but what it lacks cannot be fetched, the tokens are returned along with the error, without a User.
 func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
-	return c.provider.exchangeCode(ctx, code, r)
+	tokens, err := c.provider.exchangeCode(ctx, code, r)
+	return tokens, baseerror.Of(err)
 }
 
 // RefreshToken requests new tokens, RFC 6749 section 6. Of old, it uses RefreshToken, IDToken and User: a new ID token,
@@ -95,7 +102,8 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 // be used up. Providers that rotate refresh tokens accept each only once: do not call RefreshToken twice with the same
 // one.
 func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
-	return c.provider.refreshToken(ctx, old)
+	tokens, err := c.provider.refreshToken(ctx, old)
+	return tokens, baseerror.Of(err)
 }
 
 // RevokeToken asks the provider to revoke a token, RFC 7009: a refresh token together with the access tokens made from
@@ -103,7 +111,7 @@ func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error)
 // token that the provider does not know is not an error. If the provider has no revocation endpoint, the error is a
 // [DiscoveryError]; if the provider refuses, a [TokenEndpointError].
 func (c *Client) RevokeToken(ctx context.Context, token string) error {
-	return c.provider.revokeToken(ctx, token)
+	return baseerror.Of(c.provider.revokeToken(ctx, token))
 }
 
 // ValidateAccessToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and
@@ -117,7 +125,8 @@ func (c *Client) RevokeToken(ctx context.Context, token string) error {
 // times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
 // token is never accepted where a new verification would refuse it.
 func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck) (*User, error) {
-	return c.provider.validateAccessToken(ctx, accessToken, check, c.cfg.Now())
+	user, err := c.provider.validateAccessToken(ctx, accessToken, check, c.cfg.Now())
+	return user, baseerror.Of(err)
 }
 
 // ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. The error
@@ -125,7 +134,7 @@ func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, ch
 func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
 	claims, err := c.provider.verifyIDToken(ctx, idToken, check)
 	if err != nil {
-		return nil, err
+		return nil, baseerror.Of(err)
 	}
 	return newUser(claims.Object, c.cfg.RolesClaim), nil
 }
@@ -136,7 +145,7 @@ func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTo
 func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*User, error) {
 	claims, err := c.provider.userInfo(ctx, accessToken, subject)
 	if err != nil {
-		return nil, err
+		return nil, baseerror.Of(err)
 	}
 	return newUser(claims, c.cfg.RolesClaim), nil
 }
@@ -144,7 +153,8 @@ func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*Us
 // EndSessionURL returns the URL to send a browser to in order to end its session at the provider. It needs the provider's
 // metadata. The error is a [DiscoveryError], also if the provider has no such endpoint.
 func (c *Client) EndSessionURL(ctx context.Context, e EndSession) (string, error) {
-	return c.provider.endSessionURL(ctx, e)
+	target, err := c.provider.endSessionURL(ctx, e)
+	return target, baseerror.Of(err)
 }
 
 // PrivacyCenterURL returns the page where a signed-in user can see and manage the data that Signward holds about them.

@@ -5,28 +5,33 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 )
+
+// Err is what every error of this package and of those below it (sgid) is: errors.Is(err, idserver.Err) tells them from the
+// application's own. That includes errors that wrap one of another package, such as context.Canceled.
+var Err = baseerror.Err
 
 // The kinds of errors, for errors.Is. The types below carry the details, for errors.As. No error of this package contains
 // a token, a code, a secret or a cookie.
 var (
 	// ErrDiscovery means that the provider's metadata or keys could not be fetched or used. See [DiscoveryError].
-	ErrDiscovery = errors.New("the provider's metadata is not usable")
+	ErrDiscovery = baseerror.New("the provider's metadata is not usable")
 	// ErrInvalidToken means that a token was refused. See [InvalidTokenError].
-	ErrInvalidToken = errors.New("the token is not valid")
+	ErrInvalidToken = baseerror.New("the token is not valid")
 	// ErrTokenEndpoint means that the token or revocation endpoint refused the request or failed. See
 	// [TokenEndpointError].
-	ErrTokenEndpoint = errors.New("the token endpoint did not answer with tokens")
+	ErrTokenEndpoint = baseerror.New("the token endpoint did not answer with tokens")
 	// ErrNoAccessToken and ErrNoIDToken mean that the token endpoint answered without the one or the other. The first
 	// comes with ErrTokenEndpoint, the second with ErrInvalidToken.
-	ErrNoAccessToken = errors.New("no access token in the answer")
-	ErrNoIDToken     = errors.New("no ID token in the answer of the token endpoint")
+	ErrNoAccessToken = baseerror.New("no access token in the answer")
+	ErrNoIDToken     = baseerror.New("no ID token in the answer of the token endpoint")
 	// ErrUserInfo means that the userinfo endpoint refused the request or failed. See [UserInfoError].
-	ErrUserInfo = errors.New("the userinfo endpoint did not answer with the user")
+	ErrUserInfo = baseerror.New("the userinfo endpoint did not answer with the user")
 	// ErrUnavailable means that the provider is not available now and the same call may succeed later: it is down, slow,
 	// limits the rate or answers with nonsense. It comes with one of the others.
-	ErrUnavailable = errors.New("the provider is not available")
+	ErrUnavailable = baseerror.New("the provider is not available")
 )
 
 // DiscoveryError describes what was wrong with the provider's metadata or keys.
@@ -69,6 +74,9 @@ const (
 
 func (r Reason) Error() string { return string(r) }
 
+// Is reports whether target is [Err], which every error of this package is.
+func (r Reason) Is(target error) bool { return target == Err }
+
 // InvalidTokenError describes why a token was refused.
 type InvalidTokenError struct {
 	Reason Reason
@@ -95,6 +103,9 @@ type AuthorizationError struct {
 func (e *AuthorizationError) Error() string {
 	return fmt.Sprintf("idserver: the provider answered with an error: %q: %q", e.Code, e.Description)
 }
+
+// Unwrap returns [Err], which every error of this package is.
+func (e *AuthorizationError) Unwrap() error { return Err }
 
 // TokenEndpointError describes how the token or revocation endpoint failed. Code and Description are the OAuth error of
 // RFC 6749 section 5.2; for a problem document (RFC 9457), Description is its title and detail.

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // grants makes one token request for each code or refresh token, however many requests need it: a provider that rotates
@@ -36,7 +38,7 @@ const (
 	grantLimit    = 30 * time.Second // for the token request and what follows it
 )
 
-var errClientClosed = errors.New("idserver: the client is closed")
+var errClientClosed = baseerror.New("idserver: the client is closed")
 
 func newGrants(now func() time.Time) *grants {
 	g := &grants{now: now, byKey: map[[32]byte]*grant{}}

@@ -134,6 +134,9 @@ func (r *Refusal) Error() string { return r.Title + " (" + string(r.Code) + ")" 
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Err }
 
+// Is reports whether target is [Err], which every error of this package is.
+func (r *Refusal) Is(target error) bool { return target == Err }
+
 // Rendered is a refusal as the application renders it.
 type Rendered struct {
 	Status      int    // 400 to 599; with any other value the refusal's own is sent

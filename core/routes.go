@@ -2,10 +2,10 @@ package idserver
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // Guards is what an adapter is built on: something that gives guards and routes. A [Client] is one. Only types of this
@@ -42,7 +42,7 @@ type Route struct {
 func (c *Client) Routes(mount string) ([]Route, error) {
 	signIn := c.site.routes()
 	if signIn == nil {
-		return nil, errors.New("idserver: the sign-in routes need Config.BaseURL (environment: BASE_URL), where browsers reach the application")
+		return nil, baseerror.New("idserver: the sign-in routes need Config.BaseURL (environment: BASE_URL), where browsers reach the application")
 	}
 	below, err := c.below(mount)
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *Client) below(mount string) (string, error) {
 	case at == "/", at == base:
 		return routes, nil
 	}
-	return "", fmt.Errorf("idserver: the sign-in routes are mounted at %q, and Config.RoutesPath is %q: make them the same", mount, routes)
+	return "", baseerror.Errorf("idserver: the sign-in routes are mounted at %q, and Config.RoutesPath is %q: make them the same", mount, routes)
 }
 
 func (c *Client) guards() {}

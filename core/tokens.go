@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/jose"
@@ -56,7 +57,7 @@ const (
 // exchangeCode exchanges an authorization code for tokens and makes the user: see [Client.ExchangeCode].
 func (p *provider) exchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
 	if code == "" || r == nil {
-		return nil, errors.New("idserver: ExchangeCode: there is no code, or no request that it answers")
+		return nil, baseerror.New("idserver: ExchangeCode: there is no code, or no request that it answers")
 	}
 	tokens, err := p.grant(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code},
@@ -78,7 +79,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 // refreshToken requests new tokens and makes the user anew: see [Client.RefreshToken].
 func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
 	if old.RefreshToken == "" || old.User == nil {
-		return nil, errors.New("idserver: RefreshToken: there is no refresh token, or no user to compare with")
+		return nil, baseerror.New("idserver: RefreshToken: there is no refresh token, or no user to compare with")
 	}
 	tokens, err := p.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
 	if err != nil {

@@ -2,11 +2,11 @@ package idserver
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/strictjson"
@@ -73,10 +73,10 @@ func containsFold(roles []string, role string) bool {
 func (u *User) Claims(v any) error {
 	text, err := u.claimsText()
 	if err != nil {
-		return errors.New("idserver: the claims cannot be written")
+		return baseerror.New("idserver: the claims cannot be written")
 	}
 	if err := strictjson.Unmarshal(text, v); err != nil {
-		return errors.New("idserver: claims: " + err.Error())
+		return baseerror.New("idserver: claims: " + err.Error())
 	}
 	return nil
 }
@@ -110,21 +110,21 @@ func (u *User) object() (strictjson.Object, error) {
 // user that a guard or [Client.ValidateAccessToken] returned, who is shared by requests.
 func (u *User) Set(claim string, value any) error {
 	if u.shared {
-		return errors.New("idserver: Set: the user is shared by requests: set claims in AdmitUser")
+		return baseerror.New("idserver: Set: the user is shared by requests: set claims in AdmitUser")
 	}
 	if claim == "" || claim == "iss" || claim == "sub" {
-		return fmt.Errorf("idserver: Set: %q is not a claim of the application's own", claim)
+		return baseerror.Errorf("idserver: Set: %q is not a claim of the application's own", claim)
 	}
 	raw, err := strictjson.Marshal(value)
 	if err != nil {
-		return errors.New("idserver: the value of claim " + claim + " cannot be written as JSON")
+		return baseerror.New("idserver: the value of claim " + claim + " cannot be written as JSON")
 	}
 	known, err := u.object()
 	if err == nil {
 		known, err = claims.With(known, claim, string(raw))
 	}
 	if err != nil {
-		return fmt.Errorf("idserver: Set: %w", err)
+		return baseerror.Errorf("idserver: Set: %w", err)
 	}
 	u.text, u.token = known.Text(), nil
 	return nil
@@ -133,7 +133,7 @@ func (u *User) Set(claim string, value any) error {
 // MarshalJSON encodes what a front end may see: id (the Subject), email, name, tenant_id, roles and custom_roles. All six
 // members are always present, and the roles are never null.
 func (u *User) MarshalJSON() ([]byte, error) {
-	return strictjson.Marshal(struct {
+	text, err := strictjson.Marshal(struct {
 		ID          string   `json:"id"`
 		Email       string   `json:"email"`
 		Name        string   `json:"name"`
@@ -141,6 +141,7 @@ func (u *User) MarshalJSON() ([]byte, error) {
 		Roles       []string `json:"roles"`
 		CustomRoles []string `json:"custom_roles"`
 	}{u.Subject, u.Email, u.Name, u.TenantID, u.Roles, u.CustomRoles})
+	return text, baseerror.Of(err)
 }
 
 // newUser makes a user from a verified token's claims; its strings are parts of their text.
@@ -183,7 +184,7 @@ func (u *User) fill(known strictjson.Object, rolesClaim []string) {
 // ParseUUID parses a subject or tenant ID as Signward writes them, in the form of RFC 9562 section 4. The subjects of
 // other providers need not be UUIDs: User keeps them as opaque strings.
 func ParseUUID(s string) (uuid [16]byte, err error) {
-	errNotUUID := errors.New("idserver: not a UUID")
+	errNotUUID := baseerror.New("idserver: not a UUID")
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return uuid, errNotUUID
 	}

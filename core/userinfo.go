@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/strictjson"
@@ -51,7 +52,7 @@ func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (i
 func withText(known strictjson.Object, name, value string) (strictjson.Object, error) {
 	text, err := strictjson.AppendString(nil, value)
 	if err != nil {
-		return known, fmt.Errorf("idserver: %s: %w", name, err)
+		return known, baseerror.Errorf("idserver: %s: %w", name, err)
 	}
 	return claims.With(known, name, string(text))
 }
@@ -86,7 +87,7 @@ func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string,
 	}
 	merged, err := claims.Merge(p.cfg.RolesClaim, sources...)
 	if err != nil {
-		return fmt.Errorf("idserver: claims: %w", err)
+		return baseerror.Errorf("idserver: claims: %w", err)
 	}
 	if missing := claims.Lacking(merged.Claims, p.cfg.RolesClaim); len(missing) > 0 {
 		info, err := p.missingClaims(ctx, tokens.AccessToken, subject, missing)
@@ -99,7 +100,7 @@ func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string,
 		sources[0].WithoutRoles = false
 	}
 	if merged, err = claims.Merge(p.cfg.RolesClaim, sources...); err != nil {
-		return fmt.Errorf("idserver: claims: %w", err)
+		return baseerror.Errorf("idserver: claims: %w", err)
 	}
 	tokens.User, tokens.rolesFrom = newUser(merged.Claims, p.cfg.RolesClaim), merged.RolesFrom
 	return nil

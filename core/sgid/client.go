@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // Client signs users in with sgID. Create it with [New]. It is safe for concurrent use.
@@ -76,7 +76,7 @@ func (c *Client) AuthorizeURL(o AuthorizeOptions) (*AuthorizationRequest, error)
 		return nil, err
 	}
 	if hash, err := base64.RawURLEncoding.Strict().DecodeString(o.CodeChallenge); err != nil || len(hash) != 32 {
-		return nil, fmt.Errorf("sgid: %w", ErrCodeChallenge)
+		return nil, baseerror.Errorf("sgid: %w", ErrCodeChallenge)
 	}
 	a := &AuthorizationRequest{State: o.State, Nonce: o.Nonce}
 	for _, secret := range []*string{&a.State, &a.Nonce} {
@@ -114,7 +114,7 @@ func (c *Client) redirectURI(ofCall string) (string, error) {
 	case c.cfg.RedirectURI != "":
 		return c.cfg.RedirectURI, nil
 	}
-	return "", fmt.Errorf("sgid: %w", ErrMissingRedirectURI)
+	return "", baseerror.Errorf("sgid: %w", ErrMissingRedirectURI)
 }
 
 // CallbackParams are what completes a sign-in.
@@ -161,11 +161,11 @@ func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error
 	case err != nil:
 		return nil, err
 	case p.Code == "":
-		return nil, fmt.Errorf("sgid: %w", ErrMissingCode)
+		return nil, baseerror.Errorf("sgid: %w", ErrMissingCode)
 	case p.Nonce == "":
-		return nil, fmt.Errorf("sgid: %w", ErrMissingNonce)
+		return nil, baseerror.Errorf("sgid: %w", ErrMissingNonce)
 	case !within(len(p.CodeVerifier)):
-		return nil, fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(p.CodeVerifier))
+		return nil, baseerror.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(p.CodeVerifier))
 	}
 	tokens, err := c.client.ExchangeCode(ctx, p.Code, &idserver.AuthorizationRequest{
 		RedirectURI: redirectURL, Nonce: p.Nonce, CodeVerifier: p.CodeVerifier,
@@ -177,4 +177,4 @@ func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error
 }
 
 // errNobody is the error of UserInfoFrom in a context that does not come from a guard.
-var errNobody = errors.New("sgid: UserInfoFrom: nobody is signed in: a guard must come before")
+var errNobody = baseerror.New("sgid: UserInfoFrom: nobody is signed in: a guard must come before")

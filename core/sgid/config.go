@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
@@ -120,7 +121,7 @@ func New(cfg Config) (*Client, error) {
 	if c.client != nil {
 		c.client.Close()
 	}
-	return nil, fmt.Errorf("sgid: configuration: %w", errors.Join(faults...))
+	return nil, baseerror.Errorf("sgid: configuration: %w", errors.Join(faults...))
 }
 
 // engine returns the configuration of the idserver client that speaks to sgID: version 2, whose metadata neither of

@@ -1,10 +1,10 @@
 package sgid
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -56,12 +56,12 @@ type Data map[string]string
 func (d *Data) UnmarshalJSON(document []byte) error {
 	var values map[string]*string
 	if err := strictjson.Unmarshal(document, &values); err != nil {
-		return fmt.Errorf("sgid: %w: an object of strings is wanted", ErrInvalidData)
+		return baseerror.Errorf("sgid: %w: an object of strings is wanted", ErrInvalidData)
 	}
 	*d = make(Data, len(values))
 	for scope, value := range values {
 		if value == nil {
-			return fmt.Errorf("sgid: %w: %.64q is null", ErrInvalidData, scope)
+			return baseerror.Errorf("sgid: %w: %.64q is null", ErrInvalidData, scope)
 		}
 		(*d)[scope] = *value
 	}
@@ -184,7 +184,7 @@ func list[T any](d Data, scope string) ([]T, error) {
 	}
 	var all []T
 	if err := strictjson.Unmarshal([]byte(text), &all); err != nil {
-		return nil, fmt.Errorf("sgid: %w: %s: %w", ErrInvalidData, scope, err)
+		return nil, baseerror.Errorf("sgid: %w: %s: %w", ErrInvalidData, scope, err)
 	}
 	return all, nil
 }
@@ -196,7 +196,7 @@ func ParseData(data Data) (map[string]any, error) {
 	parsed := make(map[string]any, len(data))
 	for scope, text := range data {
 		if !utf8.ValidString(text) {
-			return nil, fmt.Errorf("sgid: %w: %.64q is not UTF-8", ErrInvalidData, scope)
+			return nil, baseerror.Errorf("sgid: %w: %.64q is not UTF-8", ErrInvalidData, scope)
 		}
 		parsed[scope] = parse(scope, text)
 	}

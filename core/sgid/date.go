@@ -3,6 +3,8 @@ package sgid
 import (
 	"fmt"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // Date is a date whose day, or month and day, may be unknown and are then 0. Dates of birth can be like that.
@@ -23,7 +25,7 @@ func ParseDate(text string) (Date, error) {
 			return known(t), nil
 		}
 	}
-	return Date{}, fmt.Errorf("sgid: %w: no date of the form YYYY-MM-DD, YYYY-MM or YYYY", ErrInvalidData)
+	return Date{}, baseerror.Errorf("sgid: %w: no date of the form YYYY-MM-DD, YYYY-MM or YYYY", ErrInvalidData)
 }
 
 // Time returns the beginning of the date in loc, and whether all of the date is known.

@@ -1,10 +1,10 @@
 package sgid
 
 import (
-	"errors"
 	"fmt"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // The kinds of errors, for errors.Is, besides those of package idserver: ErrTokenEndpoint, ErrNoAccessToken,
@@ -12,34 +12,34 @@ import (
 // be temporary. README.md has a table of them. No error contains a token, a code, a key or a person's data.
 var (
 	// ErrPrivateKey means that Config.PrivateKey is not an RSA private key of 2048 to 16384 bits.
-	ErrPrivateKey = errors.New("the private key cannot be used")
+	ErrPrivateKey = baseerror.New("the private key cannot be used")
 	// ErrCodeVerifierLength, ErrPKCEPairLength and ErrNonceLength mean that a length is not between 43 and 128.
-	ErrCodeVerifierLength = errors.New("a code verifier has 43 to 128 characters")
-	ErrPKCEPairLength     = errors.New("the code verifier of a PKCE pair has 43 to 128 characters")
-	ErrNonceLength        = errors.New("a nonce has 43 to 128 characters")
+	ErrCodeVerifierLength = baseerror.New("a code verifier has 43 to 128 characters")
+	ErrPKCEPairLength     = baseerror.New("the code verifier of a PKCE pair has 43 to 128 characters")
+	ErrNonceLength        = baseerror.New("a nonce has 43 to 128 characters")
 	// ErrCodeChallenge means that the code challenge is not one that GenerateCodeChallenge returns.
-	ErrCodeChallenge = errors.New("the code challenge is not a SHA-256 hash in base64url")
+	ErrCodeChallenge = baseerror.New("the code challenge is not a SHA-256 hash in base64url")
 	// ErrMissingRedirectURI means that there is no redirect URL, neither in the call nor in Config.
-	ErrMissingRedirectURI = errors.New("there is no redirect URL: set RedirectURI in the call or in Config")
+	ErrMissingRedirectURI = baseerror.New("there is no redirect URL: set RedirectURI in the call or in Config")
 	// ErrMissingCode and ErrMissingNonce mean that Callback was called without a code, or without a nonce.
-	ErrMissingCode  = errors.New("there is no code")
-	ErrMissingNonce = errors.New("there is no nonce: give the one that AuthorizeURL returned")
+	ErrMissingCode  = baseerror.New("there is no code")
+	ErrMissingNonce = baseerror.New("there is no nonce: give the one that AuthorizeURL returned")
 	// ErrMissingAccessToken means that UserInfo was called without an access token.
-	ErrMissingAccessToken = errors.New("there is no access token")
+	ErrMissingAccessToken = baseerror.New("there is no access token")
 	// ErrSubMismatch means that the sub of userinfo is missing or is not that of the ID token. It comes with
 	// idserver.ErrUserInfo.
-	ErrSubMismatch = errors.New("userinfo is not about the subject of the ID token")
+	ErrSubMismatch = baseerror.New("userinfo is not about the subject of the ID token")
 	// ErrEnvelope means that the userinfo response is not an envelope: it has key without data, data without key, or
 	// values of another type. It comes with idserver.ErrUserInfo.
-	ErrEnvelope = errors.New("userinfo's answer is not an envelope of key and data")
+	ErrEnvelope = baseerror.New("userinfo's answer is not an envelope of key and data")
 	// ErrDecrypt means that something could not be decrypted: it was altered, encrypted for another key, or with an
 	// algorithm that is not accepted. Which of these is not disclosed. The error is a [DecryptError], and comes with
 	// ErrDecryptBlockKey or ErrDecryptData and with idserver.ErrUserInfo.
-	ErrDecrypt         = errors.New("not decrypted")
-	ErrDecryptBlockKey = errors.New("the block key was not decrypted: compare the private key with the client's at sgID")
-	ErrDecryptData     = errors.New("a field was not decrypted")
+	ErrDecrypt         = baseerror.New("not decrypted")
+	ErrDecryptBlockKey = baseerror.New("the block key was not decrypted: compare the private key with the client's at sgID")
+	ErrDecryptData     = baseerror.New("a field was not decrypted")
 	// ErrInvalidData means that a value does not have the form that its scope requires.
-	ErrInvalidData = errors.New("the data are not of the form that is wanted")
+	ErrInvalidData = baseerror.New("the data are not of the form that is wanted")
 )
 
 // DecryptError says which part of the userinfo response could not be decrypted.

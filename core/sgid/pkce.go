@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
 // The length of a code verifier in characters, RFC 7636 section 4.1. The same applies to a nonce.
@@ -35,7 +36,7 @@ func (p PKCEPair) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // [ErrPKCEPairLength].
 func GeneratePKCEPair(length int) (PKCEPair, error) {
 	if !within(length) {
-		return PKCEPair{}, fmt.Errorf("sgid: %w, not %d", ErrPKCEPairLength, length)
+		return PKCEPair{}, baseerror.Errorf("sgid: %w, not %d", ErrPKCEPairLength, length)
 	}
 	verifier := randomText(length)
 	return PKCEPair{verifier, idserver.CodeChallenge(verifier)}, nil
@@ -45,7 +46,7 @@ func GeneratePKCEPair(length int) (PKCEPair, error) {
 // [ErrCodeVerifierLength].
 func GenerateCodeVerifier(length int) (string, error) {
 	if !within(length) {
-		return "", fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, length)
+		return "", baseerror.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, length)
 	}
 	return randomText(length), nil
 }
@@ -54,7 +55,7 @@ func GenerateCodeVerifier(length int) (string, error) {
 // error is [ErrCodeVerifierLength].
 func GenerateCodeChallenge(verifier string) (string, error) {
 	if !within(len(verifier)) {
-		return "", fmt.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(verifier))
+		return "", baseerror.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(verifier))
 	}
 	return idserver.CodeChallenge(verifier), nil
 }
@@ -62,7 +63,7 @@ func GenerateCodeChallenge(verifier string) (string, error) {
 // GenerateNonce returns a fresh nonce of length characters, 43 to 128. The error is [ErrNonceLength].
 func GenerateNonce(length int) (string, error) {
 	if !within(length) {
-		return "", fmt.Errorf("sgid: %w, not %d", ErrNonceLength, length)
+		return "", baseerror.Errorf("sgid: %w, not %d", ErrNonceLength, length)
 	}
 	return randomText(length), nil
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
@@ -38,13 +39,13 @@ func (i UserInfo) LogValue() slog.Value { return slog.StringValue(i.String()) }
 // with status 401 if the access token has expired.
 func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*UserInfo, error) {
 	if accessToken == "" {
-		return nil, fmt.Errorf("sgid: %w", ErrMissingAccessToken)
+		return nil, baseerror.Errorf("sgid: %w", ErrMissingAccessToken)
 	}
 	user, err := c.asking.UserInfo(ctx, accessToken, subject)
 	var answered *idserver.UserInfoError
 	switch {
 	case errors.As(err, &answered) && answered.Status == http.StatusOK && !errors.Is(err, idserver.ErrUnavailable): // the response was readable, and its sub is missing or different
-		return nil, fmt.Errorf("sgid: %w: %w", ErrSubMismatch, err)
+		return nil, baseerror.Errorf("sgid: %w: %w", ErrSubMismatch, err)
 	case err != nil:
 		return nil, err
 	}
@@ -53,16 +54,16 @@ func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*Us
 		Data map[string]string `json:"data"`
 	}
 	if err := user.Claims(&envelope); err != nil {
-		return nil, fmt.Errorf("sgid: %w: %w: %w", idserver.ErrUserInfo, ErrEnvelope, err)
+		return nil, baseerror.Errorf("sgid: %w: %w: %w", idserver.ErrUserInfo, ErrEnvelope, err)
 	}
 	info := &UserInfo{Sub: user.Subject, Data: Data{}}
 	switch {
 	case envelope.Key == nil && envelope.Data == nil:
 		return info, nil
 	case envelope.Key == nil:
-		return nil, fmt.Errorf("sgid: %w: %w: data without key", idserver.ErrUserInfo, ErrEnvelope)
+		return nil, baseerror.Errorf("sgid: %w: %w: data without key", idserver.ErrUserInfo, ErrEnvelope)
 	case envelope.Data == nil:
-		return nil, fmt.Errorf("sgid: %w: %w: key without data", idserver.ErrUserInfo, ErrEnvelope)
+		return nil, baseerror.Errorf("sgid: %w: %w: key without data", idserver.ErrUserInfo, ErrEnvelope)
 	}
 	blockKey, err := c.blockKey(*envelope.Key)
 	if err != nil {

@@ -1,0 +1,216 @@
+package idserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	idserver "github.com/signward/idserver-go/core"
+)
+
+// declared returns the exported names that the package declares at its top level.
+func declared(t *testing.T, want func(name string, kind ast.ObjKind) bool) (names []string) {
+	t.Helper()
+	files, err := fs.Glob(os.DirFS("."), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := func(id *ast.Ident, kind ast.ObjKind) {
+		if id.IsExported() && want(id.Name, kind) {
+			names = append(names, id.Name)
+		}
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					note(d.Name, ast.Fun)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						note(spec.Name, ast.Typ)
+					case *ast.ValueSpec:
+						for _, id := range spec.Names {
+							note(id, map[token.Token]ast.ObjKind{token.CONST: ast.Con, token.VAR: ast.Var}[d.Tok])
+						}
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Every error that the package exports is idserver.Err, and all of them are in this list.
+func TestErrIsEveryExportedError(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	all := map[string]error{
+		"Err":          idserver.Err,
+		"ErrDiscovery": idserver.ErrDiscovery, "ErrInvalidToken": idserver.ErrInvalidToken, "ErrTokenEndpoint": idserver.ErrTokenEndpoint,
+		"ErrNoAccessToken": idserver.ErrNoAccessToken, "ErrNoIDToken": idserver.ErrNoIDToken, "ErrUserInfo": idserver.ErrUserInfo,
+		"ErrUnavailable": idserver.ErrUnavailable,
+
+		"ReasonMalformed": idserver.ReasonMalformed, "ReasonAlgorithm": idserver.ReasonAlgorithm, "ReasonUnknownKey": idserver.ReasonUnknownKey,
+		"ReasonAmbiguousKey": idserver.ReasonAmbiguousKey, "ReasonSignature": idserver.ReasonSignature, "ReasonType": idserver.ReasonType,
+		"ReasonIssuer": idserver.ReasonIssuer, "ReasonAudience": idserver.ReasonAudience, "ReasonAuthorizedParty": idserver.ReasonAuthorizedParty,
+		"ReasonExpired": idserver.ReasonExpired, "ReasonNotYetValid": idserver.ReasonNotYetValid, "ReasonIssuedAt": idserver.ReasonIssuedAt,
+		"ReasonAuthTime": idserver.ReasonAuthTime, "ReasonNonce": idserver.ReasonNonce, "ReasonRevoked": idserver.ReasonRevoked,
+		"ReasonSubject": idserver.ReasonSubject, "ReasonAccessTokenHash": idserver.ReasonAccessTokenHash,
+
+		"DiscoveryError":     &idserver.DiscoveryError{Err: cause},
+		"InvalidTokenError":  &idserver.InvalidTokenError{Reason: idserver.ReasonExpired, Err: cause},
+		"AuthorizationError": &idserver.AuthorizationError{},
+		"TokenEndpointError": &idserver.TokenEndpointError{Status: 400},
+		"UserInfoError":      &idserver.UserInfoError{Status: 400},
+		"Refusal":            &idserver.Refusal{},
+		"Reason":             idserver.Reason("other"),
+	}
+	isError := func(name string, kind ast.ObjKind) bool {
+		switch kind {
+		case ast.Typ:
+			return strings.HasSuffix(name, "Error") || name == "Refusal" || name == "Reason"
+		case ast.Var:
+			return strings.HasPrefix(name, "Err")
+		}
+		return kind == ast.Con && strings.HasPrefix(name, "Reason")
+	}
+	if names := declared(t, isError); !slices.Equal(names, slices.Sorted(maps.Keys(all))) {
+		t.Errorf("the package exports the errors %q; this test knows %q", names, slices.Sorted(maps.Keys(all)))
+	}
+	for name, err := range all {
+		t.Run(name, func(t *testing.T) {
+			if !errors.Is(err, idserver.Err) {
+				t.Error("it is not idserver.Err")
+			}
+			if errors.Is(err, http.ErrNoCookie) || name != "Err" && errors.Is(idserver.Err, err) {
+				t.Error("it is what it is not")
+			}
+		})
+	}
+}
+
+// Every call that fails returns an idserver.Err, whoever is at fault: the caller, the provider, or a context that ended.
+func TestErrIsEveryResult(t *testing.T) {
+	calls := map[string]func(context.Context, *idserver.Client) error{
+		"Refetch": func(ctx context.Context, c *idserver.Client) error { return c.Refetch(ctx) },
+		"AuthorizeURL": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.AuthorizeURL(ctx, idserver.AuthorizeOptions{Extra: map[string][]string{"state": {"x"}}})
+			return err
+		},
+		"ReadCallback": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.ReadCallback(ctx, "error=access_denied&state=s", &idserver.AuthorizationRequest{State: "s"})
+			return err
+		},
+		"ReadCallback, bad query": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.ReadCallback(ctx, "%", nil)
+			return err
+		},
+		"ReadCallback, bad state": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.ReadCallback(ctx, "code=x&state=s", nil)
+			return err
+		},
+		"ExchangeCode": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.ExchangeCode(ctx, "code", &idserver.AuthorizationRequest{})
+			return err
+		},
+		"ExchangeCode, nothing": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.ExchangeCode(ctx, "", nil)
+			return err
+		},
+		"RefreshToken": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.RefreshToken(ctx, &idserver.Tokens{RefreshToken: "x", User: &idserver.User{Subject: "s"}})
+			return err
+		},
+		"RefreshToken, nothing": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.RefreshToken(ctx, &idserver.Tokens{})
+			return err
+		},
+		"RevokeToken": func(ctx context.Context, c *idserver.Client) error {
+			return c.RevokeToken(ctx, "x")
+		},
+		"ValidateAccessToken": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.ValidateAccessToken(ctx, "x", idserver.AccessTokenCheck{})
+			return err
+		},
+		"ValidateIDToken": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.ValidateIDToken(ctx, "x", idserver.IDTokenCheck{})
+			return err
+		},
+		"UserInfo": func(ctx context.Context, c *idserver.Client) error {
+			_, err := c.UserInfo(ctx, "x", "s")
+			return err
+		},
+		"Refetch, closed": func(ctx context.Context, c *idserver.Client) error {
+			c.Close()
+			return c.Refetch(ctx)
+		},
+		"Routes": func(_ context.Context, c *idserver.Client) error {
+			_, err := c.Routes("/elsewhere")
+			return err
+		},
+	}
+	for name, call := range calls {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			ended, end := context.WithCancel(t.Context())
+			end()
+			away := func(c *idserver.Config) {
+				c.HTTP.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("away") })}
+			}
+			for situation, err := range map[string]error{
+				"the context ended":    call(ended, w.client(t)),
+				"the provider is away": call(t.Context(), w.client(t, away)),
+			} {
+				if !errors.Is(err, idserver.Err) || !strings.HasPrefix(err.Error(), "idserver: ") {
+					t.Errorf("%s: %v", situation, err)
+				}
+			}
+			succeeds := name == "Refetch" || name == "RevokeToken" // of a token that the provider does not know
+			if err := call(t.Context(), w.client(t)); errors.Is(err, idserver.Err) == succeeds {
+				t.Errorf("%v", err)
+			}
+		}))
+	}
+}
+
+func TestErrWithoutClient(t *testing.T) {
+	t.Parallel()
+	_, ofNew := idserver.New(idserver.Config{})
+	_, ofParse := idserver.ParseUUID("x")
+	_, ofJSON := json.Marshal(&idserver.User{Subject: "\xff"})
+	for name, err := range map[string]error{
+		"New": ofNew, "ParseUUID": ofParse, "MarshalJSON": ofJSON,
+		"Claims":             new(idserver.User).Claims(new(int)),
+		"Set, of what":       new(idserver.User).Set("sub", "x"),
+		"Set, not JSON":      new(idserver.User).Set("x", func() {}),
+		"Set, no good texts": new(idserver.User).Set("x", "\xff"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !errors.Is(err, idserver.Err) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
