@@ -41,7 +41,7 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 	if err != nil {
 		return nil, err
 	}
-	revoked := p.revoked.made.Load() // a revocation from here on is noticed at the next use
+	revoked := p.revoked.Added() // a revocation from here on is noticed at the next use
 	v, facts, err := p.proveAccessToken(ctx, accessToken, issuer, want, now)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (p *provider) proveAccessToken(ctx context.Context, accessToken, issuer str
 	if err := facts.check(v.Issuer, issuer, p.cfg.ClientID, want, p.now()); err != nil { // the keys may have taken a while
 		return v, facts, err
 	}
-	if p.revoked.has(accessToken) {
+	if p.isRevoked(accessToken) {
 		return v, facts, invalidToken(ReasonRevoked, "it was revoked here")
 	}
 	return v, facts, nil

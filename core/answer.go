@@ -29,6 +29,16 @@ type Answer struct {
 // Field is one header field.
 type Field struct{ Name, Value string }
 
+// setCookie makes a header field of a cookie.
+func setCookie(cookie string) Field { return Field{"Set-Cookie", cookie} }
+
+func setCookies(cookies []string) (fields []Field) {
+	for _, cookie := range cookies {
+		fields = append(fields, setCookie(cookie))
+	}
+	return fields
+}
+
 // String returns the name: the value may be a cookie.
 func (f Field) String() string { return f.Name }
 

@@ -1,7 +1,6 @@
 package idserver
 
 import (
-	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
@@ -9,37 +8,6 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/memo"
 )
-
-// What a stranger sends as a session's cookies is read up to what a session may have, and no further: it is decoded and
-// deciphered whole.
-func TestUnchunkIsBounded(t *testing.T) {
-	chunk := strings.Repeat("a", maxChunk)
-	line := func(pairs ...string) Request {
-		return Request{Header: http.Header{"Cookie": {strings.Join(pairs, "; ")}}}
-	}
-	for name, row := range map[string]struct {
-		r    Request
-		want int // length; -1: refused
-	}{
-		"one":                       {line("s=" + chunk), maxChunk},
-		"one that is too long":      {line("s=" + chunk + "a"), -1},
-		"one of a megabyte":         {line("s=" + strings.Repeat("a", 1<<20)), -1},
-		"five":                      {line("s=5."+chunk, "s.1="+chunk, "s.2="+chunk, "s.3="+chunk, "s.4="+chunk), 5 * maxChunk},
-		"five and a byte":           {line("s=5."+chunk, "s.1="+chunk, "s.2="+chunk, "s.3="+chunk, "s.4="+chunk+"a"), -1},
-		"five, one of a megabyte":   {line("s=5.", "s.1=", "s.2=", "s.3=", "s.4="+strings.Repeat("a", 1<<20)), -1},
-		"six":                       {line("s=6."+chunk, "s.1="+chunk, "s.2="+chunk, "s.3="+chunk, "s.4="+chunk, "s.5="+chunk), -1},
-		"a first one of a megabyte": {line("s=2."+strings.Repeat("a", 1<<20), "s.1=a"), -1},
-		"six small ones":            {line("s=6.a", "s.1=a", "s.2=a", "s.3=a", "s.4=a", "s.5=a"), -1},
-		"two that are one":          {line("s=1." + chunk), -1},
-		"none":                      {line("s=0." + chunk), -1},
-		"a chunk twice":             {line("s=2.a", "s.1=b", "s.1=b"), -1},
-	} {
-		value, ok := row.r.unchunk("s")
-		if !ok && row.want != -1 || ok && len(value) != row.want {
-			t.Errorf("%s: %d bytes, %v, want %d", name, len(value), ok, row.want)
-		}
-	}
-}
 
 // What is counted for a remembered token is what it really takes: Config.TokenCacheBytes bounds memory, not a sum of guesses.
 func TestRememberedTokensTakeWhatIsCounted(t *testing.T) {

@@ -26,7 +26,7 @@ func (w *web) callback(ctx context.Context, r *Request) (Answer, error) {
 	case login.Spent != 0: // the page was reloaded, or the user went back to it
 		return w.spentCallback(ctx, r, login)
 	}
-	forget := w.setCookie(w.loginCookie(login.State), "", w.routesPath, -1)
+	forget := w.forgetLogin(login.State)
 
 	m, err := w.provider.metadata.Get(ctx)
 	if err != nil {
@@ -75,7 +75,7 @@ func codeOfResponse(name string) RefusalCode {
 // not send the code again, which providers take for theft.
 func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.Login) (*Tokens, error) {
 	key := sha256.Sum256([]byte("code\x00" + login.State))
-	return w.grants.once(ctx, key, 0, func(ctx context.Context) (*Tokens, error) {
+	return flown(w.exchanges.Do(ctx, key, func(ctx context.Context) (*Tokens, error) {
 		tokens, err := w.provider.exchangeCode(ctx, code, &AuthorizationRequest{
 			RedirectURI: w.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
 		})
@@ -87,7 +87,7 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 			}
 		}
 		return tokens, err
-	})
+	}))
 }
 
 // errCodeSpent marks a failure after the token endpoint has answered: the code cannot be sent again.

@@ -77,7 +77,7 @@ func (c *Client) remember(ctx context.Context, r *Request, v *identity) context.
 // holds only for a request whose origin is acceptable, where sessions depend on that; and only until a token is revoked.
 func (c *Client) foundBefore(ctx context.Context, r *Request) *userContext {
 	before := userContextFrom(ctx)
-	if before == nil || before.client != c || before.credentials == "" || before.revoked != c.provider.revoked.made.Load() {
+	if before == nil || before.client != c || before.credentials == "" || before.revoked != c.provider.revoked.Added() {
 		return nil
 	}
 	if before.bySession && (r.hasAuthorization() || c.site.crossSite(*r)) {

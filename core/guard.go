@@ -159,7 +159,7 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	case !strings.EqualFold(scheme, "Bearer"):
 		return v, refused(CodeNotSignedIn, errors.New("the Authorization header is not of the scheme Bearer"))
 	}
-	now, revoked := c.cfg.Now(), c.provider.revoked.made.Load()
+	now, revoked := c.cfg.Now(), c.provider.revoked.Added()
 	user, err := c.provider.validateAccessToken(ctx, token, AccessTokenCheck{}, now)
 	switch {
 	case err != nil && !isToken68(token): // only checked here because it takes longer than to recognize a token

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/cookies"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
@@ -65,24 +66,24 @@ func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessionco
 		return Answer{}, refused(CodeInternal, err)
 	}
 	kept.State, kept.Browser, kept.Nonce, kept.Verifier, kept.Begun = request.State, browser, request.Nonce, request.CodeVerifier, w.now().UnixMilli()
-	cookies, err := w.keepLogin(r, kept)
+	written, err := w.keepLogin(r, kept)
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)
 	}
-	return goTo(asJSON, request.URL, append(cookies, keep)...)
+	return goTo(asJSON, request.URL, append(written, keep)...)
 }
 
 // browser returns what binds sign-ins to this browser: a random value in a __Host- cookie. Login cookies have the path of
 // the routes, which that prefix does not allow. A neighbouring host could therefore plant one that belongs to its own
 // sign-in, and sign the browser in as somebody else (login CSRF).
 func (w *web) browser(r *Request) (id string, keep Field, err error) {
-	id, ok := r.cookie(w.browserName)
+	id, ok := cookies.One(r.cookies(), w.names.Browser)
 	if !ok || len(id) != 43 {
 		if id, err = randomText(w.cfg.Rand); err != nil {
 			return "", Field{}, err
 		}
 	}
-	return id, w.setCookie(w.browserName, id, "/", int(loginLife.Seconds())), nil
+	return id, setCookie(w.jar.Set(w.names.Browser, id, "/", int(loginLife.Seconds()))), nil
 }
 
 // mayBegin reports whether a request may begin a sign-in: a person's navigation, or a script of the application that asks
@@ -119,7 +120,7 @@ func (w *web) otherLoopbackName(r *Request) string {
 // goesInCircles reports whether this browser has signed in several times in a row and still has no session: it does not
 // keep the session cookie, or something in front of this program removes it.
 func (w *web) goesInCircles(r *Request, now time.Time) bool {
-	if _, ok := r.cookie(w.sessionName); ok {
+	if _, ok := cookies.One(r.cookies(), w.names.Session); ok {
 		return false
 	}
 	lately := 0

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/cookies"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
@@ -21,7 +22,12 @@ const maxLoginCookies = 32
 // loginCookie returns the name of the cookie of an attempt.
 func (w *web) loginCookie(state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return w.loginName + base64.RawURLEncoding.EncodeToString(sum[:12])
+	return w.names.Login + base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// forgetLogin deletes the cookie of an attempt.
+func (w *web) forgetLogin(state string) Field {
+	return setCookie(w.jar.Delete(w.loginCookie(state), w.routesPath))
 }
 
 // keepLogin writes the cookie of p, and deletes those that are too many or no longer useful.
@@ -35,16 +41,16 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(sealed) > maxChunk && p.ReturnTo != "" { // because of a long app_data: the sign-in matters more than the page to return to
+	if len(sealed) > cookies.MaxValue && p.ReturnTo != "" { // because of a long app_data: the sign-in matters more than the page to return to
 		p.ReturnTo = ""
 		return w.keepLogin(r, p)
 	}
 	life := loginLife - w.now().Sub(time.UnixMilli(p.Begun))
-	fields := []Field{w.setCookie(name, sealed, w.routesPath, int(life.Seconds()))}
+	fields := []Field{setCookie(w.jar.Set(name, sealed, w.routesPath, int(life.Seconds())))}
 
 	open, foreign := w.logins(r)
 	var others []string
-	for other := range r.eachCookie(w.loginName) {
+	for other := range cookies.Each(r.cookies(), w.names.Login) {
 		if other != name && !slices.Contains(others, other) {
 			if others = append(others, other); len(others) == maxLoginCookies {
 				break
@@ -56,7 +62,7 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 		p, ok := open[other]
 		useful := ok && w.now().Sub(time.UnixMilli(p.Begun)) <= loginLife || slices.Contains(foreign, other)
 		if i >= maxLogins-1 || !useful {
-			fields = append(fields, w.setCookie(other, "", w.routesPath, -1))
+			fields = append(fields, setCookie(w.jar.Delete(other, w.routesPath)))
 		}
 	}
 	return fields, nil
@@ -67,7 +73,7 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 func (w *web) logins(r *Request) (open map[string]sessioncodec.Login, foreign []string) {
 	open = map[string]sessioncodec.Login{}
 	tried := 0
-	for name, value := range r.eachCookie(w.loginName) {
+	for name, value := range cookies.Each(r.cookies(), w.names.Login) {
 		if tried++; tried > maxLoginCookies {
 			break
 		}
@@ -84,7 +90,7 @@ func (w *web) logins(r *Request) (open map[string]sessioncodec.Login, foreign []
 var errNotALogin = errors.New("not a login cookie of ours")
 
 func (w *web) openLogin(name, value string) (p sessioncodec.Login, err error) {
-	if len(value) > maxChunk {
+	if len(value) > cookies.MaxValue {
 		return p, errNotALogin
 	}
 	content, _, err := w.ring.Open(name, value)
@@ -104,12 +110,12 @@ func (w *web) openLogin(name, value string) (p sessioncodec.Login, err error) {
 // binds the state to the browser: a victim who was made to follow an attacker's callback has no cookie for it.
 func (w *web) pendingLogin(r *Request, state string, now time.Time) (p sessioncodec.Login, ok bool) {
 	name := w.loginCookie(state)
-	value, ok := r.cookie(name)
+	value, ok := cookies.One(r.cookies(), name)
 	if !ok {
 		return p, false
 	}
 	p, err := w.openLogin(name, value)
-	browser, bound := r.cookie(w.browserName)
+	browser, bound := cookies.One(r.cookies(), w.names.Browser)
 	if err != nil || !bound || p.Browser != browser || p.State != state || now.Sub(time.UnixMilli(p.Begun)) > loginLife {
 		return sessioncodec.Login{}, false
 	}
@@ -121,7 +127,7 @@ func (w *web) forgetSpentLogins(r *Request) (fields []Field) {
 	open, _ := w.logins(r)
 	for _, name := range slices.Sorted(maps.Keys(open)) {
 		if open[name].Spent != 0 {
-			fields = append(fields, w.setCookie(name, "", w.routesPath, -1))
+			fields = append(fields, setCookie(w.jar.Delete(name, w.routesPath)))
 		}
 	}
 	return fields

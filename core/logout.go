@@ -39,12 +39,9 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	if s == nil {
 		return goTo(asJSON, home, cookies...)
 	}
-	latest := s.tokens
-	if newer := w.grants.newest(s.user.Issuer, s.grant); newer != nil { // refreshed in the meantime, in another tab
-		latest = *newer
-	}
-	already := w.grants.ended(s)
-	w.grants.end(s, w.cfg.Session.Idle)
+	latest := w.latest(s) // it may have been refreshed in the meantime, in another tab
+	already := w.signedOut.Has(s.id)
+	w.end(s)
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()
 	if !already { // an old cookie need not have the provider asked again and again
@@ -63,6 +60,12 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	// The browser's back button would show pages of the session: browsers keep some even if the response said no-store.
 	a.Set = append(a.Set, Field{"Clear-Site-Data", `"cache"`})
 	return a, nil
+}
+
+// end refuses a session from now on, for as long as a cookie of it can live unused: a response in flight, another tab or a
+// copy must not bring back a session that was signed out.
+func (w *web) end(s *session) {
+	w.signedOut.Add(s.id, w.now().Add(max(w.cfg.Session.Idle, resultKeptMost)))
 }
 
 // revoke makes a short attempt to have the provider revoke a refresh token.

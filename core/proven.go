@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +84,7 @@ func (p *provider) stillGood(ctx context.Context, known *proven, token string, n
 	if err != nil || len(set) == 0 {
 		return "", false
 	}
-	revoked := p.revoked.made.Load()
+	revoked := p.revoked.Added()
 	if known.set.Load() == &set[0] && known.revoked.Load() == revoked {
 		return m.Issuer, true
 	}
@@ -94,7 +93,7 @@ func (p *provider) stillGood(ctx context.Context, known *proven, token string, n
 	if err != nil {
 		return "", false
 	}
-	if key := meant(set, message.Header, known.key.Load()); key != nil && !p.revoked.has(token) {
+	if key := meant(set, message.Header, known.key.Load()); key != nil && !p.isRevoked(token) {
 		known.key.Store(key) // the old set can be freed
 		known.set.Store(&set[0])
 		known.revoked.Store(revoked)
@@ -115,52 +114,14 @@ func meant(set []jose.Key, h jose.Header, key *jose.Key) *jose.Key {
 // maxRevoked limits how many revoked tokens are remembered.
 const maxRevoked = 10_000
 
-// revocations are the access tokens that this client revoked and that would otherwise be valid for a while.
-type revocations struct {
-	made    atomic.Int64 // how many there have ever been
-	mu      sync.Mutex
-	expires map[[32]byte]time.Time // keys are hashes: no token is kept as a key
-}
-
 // signedHash is the hash of the signed part only: anybody can change an ECDSA signature into a second valid one.
 func signedHash(token string) [32]byte {
 	return sha256.Sum256([]byte(token[:max(0, strings.LastIndexByte(token, '.'))]))
 }
 
-func (r *revocations) has(token string) bool {
-	if r.made.Load() == 0 {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.expires[signedHash(token)]
-	return ok
-}
-
-// add remembers a token until it expires. If there are too many, those that expire first are forgotten first.
-func (r *revocations) add(token string, expiry, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.expires == nil {
-		r.expires = map[[32]byte]time.Time{}
-	}
-	if len(r.expires) >= maxRevoked {
-		var first time.Time
-		for key, ends := range r.expires {
-			if !now.Before(ends) {
-				delete(r.expires, key)
-			} else if first.IsZero() || ends.Before(first) {
-				first = ends
-			}
-		}
-		for key, ends := range r.expires {
-			if len(r.expires) >= maxRevoked && ends.Equal(first) {
-				delete(r.expires, key)
-			}
-		}
-	}
-	r.expires[signedHash(token)] = expiry
-	r.made.Add(1)
+// isRevoked reports whether this client revoked a token.
+func (p *provider) isRevoked(token string) bool {
+	return p.revoked.Added() > 0 && p.revoked.Has(signedHash(token))
 }
 
 // forgetToken makes the client refuse a revoked access token until it would have expired.
@@ -176,6 +137,6 @@ func (p *provider) forgetToken(ctx context.Context, token string) {
 		return
 	}
 	if known, err := parseClaims(message.Payload); err == nil && p.now().Before(known.Expiry.Add(maxLeeway)) {
-		p.revoked.add(token, known.Expiry.Add(maxLeeway), p.now())
+		p.revoked.Add(signedHash(token), known.Expiry.Add(maxLeeway))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/endpoint"
+	"github.com/signward/idserver-go/core/internal/expiring"
 	"github.com/signward/idserver-go/core/internal/fetched"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/keys"
@@ -22,8 +23,8 @@ type provider struct {
 	keys        keys.Set
 	headers     jose.Headers
 	proven      *memo.Memo[proven] // nil: nothing is remembered
-	revoked     revocations
-	audience    []string // Config.Audience, shared by all remembered tokens
+	revoked     *expiring.Set      // access tokens that would otherwise be valid for a while, by signedHash
+	audience    []string           // Config.Audience, shared by all remembered tokens
 }
 
 func newProvider(cfg Config) *provider {
@@ -32,6 +33,7 @@ func newProvider(cfg Config) *provider {
 			Client: cfg.HTTP.Client, InsecureSkipTLSVerify: cfg.HTTP.InsecureSkipTLSVerify, Timeout: cfg.HTTP.Timeout, Now: cfg.Now,
 		}),
 		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
+		revoked: expiring.New(cfg.Now, maxRevoked),
 	}
 	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)
 	p.keys = keys.Set{Value: fetched.New(cfg.Now, mathrand.Float64, p.fetchKeys)}

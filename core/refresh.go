@@ -26,7 +26,7 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // refusal that may be due to the configuration ends the session once its access token has expired. errLeft is no verdict:
 // the caller left before there was one, and is neither admitted nor signed out.
 func (w *web) refresh(ctx context.Context, s *session) (next *session, err error) {
-	if w.grants.ended(s) {
+	if w.signedOut.Has(s.id) {
 		return nil, errSignedOut
 	}
 	now := w.now()
@@ -39,10 +39,10 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 		wait, cancel = context.WithTimeout(ctx, refreshWait)
 		defer cancel()
 	}
-	tokens, err := w.grants.once(wait, s.grant, refreshPause, func(ctx context.Context) (*Tokens, error) {
+	tokens, err := flown(w.refreshes.Do(wait, s.refreshKey, func(ctx context.Context) (*Tokens, error) {
 		return w.refreshTokens(ctx, &s.tokens)
-	})
-	if w.grants.ended(s) { // signed out while the request was in flight, or a remembered result of a session that was
+	}))
+	if w.signedOut.Has(s.id) { // signed out while the request was in flight, or a remembered result of a session that was
 		return nil, errSignedOut
 	}
 	var refused *TokenEndpointError
@@ -65,6 +65,8 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again.
 	return s.refreshed(s.user, *tokens, now), nil
 }
+
+var errSignedOut = errors.New("the session was signed out")
 
 // errLeft marks a request that ended before it was known whether its session goes on.
 var errLeft = errors.New("the request ended while its session was being refreshed")
@@ -100,7 +102,7 @@ func (w *web) admitAgain(ctx context.Context, tokens *Tokens) (user *User, err e
 	return w.admitUser(ctx, tokens)
 }
 
-// refreshKey identifies the grant of a session, by issuer and refresh token.
-func refreshKey(issuer, refreshToken string) [32]byte {
+// refreshKeyOf identifies a refresh, by issuer and refresh token.
+func refreshKeyOf(issuer, refreshToken string) [32]byte {
 	return sha256.Sum256([]byte("refresh\x00" + issuer + "\x00" + refreshToken))
 }

@@ -106,5 +106,8 @@ func (r *Request) acceptsJSON() bool { return strings.Contains(r.value("Accept")
 // isPrefetch reports whether a browser is fetching the page only because its user might go there.
 func (r *Request) isPrefetch() bool { return strings.Contains(r.value("Sec-Purpose"), "prefetch") }
 
+// cookies returns the lines of the Cookie header.
+func (r *Request) cookies() []string { return r.values("Cookie") }
+
 // hasAuthorization reports whether a request has an Authorization header, which then decides alone.
 func (r *Request) hasAuthorization() bool { return len(r.values("Authorization")) > 0 }

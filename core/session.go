@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/cookies"
 	"github.com/signward/idserver-go/core/internal/memo"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
@@ -20,9 +21,9 @@ type session struct {
 	signedIn time.Time // the absolute limit counts from here
 	seen     time.Time // the idle limit counts from here
 
-	kept  sessioncodec.Record // its id, and what else there is to write again, such as what a later version wrote
-	id    [32]byte            // a hash of its id: it identifies the session among those that were signed out
-	grant [32]byte            // identifies its refresh token
+	kept       sessioncodec.Record // its id, and what else there is to write again, such as what a later version wrote
+	id         [32]byte            // a hash of its id: it identifies the session among those that were signed out
+	refreshKey [32]byte            // identifies its next refresh
 }
 
 // newSession makes a complete session. The fields of kept that the other arguments hold do not count.
@@ -31,7 +32,7 @@ func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, s
 	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
 	s.id = sha256.Sum256(append([]byte("session\x00"), kept.ID[:]...))
 	if tokens.RefreshToken != "" {
-		s.grant = refreshKey(user.Issuer, tokens.RefreshToken)
+		s.refreshKey = refreshKeyOf(user.Issuer, tokens.RefreshToken)
 	}
 	return s
 }
@@ -99,13 +100,13 @@ var errNoSession = errors.New("there is no session")
 // time has passed, or the secret is an old one. The error is errNoSession, or sessioncodec.ErrVersion for a session of
 // another version of this program, which may still be wanted there.
 func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool, err error) {
-	value, ok := r.unchunk(w.sessionName)
+	value, ok := cookies.Chunked(r.cookies(), w.names.Session)
 	if !ok {
 		return nil, false, errNoSession
 	}
 	opened := w.opened.Get(value)
 	if opened == nil {
-		packed, old, err := w.ring.Open(w.sessionName, value)
+		packed, old, err := w.ring.Open(w.names.Session, value)
 		if err != nil {
 			return nil, false, errNoSession
 		}
@@ -130,7 +131,7 @@ func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool, er
 // another origin had the browser send it along.
 func (w *web) identify(ctx context.Context, r Request) (identity, error) {
 	switch {
-	case !r.hasCookie(w.sessionName):
+	case !cookies.Has(r.cookies(), w.names.Session):
 		return identity{}, notSignedIn
 	case w.crossSite(r):
 		return identity{}, refused(CodeCrossSite, nil)
@@ -140,7 +141,7 @@ func (w *web) identify(ctx context.Context, r Request) (identity, error) {
 
 // fromSession identifies the user by the session cookie, and renews the session when that is due.
 func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err error) {
-	now, revoked := w.now(), w.provider.revoked.made.Load()
+	now, revoked := w.now(), w.provider.revoked.Added()
 	s, renew, err := w.loadSession(r, now)
 	switch {
 	case errors.Is(err, sessioncodec.ErrVersion): // while this program is being replaced: the other one can open it
@@ -175,37 +176,21 @@ func (w *web) saveSession(r *Request, s *session) ([]Field, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the session cannot be kept: the provider's claims are too many or nest too deep: %w", err)
 	}
-	value, err := w.ring.Seal(w.cfg.Rand, w.sessionName, packed)
+	value, err := w.ring.Seal(w.cfg.Rand, w.names.Session, packed)
 	if err != nil {
 		return nil, err
 	}
-	if len(value) > maxChunk*maxChunks {
-		return nil, fmt.Errorf("the session has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", len(value), maxChunk*maxChunks)
-	}
 	life := min(w.cfg.Session.Idle, w.cfg.Session.Max-w.now().Sub(s.signedIn))
-	var fields []Field
-	kept := chunks(w.sessionName, value)
-	for i := range len(kept) {
-		name := chunkName(w.sessionName, i)
-		fields = append(fields, w.setCookie(name, kept[name], "/", int(life.Seconds())))
+	written, err := w.jar.SetChunked(r.cookies(), w.names.Session, value, "/", int(life.Seconds()))
+	if err != nil {
+		return nil, fmt.Errorf("the session has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", len(value), cookies.MaxTotal)
 	}
-	return append(fields, w.deleteCookies(r, func(name string) bool { _, ok := kept[name]; return !ok })...), nil
+	return setCookies(written), nil
 }
 
 // dropSession deletes the session's cookies.
 func (w *web) dropSession(r *Request) []Field {
-	return w.deleteCookies(r, func(string) bool { return true })
-}
-
-// deleteCookies deletes the request's session cookies whose names are unwanted.
-func (w *web) deleteCookies(r *Request, unwanted func(name string) bool) (fields []Field) {
-	for i := range maxChunks {
-		name := chunkName(w.sessionName, i)
-		if unwanted(name) && r.hasCookie(name) {
-			fields = append(fields, w.setCookie(name, "", "/", -1))
-		}
-	}
-	return fields
+	return setCookies(w.jar.DeleteChunked(r.cookies(), w.names.Session, "/"))
 }
 
 // packSession encodes a session. It fails if unpackSession would refuse the result: a browser that is given such a session

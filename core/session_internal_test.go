@@ -39,7 +39,7 @@ func TestPackSession(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if back.id != s.id || back.kept.ID != s.kept.ID || back.kept.Version != s.kept.Version || back.grant != s.grant {
+			if back.id != s.id || back.kept.ID != s.kept.ID || back.kept.Version != s.kept.Version || back.refreshKey != s.refreshKey {
 				t.Error("it is another session")
 			}
 			if !reflect.DeepEqual(back.user, s.user) || !back.signedIn.Equal(s.signedIn) || !back.seen.Equal(s.seen) {
@@ -83,15 +83,15 @@ func TestSessionOfAnotherVersionIsKept(t *testing.T) {
 		"nothing of ours": {[]byte{1, 1, 2, 3}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			value, err := c.site.(*web).ring.Seal(c.cfg.Rand, c.site.(*web).sessionName, row.packed)
+			value, err := c.site.(*web).ring.Seal(c.cfg.Rand, c.site.(*web).names.Session, row.packed)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := Request{Method: "GET", Path: "/", Header: http.Header{"Cookie": {c.site.(*web).sessionName + "=" + value}}}
+			r := Request{Method: "GET", Path: "/", Header: http.Header{"Cookie": {c.site.(*web).names.Session + "=" + value}}}
 			_, a := c.RequireUser()(t.Context(), r)
 			deleted := false
 			for _, f := range a.Add {
-				deleted = deleted || f.Name == "Set-Cookie" && strings.HasPrefix(f.Value, c.site.(*web).sessionName+"=;")
+				deleted = deleted || f.Name == "Set-Cookie" && strings.HasPrefix(f.Value, c.site.(*web).names.Session+"=;")
 			}
 			if a.Status != 401 || deleted != row.deleted {
 				t.Errorf("status %d, the cookie is deleted: %v", a.Status, deleted)

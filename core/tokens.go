@@ -59,7 +59,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	if code == "" || r == nil {
 		return nil, baseerror.New("idserver: ExchangeCode: there is no code, or no request that it answers")
 	}
-	tokens, err := p.grant(ctx, url.Values{
+	tokens, err := p.requestTokens(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier},
 	})
@@ -81,7 +81,7 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 	if old.RefreshToken == "" || old.User == nil {
 		return nil, baseerror.New("idserver: RefreshToken: there is no refresh token, or no user to compare with")
 	}
-	tokens, err := p.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
+	tokens, err := p.requestTokens(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +158,8 @@ func (p *provider) revokeToken(ctx context.Context, token string) error {
 	return err
 }
 
-// grant sends one token request and reads the response, RFC 6749 section 5.1.
-func (p *provider) grant(ctx context.Context, form url.Values) (*Tokens, error) {
+// requestTokens sends one token request and reads the response, RFC 6749 section 5.1.
+func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens, error) {
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err

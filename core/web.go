@@ -1,14 +1,15 @@
 package idserver
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/cookies"
+	"github.com/signward/idserver-go/core/internal/expiring"
+	"github.com/signward/idserver-go/core/internal/flight"
 	"github.com/signward/idserver-go/core/internal/memo"
 	"github.com/signward/idserver-go/core/internal/seal"
 )
@@ -24,14 +25,14 @@ type web struct {
 	trusted     []string // other origins
 	routesPath  string   // the path of the routes as browsers see it: basePath + RoutesPath
 	redirectURI string
-	secure      bool // https
 
-	ring        *seal.Ring
-	sessionName string // of the session cookie
-	loginName   string // prefix of the name of each login cookie
-	browserName string // of the cookie that binds login cookies to a browser
-	opened      *memo.Memo[openedSession]
-	grants      *grants
+	ring      *seal.Ring
+	names     cookies.Names
+	jar       cookies.Jar
+	opened    *memo.Memo[openedSession]
+	exchanges *flight.Group[*Tokens] // of codes
+	refreshes *flight.Group[*Tokens]
+	signedOut *expiring.Set // the ids of sessions
 }
 
 func newWeb(cfg Config, p *provider) (*web, error) {
@@ -45,13 +46,19 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		pathOfBase: strings.TrimSuffix(base.EscapedPath(), "/"),
 		origin:     originOf(base),
 		trusted:    cfg.TrustedOrigins,
-		secure:     base.Scheme == "https",
 		opened:     memo.New[openedSession](cfg.TokenCacheBytes),
-		grants:     newGrants(cfg.Now),
+		exchanges:  newFlights(cfg.Now, mostExchanges, mostExchangeBytes, keptExchange),
+		signedOut:  expiring.New(cfg.Now, mostSignedOut),
 	}
 	w.routesPath = w.pathOfBase + cfg.RoutesPath
 	w.redirectURI = w.base + cfg.RoutesPath + "/callback"
-	w.sessionName, w.loginName, w.browserName = cookieNames(base, cfg.RoutesPath)
+	w.refreshes = newFlights(cfg.Now, mostRefreshes, mostRefreshResults, w.keptRefresh)
+	w.jar = cookies.Jar{Secure: base.Scheme == "https"}
+	routes := cfg.RoutesPath
+	if routes == defaultRoutesPath {
+		routes = "" // as it always was
+	}
+	w.names = cookies.NamesOf(base, routes)
 
 	issuer := cfg.Provider.Issuer
 	set(&issuer, cfg.Authority)
@@ -59,27 +66,8 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 	return w, err
 }
 
-// cookieNames returns different names for applications that browsers would not keep apart: cookies are shared by all
-// ports of a host, and __Host- cookies by all its paths. A neighbouring host cannot plant a __Host- cookie. It can plant
-// a __Secure- one, which is why a login cookie is worthless without the browser's cookie.
-func cookieNames(base *url.URL, routes string) (session, login, browser string) {
-	name := "idserver"
-	if port := base.Port(); port != "" && port != "443" {
-		name += "-" + port
-	}
-	p := strings.Trim(base.Path, "/")
-	if routes != defaultRoutesPath { // another client in the same program
-		p += "\x00" + routes
-	}
-	if p != "" {
-		sum := sha256.Sum256([]byte(p))
-		name += "-" + hex.EncodeToString(sum[:4])
-	}
-	if base.Scheme != "https" {
-		return name, name + "-login-", name + "-browser"
-	}
-	return "__Host-" + name, "__Secure-" + name + "-login-", "__Host-" + name + "-browser"
-}
+// mostSignedOut limits how many sessions that were signed out are remembered. Of more, those that could live longest stay.
+const mostSignedOut = 100_000
 
 // path returns the path of a route as browsers see it.
 func (w *web) path(route string) string { return w.routesPath + route }
@@ -121,7 +109,8 @@ func (w *web) basePath() string { return w.pathOfBase }
 func (w *web) loginURL() string { return w.path("/login") }
 
 func (w *web) close() {
-	w.grants.close()
+	w.exchanges.Close()
+	w.refreshes.Close()
 	w.opened.Clear()
 }
 

@@ -1,7 +1,6 @@
 package idserver
 
 import (
-	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -87,53 +86,6 @@ func FuzzReturnTo(f *testing.F) {
 		}
 		if strings.HasPrefix(u.Path, "//") || strings.HasPrefix(got, "//") {
 			t.Fatalf("%q gives %q, whose path is another host to a careless reader", target, got)
-		}
-	})
-}
-
-func FuzzCookies(f *testing.F) {
-	for _, seed := range []string{"a=b; s=2.x; s.1=y", "s=1", "s=2.; s.1=", "s=9.x", "s=a; s=b", ";;;=;", "s=\"x\"", "s=2.x; s.1=y; s.1=z"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		r := Request{Header: http.Header{"Cookie": {line}}}
-		value, ok := r.unchunk("s")
-		if !ok {
-			return
-		}
-		var again []string
-		for name, chunk := range chunks("s", value) {
-			again = append(again, name+"="+chunk)
-		}
-		if strings.ContainsAny(value, "; \t=") || strings.Contains(value, ".") { // not base64url: nothing of ours
-			return
-		}
-		if back, ok := (&Request{Header: http.Header{"Cookie": again}}).unchunk("s"); !ok || back != value {
-			t.Fatalf("%q came back as %q", value, back)
-		}
-	})
-}
-
-// A cookie is found by looking for its name. Taking the line apart must find the same.
-func FuzzEachCookie(f *testing.F) {
-	for _, line := range []string{"", "s", "s=", "s=1", "a=b; s=1;s=2", "s=1; a=b", ";;s=1;;", "as=1; s=2", "a=s=1; s=2", " \t s \t=1", "s=1 \t; s1=\"s=3\"", "s.1=x; s=y", "ss=1", "s;s=1", "=s=1", "a=b;\ts=1 \t"} {
-		f.Add(line, "s")
-	}
-	f.Fuzz(func(t *testing.T, line, prefix string) {
-		if prefix == "" || strings.ContainsAny(prefix, "=; \t") {
-			return
-		}
-		var want, got [][2]string
-		for pair := range strings.SplitSeq(line, ";") {
-			if name, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok && strings.HasPrefix(name, prefix) {
-				want = append(want, [2]string{name, value})
-			}
-		}
-		for name, value := range (&Request{Header: http.Header{"Cookie": {line}}}).eachCookie(prefix) {
-			got = append(got, [2]string{name, value})
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q in %q: %q, want %q", prefix, line, got, want)
 		}
 	})
 }
