@@ -26,7 +26,7 @@ type Client struct {
 // wrong with the configuration.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.faults(); err != nil {
+	if err := cfg.faults().Err(); err != nil {
 		return nil, baseerror.Errorf("idserver: configuration: %w", err)
 	}
 	if cfg.Rand == nil {

@@ -2,22 +2,11 @@ package idserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"path"
-	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/signward/idserver-go/core/internal/jose"
-	"github.com/signward/idserver-go/core/internal/seal"
 )
 
 // Config describes one relying party at one provider. The zero value of an optional field means its default.
@@ -125,6 +114,9 @@ type ProviderConfig struct {
 	Leeway time.Duration
 	// Endpoints override the provider's metadata.
 	Endpoints Endpoints
+	// NoUserInfo keeps sign-ins and refreshes from asking the userinfo endpoint for claims that are in neither the ID token
+	// nor the access token: the user then lacks them. [Client.UserInfo] still asks it.
+	NoUserInfo bool
 	// WebBaseURL is the base of [Client.PrivacyCenterURL]. Default: Authority.
 	WebBaseURL string
 }
@@ -197,183 +189,4 @@ func set[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
-}
-
-// faults reports everything that is wrong with a configuration whose defaults are filled in.
-func (c Config) faults() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-
-	authority, err := parseBaseURL(c.Authority)
-	switch {
-	case c.Authority == "":
-		hint := ""
-		if c.BaseURL == "" {
-			hint = ". For the sign-in routes set BaseURL (BASE_URL), ClientID (IDSERVER_CLIENT_ID) and SessionSecret (SESSION_SECRET) as well"
-		}
-		fault("Authority (IDSERVER_AUTHORITY) is empty: set the provider's URL, such as https://mytenant.signward.com%s", hint)
-	case err != nil:
-		fault("Authority (IDSERVER_AUTHORITY) %q: %w", c.Authority, err)
-	case c.HTTP.InsecureSkipTLSVerify && !isLoopback(authority.Hostname()):
-		fault("HTTP.InsecureSkipTLSVerify is for a provider on loopback only, and Authority is %q", c.Authority)
-	}
-	if c.HTTP.InsecureSkipTLSVerify && c.HTTP.Client != nil {
-		fault("HTTP.InsecureSkipTLSVerify does nothing for an HTTP.Client of your own: leave one of both out")
-	}
-	for name, base := range map[string]string{"Provider.Issuer (IDSERVER_ISSUER)": c.Provider.Issuer, "Provider.WebBaseURL": c.Provider.WebBaseURL} {
-		if base == "" || base == c.Authority {
-			continue
-		}
-		if _, err := parseBaseURL(base); err != nil {
-			fault("%s %q: %w", name, base, err)
-		}
-	}
-	for _, e := range []struct{ name, url string }{
-		{"Provider.Endpoints.Authorization", c.Provider.Endpoints.Authorization}, {"Provider.Endpoints.Token", c.Provider.Endpoints.Token},
-		{"Provider.Endpoints.JWKS", c.Provider.Endpoints.JWKS}, {"Provider.Endpoints.UserInfo", c.Provider.Endpoints.UserInfo},
-		{"Provider.Endpoints.Revocation", c.Provider.Endpoints.Revocation}, {"Provider.Endpoints.EndSession", c.Provider.Endpoints.EndSession},
-	} {
-		if e.url == "" {
-			continue
-		}
-		u, err := parseServerURL(e.url)
-		switch {
-		case err != nil:
-			fault("%s %q: %w", e.name, e.url, err)
-		case c.HTTP.InsecureSkipTLSVerify && !isLoopback(u.Hostname()):
-			fault("HTTP.InsecureSkipTLSVerify is for a provider on loopback only, and %s is %q", e.name, e.url)
-		}
-	}
-	switch c.Provider.ClientAuth {
-	case "", clientSecretPost, clientSecretBasic:
-	default:
-		fault("Provider.ClientAuth %q: want %s or %s", c.Provider.ClientAuth, clientSecretPost, clientSecretBasic)
-	}
-	for _, name := range c.Provider.Algorithms {
-		if !jose.Known(name) {
-			fault("Provider.Algorithms: %q is not a public-key signature algorithm that is verified here", name)
-		}
-	}
-	if c.Provider.Leeway < 0 || c.Provider.Leeway > maxLeeway {
-		fault("Provider.Leeway %v: want 0 to %v", c.Provider.Leeway, maxLeeway)
-	}
-	if c.HTTP.Timeout < 0 {
-		fault("HTTP.Timeout %v: want more than 0", c.HTTP.Timeout)
-	}
-	if n := c.ApplicationName; len(n) > maxApplicationName || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
-		fault("ApplicationName (APPLICATION_NAME) %q: want at most %d bytes of UTF-8 without control characters", c.ApplicationName, maxApplicationName)
-	}
-	if slices.Contains(c.RolesClaim, "") {
-		fault("RolesClaim %q has an empty element", c.RolesClaim)
-	}
-	faults = append(faults, c.signInFaults()...)
-	return errors.Join(faults...)
-}
-
-// signInFaults reports what is wrong with the settings of the sign-in routes.
-func (c Config) signInFaults() []error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if c.BaseURL == "" {
-		if c.SessionSecret != "" {
-			fault("SessionSecret (SESSION_SECRET) is set and BaseURL (BASE_URL) is empty: set where browsers reach the application, such as https://app.example.com, or leave both out for an API")
-		}
-		return faults
-	}
-	if _, err := parseBaseURL(c.BaseURL); err != nil {
-		fault("BaseURL (BASE_URL) %q: %w", c.BaseURL, err)
-	}
-	if c.ClientID == "" {
-		fault("ClientID (IDSERVER_CLIENT_ID) is empty: set the client_id that the provider gave to the application")
-	}
-	if c.SessionSecret == "" {
-		fault("SessionSecret (SESSION_SECRET) is empty: set at least %d random bytes, such as the output of: openssl rand -base64 32", seal.MinSecret)
-	}
-	if n := len(c.SessionSecret); n > 0 && n < seal.MinSecret {
-		fault("SessionSecret (SESSION_SECRET) has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", n, seal.MinSecret)
-	}
-	for i, old := range c.Session.OldSecrets {
-		if n := len(old); n > 0 && n < seal.MinSecret {
-			fault("Session.OldSecrets[%d] (SESSION_SECRET_OLD) has %d bytes: want at least %d, as it had when it was SessionSecret", i, n, seal.MinSecret)
-		}
-	}
-	if slices.Contains(c.Session.OldSecrets, "") {
-		fault("Session.OldSecrets has an empty element")
-	}
-	if c.RoutesPath[0] != '/' || path.Clean(c.RoutesPath) != c.RoutesPath || c.RoutesPath == "/" || strings.ContainsAny(c.RoutesPath, "?#%;\\ \"") {
-		fault("RoutesPath %q: want a path such as %s", c.RoutesPath, defaultRoutesPath)
-	}
-	for name, page := range map[string]string{"AfterSignIn": c.AfterSignIn, "AfterSignOut": c.AfterSignOut} {
-		if page != "" && !isLocalPath(page) {
-			fault("%s %q: want a path of this application, such as /welcome", name, page)
-		}
-	}
-	for _, origin := range c.TrustedOrigins {
-		switch u, err := parseServerURL(origin); {
-		case err == nil && strings.Contains(u.Host, "*"):
-			fault("TrustedOrigins: %q has a wildcard, which no browser's origin equals: name each origin", origin)
-		case err == nil && originOf(u) != origin:
-			fault("TrustedOrigins: %q is not as browsers write that origin: want %q", origin, originOf(u))
-		case err != nil:
-			fault("TrustedOrigins: %q is not an origin (scheme://host or scheme://host:port): %w", origin, err)
-		}
-	}
-	if c.Session.Idle < time.Minute || c.Session.Max < c.Session.Idle {
-		fault("Session.Idle %v and Session.Max %v: want at least a minute, and the second not shorter than the first", c.Session.Idle, c.Session.Max)
-	}
-	return faults
-}
-
-// parseServerURL parses the URL of a server that is trusted: https, or http on loopback.
-func parseServerURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return nil, errors.New("not a URL with a scheme and a host: want https://..., or http://... on loopback")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, errors.New("want https: http is allowed on loopback only")
-	case u.User != nil || strings.Contains(raw, "#"):
-		return nil, errors.New("want no user and no fragment")
-	}
-	return u, nil
-}
-
-// parseBaseURL parses a URL that others are made from by appending a path.
-func parseBaseURL(raw string) (*url.URL, error) {
-	u, err := parseServerURL(raw)
-	switch {
-	case err != nil:
-		return nil, err
-	case u.RawQuery != "" || u.ForceQuery:
-		return nil, errors.New("want no query")
-	}
-	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && (path.Clean(p) != p || p == "/") {
-		return nil, errors.New("want a plain path: no // and no .. in it")
-	}
-	return u, nil
-}
-
-// isLoopback decides by the name alone; nothing is resolved.
-func isLoopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, ".")) // resolvers treat the two spellings as the same name
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
-}
-
-// isUnspecified reports whether host is 0.0.0.0 or [::]: connecting to either reaches the machine itself.
-func isUnspecified(host string) bool {
-	addr, err := netip.ParseAddr(strings.TrimSuffix(host, "."))
-	return err == nil && addr.Unmap().IsUnspecified()
-}
-
-// originOf returns the ASCII serialization of a URL's origin, RFC 6454 section 6.2.
-func originOf(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		host = strings.TrimSuffix(host, ":"+port)
-	}
-	return u.Scheme + "://" + host
 }

@@ -729,6 +729,8 @@ func TestUserOfSignIn(t *testing.T) {
 			p.SetMetadata(func(m map[string]any) { delete(m, "userinfo_endpoint") })
 			p.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
 		}, nil, 0, nil, "alice@example.test", "Alice Tan"},
+		"userinfo must not be asked": {accessClaims(func(c map[string]any) { delete(c, "roles") }),
+			func(c *idserver.Config) { c.Provider.NoUserInfo = true }, 0, nil, "alice@example.test", "Alice Tan"},
 		"userinfo lacks them too": {func(p *idtest.Provider) {
 			opaque(p)
 			p.Fail(idtest.UserInfo, idtest.Fault{Body: `{"sub":"` + aliceSubject + `"}`})
@@ -853,6 +855,26 @@ func TestUserInfoByHand(t *testing.T) {
 		_, err = w.UserInfo(t.Context(), "no-token-of-this-provider", aliceSubject)
 		if !errors.As(err, &e) || e.Status != 401 || errors.Is(err, idserver.ErrUnavailable) || strings.Contains(err.Error(), "no-token-of") {
 			t.Errorf("a token that the provider refuses: %v", err)
+		}
+	})
+}
+
+// With NoUserInfo, neither a sign-in nor a refresh asks userinfo; who calls UserInfo does.
+func TestNoUserInfo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+		client := w.client(t, func(c *idserver.Config) { c.Provider.NoUserInfo = true })
+		_, tokens := signInByHand(t, w, client, "alice")
+		tokens, err := client.RefreshToken(t.Context(), tokens)
+		if err != nil || len(tokens.User.Roles) != 0 {
+			t.Errorf("refreshed: %+v, %v", tokens, err)
+		}
+		if n := w.provider.Requests(idtest.UserInfo); n != 0 {
+			t.Errorf("userinfo was asked %d times", n)
+		}
+		if u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject); err != nil || !u.HasRole("admin") {
+			t.Errorf("by hand: %+v, %v", u, err)
 		}
 	})
 }

@@ -69,7 +69,7 @@ const (
 
 // complete makes the user of tokens. Their sources, of which the first that knows a claim wins, are the ID token, the
 // access token, if that is a JWT that is valid here for the same subject, and userinfo, which is asked only for what is
-// missing. An ID token that is older than the access token (WithoutRoles: a refresh brought no new one) comes after the
+// missing, and not at all with NoUserInfo. An ID token that is older than the access token (WithoutRoles: a refresh brought no new one) comes after the
 // access token, and its roles are taken only if there is no newer source at all.
 func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string, idToken claims.Source) error {
 	older := idToken.WithoutRoles
@@ -106,9 +106,12 @@ func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string,
 	return nil
 }
 
-// missingClaims asks userinfo for what is missing. It returns no source if the provider has no userinfo, or does not
-// accept the access token there.
+// missingClaims asks userinfo for what is missing. It returns no source if it must not be asked, if the provider has none, or
+// if it does not accept the access token.
 func (p *provider) missingClaims(ctx context.Context, accessToken, subject string, missing []string) ([]claims.Source, error) {
+	if p.cfg.Provider.NoUserInfo {
+		return nil, nil
+	}
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err

@@ -16,22 +16,63 @@ import (
 
 // Client signs users in with sgID. Create it with [New]. It is safe for concurrent use.
 type Client struct {
+	// Guards are the guards and routes, so that an adapter takes a Client: idgin.New(client). Do not set it.
+	idserver.Guards
+
 	cfg    Config
 	key    *rsa.PrivateKey
 	issuer string
-
-	client *idserver.Client
-	asking *idserver.Client // for the userinfo endpoint, which client does not know
+	engine *idserver.Client
 }
 
-// Client returns the client whose routes and guards an adapter mounts: idgin.New(c.Client()).
-func (c *Client) Client() *idserver.Client { return c.client }
+// New validates cfg and returns a client. It does not use the network. The error joins everything that is wrong with the
+// configuration; a private key that cannot be used is [ErrPrivateKey].
+func New(cfg Config) (*Client, error) {
+	origin, key, faults := cfg.validate()
+	c := &Client{cfg: cfg, key: key, issuer: origin + "/v2"}
+	engine, err := idserver.New(c.engineConfig())
+	if faults = append(faults, passedOn(err)...); len(faults) > 0 {
+		if engine != nil {
+			engine.Close()
+		}
+		return nil, baseerror.Errorf("sgid: configuration: %w", faults)
+	}
+	c.engine, c.Guards = engine, engine
+	return c, nil
+}
+
+// engineConfig returns the configuration of the idserver client that speaks to sgID: version 2, whose metadata neither of
+// sgID's SDKs reads. Signing in does not ask userinfo for an envelope that the engine could not read.
+func (c *Client) engineConfig() idserver.Config {
+	cfg := &c.cfg
+	engine := idserver.Config{
+		Authority: c.issuer, ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, Scopes: c.scopes(nil),
+		ApplicationName: cfg.ApplicationName, BaseURL: cfg.BaseURL, RoutesPath: cfg.RoutesPath, SessionSecret: cfg.SessionSecret,
+		AfterSignIn: cfg.AfterSignIn, AfterSignOut: cfg.AfterSignOut, TrustedOrigins: cfg.TrustedOrigins,
+		Session: cfg.Session, HTTP: cfg.HTTP, TokenCacheBytes: cfg.TokenCacheBytes,
+		AdmitUser: cfg.AdmitUser, UserInfoResponse: cfg.UserInfoResponse, RenderRefusal: cfg.RenderRefusal,
+		Logger: cfg.Logger, Now: cfg.Now, Rand: cfg.Rand,
+		Provider: idserver.ProviderConfig{
+			Issuer: c.issuer, ClientAuth: "client_secret_post", Algorithms: []string{"RS256"}, Leeway: cfg.Leeway, NoUserInfo: true,
+			Endpoints: idserver.Endpoints{
+				Authorization: c.issuer + "/oauth/authorize",
+				Token:         c.issuer + "/oauth/token",
+				UserInfo:      c.issuer + "/oauth/userinfo",
+				JWKS:          c.issuer + "/.well-known/jwks.json",
+			},
+		},
+	}
+	if engine.UserInfoResponse == nil {
+		engine.UserInfoResponse = c.userInfoResponse
+	}
+	return engine
+}
+
+// Client returns the client of package idserver that c is built on, for what c does not have itself, such as Require.
+func (c *Client) Client() *idserver.Client { return c.engine }
 
 // Close stops the client's background work and waits for it to end.
-func (c *Client) Close() {
-	c.client.Close()
-	c.asking.Close()
-}
+func (c *Client) Close() { c.engine.Close() }
 
 // String describes the client without its secrets.
 func (c *Client) String() string { return c.cfg.String() }
@@ -60,18 +101,18 @@ type AuthorizationRequest struct {
 }
 
 // String returns the name of the type, without the secrets.
-func (a AuthorizationRequest) String() string { return "sgid.Authorization{}" }
+func (a AuthorizationRequest) String() string { return "sgid.AuthorizationRequest{}" }
 
-// GoString returns [Authorization.String], so that %#v does not print the secrets either.
+// GoString returns [AuthorizationRequest.String], so that %#v does not print the secrets either.
 func (a AuthorizationRequest) GoString() string { return a.String() }
 
-// LogValue returns [Authorization.String], for package slog.
+// LogValue returns [AuthorizationRequest.String], for package slog.
 func (a AuthorizationRequest) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // AuthorizeURL begins a sign-in for a program that does not use the routes (RFC 6749 section 4.1.1, RFC 7636 section
 // 4.3). The error is [ErrMissingRedirectURI] or [ErrCodeChallenge].
 func (c *Client) AuthorizeURL(o AuthorizeOptions) (*AuthorizationRequest, error) {
-	redirectURL, err := c.redirectURI(o.RedirectURI)
+	redirectURI, err := c.redirectURI(o.RedirectURI)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +126,7 @@ func (c *Client) AuthorizeURL(o AuthorizeOptions) (*AuthorizationRequest, error)
 		}
 	}
 	a.URL = c.issuer + "/oauth/authorize?" + url.Values{
-		"response_type": {"code"}, "client_id": {c.cfg.ClientID}, "redirect_uri": {redirectURL},
+		"response_type": {"code"}, "client_id": {c.cfg.ClientID}, "redirect_uri": {redirectURI},
 		"scope": {strings.Join(c.scopes(o.Scopes), " ")}, "state": {a.State}, "nonce": {a.Nonce},
 		"code_challenge": {o.CodeChallenge}, "code_challenge_method": {"S256"},
 	}.Encode()
@@ -156,7 +197,7 @@ func (s SignIn) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // Connect Core section 3.1.3.7). It does not compare the state: that is up to the caller. The error is [ErrMissingCode],
 // [ErrMissingNonce], [ErrMissingRedirectURI], [ErrCodeVerifierLength] or one of [idserver.Client.ExchangeCode].
 func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error) {
-	redirectURL, err := c.redirectURI(p.RedirectURI)
+	redirectURI, err := c.redirectURI(p.RedirectURI)
 	switch {
 	case err != nil:
 		return nil, err
@@ -167,8 +208,8 @@ func (c *Client) Callback(ctx context.Context, p CallbackParams) (*SignIn, error
 	case !within(len(p.CodeVerifier)):
 		return nil, baseerror.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(p.CodeVerifier))
 	}
-	tokens, err := c.client.ExchangeCode(ctx, p.Code, &idserver.AuthorizationRequest{
-		RedirectURI: redirectURL, Nonce: p.Nonce, CodeVerifier: p.CodeVerifier,
+	tokens, err := c.engine.ExchangeCode(ctx, p.Code, &idserver.AuthorizationRequest{
+		RedirectURI: redirectURI, Nonce: p.Nonce, CodeVerifier: p.CodeVerifier,
 	})
 	if err != nil {
 		return nil, err

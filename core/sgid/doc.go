@@ -2,7 +2,7 @@
 //
 // [New] makes a [Client] from a [Config] without using the network. There are two ways to use it:
 //
-//   - With routes and guards: set Config.Web.BaseURL and pass [Client.Client] to an adapter (idgin, idecho, idfiber, idchi).
+//   - With routes and guards: set Config.BaseURL and pass the Client to an adapter (idgin, idecho, idfiber, idchi).
 //     The user that a guard finds has the subject, and [Client.UserInfoFrom] fetches and decrypts what the person agreed to
 //     share.
 //   - With the same steps as sgID's own SDKs: [GeneratePKCEPair], [Client.AuthorizeURL], [Client.Callback],

@@ -19,8 +19,8 @@ var (
 	ErrNonceLength        = baseerror.New("a nonce has 43 to 128 characters")
 	// ErrCodeChallenge means that the code challenge is not one that GenerateCodeChallenge returns.
 	ErrCodeChallenge = baseerror.New("the code challenge is not a SHA-256 hash in base64url")
-	// ErrMissingRedirectURI means that there is no redirect URL, neither in the call nor in Config.
-	ErrMissingRedirectURI = baseerror.New("there is no redirect URL: set RedirectURI in the call or in Config")
+	// ErrMissingRedirectURI means that there is no redirect URI, neither in the call nor in Config.
+	ErrMissingRedirectURI = baseerror.New("there is no redirect URI: set RedirectURI in the call or in Config (SGID_REDIRECT_URI), or Config.BaseURL (BASE_URL)")
 	// ErrMissingCode and ErrMissingNonce mean that Callback was called without a code, or without a nonce.
 	ErrMissingCode  = baseerror.New("there is no code")
 	ErrMissingNonce = baseerror.New("there is no nonce: give the one that AuthorizeURL returned")

@@ -39,7 +39,7 @@ func newApp(t *testing.T, p *sgidtest.Provider, edit ...func(*sgid.Config)) *app
 	a := &app{t: t, provider: p, base: "http://" + listener.Addr().String()}
 	cfg := p.Config(a.base)
 	cfg.Scopes = append([]string{"openid"}, allScopes()...)
-	cfg.Web.Logger = slog.New(slog.DiscardHandler)
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	for _, e := range edit {
 		e(&cfg)
 	}
@@ -47,7 +47,7 @@ func newApp(t *testing.T, p *sgidtest.Provider, edit ...func(*sgid.Config)) *app
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	routes, err := a.Client.Client().Routes("/")
+	routes, err := a.Routes("/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func newApp(t *testing.T, p *sgidtest.Provider, edit ...func(*sgid.Config)) *app
 			route.Serve(r.Context(), idserver.RequestFrom(r)).WriteTo(w)
 		})
 	}
-	guard := a.Client.Client().RequireUser()
+	guard := a.RequireUser()
 	mux.HandleFunc("GET /me", func(w http.ResponseWriter, r *http.Request) {
 		ctx, answer := guard(r.Context(), idserver.RequestFrom(r))
 		if answer.WriteTo(w); answer.Ends() {
@@ -206,7 +206,7 @@ func TestRoutes(t *testing.T) {
 func TestSinglePage(t *testing.T) {
 	t.Parallel()
 	p := sgidtest.NewProvider(t)
-	a := newApp(t, p, func(c *sgid.Config) { c.Scopes = nil; c.Web.AfterSignIn = "/logged-in" })
+	a := newApp(t, p, func(c *sgid.Config) { c.Scopes = nil; c.AfterSignIn = "/logged-in" })
 	b := a.browser()
 	response, body := b.do("GET", "/auth/login", script...)
 	var to struct{ URL string }
@@ -231,7 +231,7 @@ func TestAdmitUser(t *testing.T) {
 	p := sgidtest.NewProvider(t)
 	var a *app
 	a = newApp(t, p, func(c *sgid.Config) {
-		c.Web.AdmitUser = func(ctx context.Context, u *idserver.User) error {
+		c.AdmitUser = func(ctx context.Context, u *idserver.User) error {
 			info, err := a.UserInfoFrom(ctx)
 			if err != nil {
 				return err
@@ -281,7 +281,7 @@ func TestUserInfoResponseFaults(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	p := sgidtest.NewProvider(t, func(o *sgidtest.Options) { o.AccessTTL = time.Minute; o.Now = func() time.Time { return now } })
-	a := newApp(t, p, func(c *sgid.Config) { c.Web.Now = func() time.Time { return now } })
+	a := newApp(t, p, func(c *sgid.Config) { c.Now = func() time.Time { return now } })
 	b := a.browser()
 	b.signIn("meiling", "")
 	for name, row := range map[string]struct {
@@ -315,7 +315,7 @@ func TestFrontEndElsewhere(t *testing.T) {
 	t.Parallel()
 	p := sgidtest.NewProvider(t)
 	const frontEnd = "http://localhost:5173"
-	a := newApp(t, p, func(c *sgid.Config) { c.Web.TrustedOrigins = []string{frontEnd} })
+	a := newApp(t, p, func(c *sgid.Config) { c.TrustedOrigins = []string{frontEnd} })
 	b := a.browser()
 	from := append([]string{"Origin", frontEnd}, script...)
 	from[len(from)-1] = "same-site"

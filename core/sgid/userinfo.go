@@ -41,7 +41,7 @@ func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*Us
 	if accessToken == "" {
 		return nil, baseerror.Errorf("sgid: %w", ErrMissingAccessToken)
 	}
-	user, err := c.asking.UserInfo(ctx, accessToken, subject)
+	user, err := c.engine.UserInfo(ctx, accessToken, subject)
 	var answered *idserver.UserInfoError
 	switch {
 	case errors.As(err, &answered) && answered.Status == http.StatusOK && !errors.Is(err, idserver.ErrUnavailable): // the response was readable, and its sub is missing or different
@@ -94,7 +94,7 @@ func (c *Client) blockKey(sealed string) ([]byte, error) {
 }
 
 // UserInfoFrom is like [Client.UserInfo], for the user and the access token that a guard put into ctx, or, in
-// Config.Web.AdmitUser, for the user who is signing in.
+// Config.AdmitUser, for the user who is signing in.
 func (c *Client) UserInfoFrom(ctx context.Context) (*UserInfo, error) {
 	user := idserver.UserFrom(ctx)
 	if user == nil {
@@ -103,8 +103,8 @@ func (c *Client) UserInfoFrom(ctx context.Context) (*UserInfo, error) {
 	return c.UserInfo(ctx, idserver.AccessTokenFrom(ctx), user.Subject)
 }
 
-// userInfoRoute returns what GET /auth/userinfo answers: the user, as elsewhere, with sub and data added.
-func (c *Client) userInfoRoute(ctx context.Context, user *idserver.User) (any, error) {
+// userInfoResponse returns what GET /auth/userinfo answers by default: the user, as elsewhere, with sub and data added.
+func (c *Client) userInfoResponse(ctx context.Context, user *idserver.User) (any, error) {
 	info, err := c.UserInfoFrom(ctx)
 	if err != nil {
 		return nil, err

@@ -49,15 +49,15 @@ func run(ctx context.Context) error {
 		}
 	}
 	a := &application{}
-	cfg.Web.ApplicationName = cmp.Or(cfg.Web.ApplicationName, "sgID example")
-	cfg.Web.TrustedOrigins = strings.Fields(os.Getenv("FRONTEND_ORIGINS"))
-	cfg.Web.AdmitUser, cfg.Web.UserInfoResponse = keepIceCream, a.userInfo
+	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "sgID example")
+	cfg.TrustedOrigins = strings.Fields(os.Getenv("FRONTEND_ORIGINS"))
+	cfg.AdmitUser, cfg.UserInfoResponse = keepIceCream, a.userInfo
 	if a.sgID, err = sgid.New(cfg); err != nil {
 		return err
 	}
 	defer a.sgID.Close()
 
-	fmt.Println("open", cfg.Web.BaseURL)
+	fmt.Println("open", cfg.BaseURL)
 	if provider != nil {
 		fmt.Println("provider", provider.URL())
 	}
@@ -73,7 +73,7 @@ func run(ctx context.Context) error {
 type application struct{ sgID *sgid.Client }
 
 func (a *application) routes() http.Handler {
-	auth := idchi.New(a.sgID.Client())
+	auth := idchi.New(a.sgID)
 	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong in a log
 	r.Use(middleware.Recoverer)
 	auth.Mount(r)

@@ -18,9 +18,9 @@ import (
 // this provider as the client of [Clients], with a fresh session secret.
 func (p *Provider) Config(baseURL string) sgid.Config {
 	cfg := sgid.Config{ClientID: idtest.ExampleClient, ClientSecret: idtest.ExampleSecret, PrivateKey: PrivateKey(), Hostname: p.URL()}
-	cfg.Web.HTTP.Client = p.HTTPClient()
+	cfg.HTTP.Client = p.HTTPClient()
 	if baseURL != "" {
-		cfg.Web.BaseURL, cfg.Web.SessionSecret = baseURL, rand.Text()+rand.Text()
+		cfg.BaseURL, cfg.SessionSecret = baseURL, rand.Text()+rand.Text()
 	}
 	return cfg
 }
@@ -37,8 +37,8 @@ func ConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	if !ok {
 		return cfg, nil, fmt.Errorf("sgidtest: ConfigFromEnv: want a TCP address, got %q", listen)
 	}
-	if cfg.Web.BaseURL == "" {
-		cfg.Web.BaseURL = devenv.URLOf(*address)
+	if cfg.BaseURL == "" {
+		cfg.BaseURL = devenv.URLOf(*address)
 	}
 	wanted := []string{"SGID_CLIENT_ID", "SGID_CLIENT_SECRET", "SGID_PRIVATE_KEY", "SGID_HOSTNAME", "SESSION_SECRET"}
 	missing := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return os.Getenv(name) != "" })
@@ -49,8 +49,8 @@ func ConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 		return cfg, nil, fmt.Errorf("%s: not set, while other settings of sgID are: set all of them, or none for the development provider", strings.Join(missing, ", "))
 	case !address.IP.IsLoopback():
 		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and ADDR (%v) is not on loopback, where alone the development provider may run: set %s, or ADDR=127.0.0.1:8080", listen, strings.Join(wanted, ", "))
-	case !devenv.IsLoopbackURL(cfg.Web.BaseURL):
-		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set %s", cfg.Web.BaseURL, strings.Join(wanted, ", "))
+	case !devenv.IsLoopbackURL(cfg.BaseURL):
+		return cfg, nil, fmt.Errorf("SGID_CLIENT_ID is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set %s", cfg.BaseURL, strings.Join(wanted, ", "))
 	}
 	var options Options
 	switch os.Getenv("IDTEST_SGID_ALGORITHMS") {
@@ -64,5 +64,5 @@ func ConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	if err != nil {
 		return cfg, nil, err
 	}
-	return provider.Config(cfg.Web.BaseURL), provider, nil
+	return provider.Config(cfg.BaseURL), provider, nil
 }

@@ -23,7 +23,7 @@ func TestConfigFromEnv(t *testing.T) {
 		if err != nil || p == nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if cfg.Hostname != p.URL() || cfg.Web.BaseURL != "http://127.0.0.1:8080" || len(cfg.Web.SessionSecret) < 32 {
+		if cfg.Hostname != p.URL() || cfg.BaseURL != "http://127.0.0.1:8080" || len(cfg.SessionSecret) < 32 {
 			t.Errorf("%s: %v", name, cfg)
 		}
 		client, err := sgid.New(cfg)
@@ -63,7 +63,7 @@ func TestConfigFromEnv(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	cfg, p, err := sgidtest.ConfigFromEnv(loopback)
-	if err != nil || p != nil || cfg.ClientID != "id" || cfg.Hostname != "https://api.id.gov.sg" || cfg.Web.BaseURL != "http://127.0.0.1:8080" {
+	if err != nil || p != nil || cfg.ClientID != "id" || cfg.Hostname != "https://api.id.gov.sg" || cfg.BaseURL != "http://127.0.0.1:8080" {
 		t.Errorf("%v, %v, %v", cfg, p, err)
 	}
 }

@@ -18,7 +18,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	auth := idchi.New(client.Client())
+	auth := idchi.New(client)
 	r := chi.NewRouter()
 	auth.Mount(r) // /auth/login, callback, logout, userinfo
 	r.With(auth.RequireUser()).Get("/profile", func(w http.ResponseWriter, r *http.Request) {

@@ -17,7 +17,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	auth := idecho.New(client.Client())
+	auth := idecho.New(client)
 	e := echo.New()
 	auth.Mount(e.Group("/auth")) // login, callback, logout, userinfo
 	e.GET("/profile", func(c echo.Context) error {

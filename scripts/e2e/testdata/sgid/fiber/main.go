@@ -16,7 +16,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	auth := idfiber.New(client.Client())
+	auth := idfiber.New(client)
 	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10}) // room for the session cookies
 	auth.Mount(app.Group("/auth"))                           // login, callback, logout, userinfo
 	app.Get("/profile", auth.RequireUser(), func(c *fiber.Ctx) error {

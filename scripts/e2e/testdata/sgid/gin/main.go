@@ -17,7 +17,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	auth := idgin.New(client.Client())
+	auth := idgin.New(client)
 	r := gin.New()
 	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true})) // a callback's query holds a code
 	auth.Mount(r.Group("/auth"))                                         // login, callback, logout, userinfo

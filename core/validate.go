@@ -1,0 +1,219 @@
+package idserver
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/signward/idserver-go/core/internal/fault"
+	"github.com/signward/idserver-go/core/internal/jose"
+	"github.com/signward/idserver-go/core/internal/seal"
+)
+
+// faults returns everything that is wrong with a configuration whose defaults are filled in.
+func (c *Config) faults() fault.List {
+	var faults fault.List
+	c.checkAuthority(&faults)
+	c.checkProvider(&faults)
+	c.checkHTTP(&faults)
+	if n := c.ApplicationName; len(n) > maxApplicationName || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
+		faults.Add("ApplicationName", "APPLICATION_NAME", "%q: want at most %d bytes of UTF-8 without control characters", n, maxApplicationName)
+	}
+	if slices.Contains(c.RolesClaim, "") {
+		faults.Add("RolesClaim", "", "%q has an empty element", c.RolesClaim)
+	}
+	switch {
+	case c.BaseURL != "":
+		c.checkSignIn(&faults)
+		c.checkSession(&faults)
+	case c.SessionSecret != "":
+		faults.Add("SessionSecret", "SESSION_SECRET", "is set and BaseURL (BASE_URL) is empty: set where browsers reach the application, such as https://app.example.com, or leave both out for an API")
+	}
+	return faults
+}
+
+func (c *Config) checkAuthority(faults *fault.List) {
+	if c.Authority == "" {
+		hint := ""
+		if c.BaseURL == "" {
+			hint = ". For the sign-in routes set BaseURL (BASE_URL), ClientID (IDSERVER_CLIENT_ID) and SessionSecret (SESSION_SECRET) as well"
+		}
+		faults.Add("Authority", "IDSERVER_AUTHORITY", "is empty: set the provider's URL, such as https://mytenant.signward.com%s", hint)
+		return
+	}
+	if _, err := parseBaseURL(c.Authority); err != nil {
+		faults.Add("Authority", "IDSERVER_AUTHORITY", "%q: %w", c.Authority, err)
+	}
+}
+
+func (c *Config) checkProvider(faults *fault.List) {
+	p := &c.Provider
+	for _, base := range []struct{ field, variable, url string }{
+		{"Provider.Issuer", "IDSERVER_ISSUER", p.Issuer}, {"Provider.WebBaseURL", "", p.WebBaseURL},
+	} {
+		if base.url == "" || base.url == c.Authority {
+			continue
+		}
+		if _, err := parseBaseURL(base.url); err != nil {
+			faults.Add(base.field, base.variable, "%q: %w", base.url, err)
+		}
+	}
+	for _, e := range p.Endpoints.named() {
+		if e.url == "" {
+			continue
+		}
+		if _, err := parseServerURL(e.url); err != nil {
+			faults.Add(e.field, "", "%q: %w", e.url, err)
+		}
+	}
+	switch p.ClientAuth {
+	case "", clientSecretPost, clientSecretBasic:
+	default:
+		faults.Add("Provider.ClientAuth", "", "%q: want %s or %s", p.ClientAuth, clientSecretPost, clientSecretBasic)
+	}
+	for _, name := range p.Algorithms {
+		if !jose.Known(name) {
+			faults.Add("Provider.Algorithms", "", "has %q, which is not a public-key signature algorithm that is verified here", name)
+		}
+	}
+	if p.Leeway < 0 || p.Leeway > maxLeeway {
+		faults.Add("Provider.Leeway", "", "%v: want 0 to %v", p.Leeway, maxLeeway)
+	}
+}
+
+// namedURL is a URL of the configuration with the field that holds it.
+type namedURL struct{ field, url string }
+
+func (e *Endpoints) named() []namedURL {
+	return []namedURL{
+		{"Provider.Endpoints.Authorization", e.Authorization}, {"Provider.Endpoints.Token", e.Token}, {"Provider.Endpoints.JWKS", e.JWKS},
+		{"Provider.Endpoints.UserInfo", e.UserInfo}, {"Provider.Endpoints.Revocation", e.Revocation}, {"Provider.Endpoints.EndSession", e.EndSession},
+	}
+}
+
+func (c *Config) checkHTTP(faults *fault.List) {
+	if c.HTTP.Timeout < 0 {
+		faults.Add("HTTP.Timeout", "", "%v: want more than 0", c.HTTP.Timeout)
+	}
+	if !c.HTTP.InsecureSkipTLSVerify {
+		return
+	}
+	if c.HTTP.Client != nil {
+		faults.Add("HTTP.InsecureSkipTLSVerify", "", "does nothing for an HTTP.Client of your own: leave one of both out")
+	}
+	for _, e := range append([]namedURL{{"Authority", c.Authority}}, c.Provider.Endpoints.named()...) {
+		// A URL that cannot be parsed has a fault of its own.
+		if u, err := parseServerURL(e.url); err == nil && !isLoopback(u.Hostname()) {
+			faults.Add("HTTP.InsecureSkipTLSVerify", "", "is for a provider on loopback only, and %s is %q", e.field, e.url)
+			return
+		}
+	}
+}
+
+// checkSignIn checks the settings of the sign-in routes.
+func (c *Config) checkSignIn(faults *fault.List) {
+	if _, err := parseBaseURL(c.BaseURL); err != nil {
+		faults.Add("BaseURL", "BASE_URL", "%q: %w", c.BaseURL, err)
+	}
+	if c.ClientID == "" {
+		faults.Add("ClientID", "IDSERVER_CLIENT_ID", "is empty: set the client_id that the provider gave to the application")
+	}
+	if c.RoutesPath[0] != '/' || path.Clean(c.RoutesPath) != c.RoutesPath || c.RoutesPath == "/" || strings.ContainsAny(c.RoutesPath, "?#%;\\ \"") {
+		faults.Add("RoutesPath", "", "%q: want a path such as %s", c.RoutesPath, defaultRoutesPath)
+	}
+	for _, page := range []struct{ field, path string }{{"AfterSignIn", c.AfterSignIn}, {"AfterSignOut", c.AfterSignOut}} {
+		if page.path != "" && !isLocalPath(page.path) {
+			faults.Add(page.field, "", "%q: want a path of this application, such as /welcome", page.path)
+		}
+	}
+	for _, origin := range c.TrustedOrigins {
+		switch u, err := parseServerURL(origin); {
+		case err == nil && strings.Contains(u.Host, "*"):
+			faults.Add("TrustedOrigins", "", "has %q with a wildcard, which no browser's origin equals: name each origin", origin)
+		case err == nil && originOf(u) != origin:
+			faults.Add("TrustedOrigins", "", "has %q, which is not as browsers write that origin: want %q", origin, originOf(u))
+		case err != nil:
+			faults.Add("TrustedOrigins", "", "has %q, which is not an origin (scheme://host or scheme://host:port): %w", origin, err)
+		}
+	}
+}
+
+func (c *Config) checkSession(faults *fault.List) {
+	switch n := len(c.SessionSecret); {
+	case n == 0:
+		faults.Add("SessionSecret", "SESSION_SECRET", "is empty: set at least %d random bytes, such as the output of: openssl rand -base64 32", seal.MinSecret)
+	case n < seal.MinSecret:
+		faults.Add("SessionSecret", "SESSION_SECRET", "has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", n, seal.MinSecret)
+	}
+	for i, old := range c.Session.OldSecrets {
+		switch n := len(old); {
+		case n == 0:
+			faults.Add("Session.OldSecrets", "SESSION_SECRET_OLD", "has an empty element")
+		case n < seal.MinSecret:
+			faults.Add("Session.OldSecrets", "SESSION_SECRET_OLD", "has %d bytes in element %d: want at least %d, as it had when it was SessionSecret", n, i, seal.MinSecret)
+		}
+	}
+	if c.Session.Idle < time.Minute || c.Session.Max < c.Session.Idle {
+		faults.Add("Session.Idle", "", "%v and Session.Max %v: want at least a minute, and the second not shorter than the first", c.Session.Idle, c.Session.Max)
+	}
+}
+
+// parseServerURL parses the URL of a server that is trusted: https, or http on loopback.
+func parseServerURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return nil, errors.New("not a URL with a scheme and a host: want https://..., or http://... on loopback")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return nil, errors.New("want https: http is allowed on loopback only")
+	case u.User != nil || strings.Contains(raw, "#"):
+		return nil, errors.New("want no user and no fragment")
+	}
+	return u, nil
+}
+
+// parseBaseURL parses a URL that others are made from by appending a path.
+func parseBaseURL(raw string) (*url.URL, error) {
+	u, err := parseServerURL(raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.RawQuery != "" || u.ForceQuery:
+		return nil, errors.New("want no query")
+	}
+	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && (path.Clean(p) != p || p == "/") {
+		return nil, errors.New("want a plain path: no // and no .. in it")
+	}
+	return u, nil
+}
+
+// isLoopback decides by the name alone; nothing is resolved.
+func isLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, ".")) // resolvers treat the two spellings as the same name
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// isUnspecified reports whether host is 0.0.0.0 or [::]: connecting to either reaches the machine itself.
+func isUnspecified(host string) bool {
+	addr, err := netip.ParseAddr(strings.TrimSuffix(host, "."))
+	return err == nil && addr.Unmap().IsUnspecified()
+}
+
+// originOf returns the ASCII serialization of a URL's origin, RFC 6454 section 6.2.
+func originOf(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host
+}
