@@ -2,7 +2,6 @@ package idserver
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 
@@ -42,22 +41,10 @@ func setCookies(cookies []string) (fields []Field) {
 // String returns the name: the value may be a cookie.
 func (f Field) String() string { return f.Name }
 
-// GoString returns [Field.String], so that %#v does not print the value either.
-func (f Field) GoString() string { return f.String() }
-
-// LogValue returns [Field.String], for package slog.
-func (f Field) LogValue() slog.Value { return slog.StringValue(f.String()) }
-
 // String describes the answer without its cookies and its body.
 func (a Answer) String() string {
 	return fmt.Sprintf("idserver.Answer{Status: %d, Set: %v, Add: %v}", a.Status, a.Set, a.Add)
 }
-
-// GoString returns [Answer.String], so that %#v does not print them either.
-func (a Answer) GoString() string { return a.String() }
-
-// LogValue returns [Answer.String], for package slog.
-func (a Answer) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // Ends reports whether the request ends with this answer.
 func (a Answer) Ends() bool { return a.Status != 0 }

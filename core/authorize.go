@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -33,18 +32,17 @@ func (r AuthorizationRequest) String() string {
 	return fmt.Sprintf("idserver.AuthorizationRequest{RedirectURI: %q}", r.RedirectURI)
 }
 
-// GoString returns [AuthorizationRequest.String], so that %#v does not print the secrets either.
-func (r AuthorizationRequest) GoString() string { return r.String() }
-
-// LogValue returns [AuthorizationRequest.String], for package slog.
-func (r AuthorizationRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
-
 // AuthorizeOptions are the optional settings of an authorization request.
 type AuthorizeOptions struct {
 	RedirectURI string        // default: BaseURL + RoutesPath + /callback
 	Scopes      []string      // default: Config.Scopes
 	MaxAge      time.Duration // how long ago the user may have signed in at the provider, in whole seconds; ExchangeCode checks it
 	Extra       url.Values    // further parameters, such as prompt, login_hint or ui_locales; one that the protocol itself sets is an error
+}
+
+// String describes the options without Extra, which may hold a login_hint: somebody's e-mail address.
+func (o AuthorizeOptions) String() string {
+	return fmt.Sprintf("idserver.AuthorizeOptions{RedirectURI: %q, Scopes: %q, MaxAge: %v}", o.RedirectURI, o.Scopes, o.MaxAge)
 }
 
 // authorize makes an authorization request.

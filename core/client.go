@@ -167,6 +167,3 @@ func (c *Client) PrivacyCenterURL() string {
 func (c *Client) String() string {
 	return fmt.Sprintf("idserver.Client{Authority: %q, ClientID: %q, BaseURL: %q}", c.cfg.Authority, c.cfg.ClientID, c.cfg.BaseURL)
 }
-
-// GoString returns [Client.String], so that %#v does not print the secrets either.
-func (c *Client) GoString() string { return c.String() }

@@ -98,6 +98,11 @@ type SessionConfig struct {
 	OldSecrets []string
 }
 
+// String describes the sessions without the secrets.
+func (c SessionConfig) String() string {
+	return fmt.Sprintf("idserver.SessionConfig{Idle: %v, Max: %v, OldSecrets: %d}", c.Idle, c.Max, len(c.OldSecrets))
+}
+
 // ProviderConfig is the part of [Config] that is about the oddities of one provider.
 type ProviderConfig struct {
 	// Issuer is the provider's issuer identifier, if it differs from Authority. The issuer in the metadata and in every
@@ -134,6 +139,11 @@ type HTTPConfig struct {
 	InsecureSkipTLSVerify bool
 }
 
+// String describes the requests without the Client, whose transport may hold a password for a proxy.
+func (c HTTPConfig) String() string {
+	return fmt.Sprintf("idserver.HTTPConfig{Client: %t, Timeout: %v, InsecureSkipTLSVerify: %t}", c.Client != nil, c.Timeout, c.InsecureSkipTLSVerify)
+}
+
 // Endpoints are URLs of a provider. Those left empty are read from its metadata. If Authorization, Token and JWKS are all
 // set (for an API without BaseURL, just JWKS), the metadata is not fetched at all.
 type Endpoints struct {
@@ -144,9 +154,6 @@ type Endpoints struct {
 func (c Config) String() string {
 	return fmt.Sprintf("idserver.Config{Authority: %q, ClientID: %q, BaseURL: %q}", c.Authority, c.ClientID, c.BaseURL)
 }
-
-// GoString returns [Config.String], so that %#v does not print the secrets either.
-func (c Config) GoString() string { return c.String() }
 
 // Defaults of Config.
 const (

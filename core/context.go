@@ -33,16 +33,17 @@ func (u *userContext) Value(key any) any {
 	return u.Context.Value(key)
 }
 
-// String and GoString keep the context's contents out of a log that prints it; of the context within, they print only
-// what that one prints itself.
-func (u *userContext) String() string {
-	if within, ok := u.Context.(fmt.Stringer); ok {
-		return within.String() + ".WithUser"
-	}
-	return fmt.Sprintf("%T.WithUser", u.Context)
-}
+// String keeps the context's contents out of a log that prints it; of the context within, it prints only what that one
+// prints itself.
+func (u *userContext) String() string { return contextName(u.Context) + ".WithUser" }
 
-func (u *userContext) GoString() string { return u.String() }
+// contextName is how a context is printed within another.
+func contextName(ctx context.Context) string {
+	if named, ok := ctx.(fmt.Stringer); ok {
+		return named.String()
+	}
+	return fmt.Sprintf("%T", ctx)
+}
 
 // userContextFrom returns what the innermost guard found, or nil if there was none or nobody was signed in.
 func userContextFrom(ctx context.Context) *userContext {

@@ -24,4 +24,10 @@
 //     request's context.
 //
 // What keeps users safe cannot be turned off: state, nonce, PKCE S256, issuer, audience and expiry are always checked.
+//
+// # Printing
+//
+// A value of this package may be printed, logged or marshalled: secrets and personal data do not show, and of a [User] only
+// issuer and subject. Two types are made to be marshalled, [User] for a front end (by [User.MarshalJSON]) and
+// [AuthorizationRequest] for who keeps it.
 package idserver

@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -12,6 +13,11 @@ type EndSession struct {
 	IDTokenHint           string // the ID token of the session to end
 	PostLogoutRedirectURI string // must be registered at the provider
 	State                 string // returned with the redirect
+}
+
+// String describes the parameters without the token.
+func (e EndSession) String() string {
+	return fmt.Sprintf("idserver.EndSession{PostLogoutRedirectURI: %q}", e.PostLogoutRedirectURI)
 }
 
 // endSessionURL returns where to send a browser to end its session at the provider: see [Client.EndSessionURL].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,11 @@ type IDTokenCheck struct {
 	Subject string
 	// MaxAge is the max_age of the authorization request; 0 means that none was sent.
 	MaxAge time.Duration
+}
+
+// String describes the check without the nonce and the access token.
+func (c IDTokenCheck) String() string {
+	return fmt.Sprintf("idserver.IDTokenCheck{Subject: %q, MaxAge: %v}", c.Subject, c.MaxAge)
 }
 
 // maxIDTokenAge limits how long ago an ID token may have been issued when it is first seen.

@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -128,6 +129,11 @@ type Refusal struct {
 	Err        error         // the cause, for the log; never for the browser
 }
 
+// String describes the refusal without the page that was asked for, which SignInURL leads back to, and without the user.
+func (r Refusal) String() string {
+	return fmt.Sprintf("idserver.Refusal{Code: %s, Status: %d}", r.Code, r.Status)
+}
+
 // Error returns the title and the code. They are safe to show in the browser.
 func (r *Refusal) Error() string { return r.Title + " (" + string(r.Code) + ")" }
 
@@ -142,6 +148,11 @@ type Rendered struct {
 	Status      int    // 400 to 599; with any other value the refusal's own is sent
 	ContentType string // of Body; default: text/html; charset=utf-8
 	Body        []byte // nil: the built-in page or problem+json; a page of your own has a Content-Security-Policy only if you set one
+}
+
+// String describes what was rendered by its size: a page may name its reader.
+func (r Rendered) String() string {
+	return fmt.Sprintf("idserver.Rendered{Status: %d, ContentType: %q, Body: %d bytes}", r.Status, r.ContentType, len(r.Body))
 }
 
 // denial is an error that says how a request is refused. Steps and guards return it, and refuse renders it.

@@ -3,7 +3,6 @@ package idserver
 import (
 	"crypto/tls"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,12 +58,6 @@ func isOddInPath(c rune) bool {
 
 // String returns the method and the path, without the query and the header, which hold codes, cookies and tokens.
 func (r Request) String() string { return "idserver.Request{" + r.Method + " " + r.Path + "}" }
-
-// GoString returns [Request.String], so that %#v does not print the header either.
-func (r Request) GoString() string { return r.String() }
-
-// LogValue returns [Request.String], for package slog.
-func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // values returns all lines of a header field.
 func (r *Request) values(name string) []string {

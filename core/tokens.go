@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -36,12 +35,6 @@ type Tokens struct {
 func (t Tokens) String() string {
 	return fmt.Sprintf("idserver.Tokens{access token: %t, refresh token: %t, ID token: %t, expiry: %v}", t.AccessToken != "", t.RefreshToken != "", t.IDToken != "", t.Expiry)
 }
-
-// GoString returns [Tokens.String], so that %#v does not print the tokens either.
-func (t Tokens) GoString() string { return t.String() }
-
-// LogValue returns [Tokens.String], for package slog.
-func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // OAuth2 returns the tokens as a token of golang.org/x/oauth2, for use with its clients.
 func (t *Tokens) OAuth2() *oauth2.Token {

@@ -33,14 +33,10 @@ type User struct {
 	shared bool   // by requests: must not be modified
 }
 
-// String describes the user by the exported fields. The token that they come from is not among them.
+// String names the user by issuer and subject alone: the rest is personal data.
 func (u User) String() string {
-	return fmt.Sprintf("idserver.User{Issuer: %q, Subject: %q, Email: %q, EmailVerified: %t, Name: %q, GivenName: %q, FamilyName: %q, TenantID: %q, Roles: %q, CustomRoles: %q}",
-		u.Issuer, u.Subject, u.Email, u.EmailVerified, u.Name, u.GivenName, u.FamilyName, u.TenantID, u.Roles, u.CustomRoles)
+	return fmt.Sprintf("idserver.User{Issuer: %q, Subject: %q}", u.Issuer, u.Subject)
 }
-
-// GoString returns [User.String], so that %#v does not print the token either.
-func (u User) GoString() string { return u.String() }
 
 // HasRole reports whether the user has role, built-in or custom, ignoring case. A tenant can create a custom role with
 // any name, even "owner": where that matters, use [User.HasBuiltInRole].
@@ -132,7 +128,7 @@ func (u *User) Set(claim string, value any) error {
 
 // MarshalJSON encodes what a front end may see: id (the Subject), email, name, tenant_id, roles and custom_roles. All six
 // members are always present, and the roles are never null.
-func (u *User) MarshalJSON() ([]byte, error) {
+func (u User) MarshalJSON() ([]byte, error) {
 	text, err := strictjson.Marshal(struct {
 		ID          string   `json:"id"`
 		Email       string   `json:"email"`

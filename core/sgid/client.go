@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -77,12 +76,6 @@ func (c *Client) Close() { c.engine.Close() }
 // String describes the client without its secrets.
 func (c *Client) String() string { return c.cfg.String() }
 
-// GoString returns [Client.String], so that %#v does not print the secrets either.
-func (c *Client) GoString() string { return c.String() }
-
-// LogValue returns [Client.String], for package slog.
-func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
 // AuthorizeOptions are the settings of an authorization request.
 type AuthorizeOptions struct {
 	CodeChallenge string   // from GeneratePKCEPair. Required
@@ -90,6 +83,11 @@ type AuthorizeOptions struct {
 	Nonce         string   // the ID token must contain it. Default: a fresh one
 	Scopes        []string // default: Config.Scopes; openid is always among them
 	RedirectURI   string   // default: Config.RedirectURI
+}
+
+// String describes the options without the secrets.
+func (o AuthorizeOptions) String() string {
+	return fmt.Sprintf("sgid.AuthorizeOptions{Scopes: %q, RedirectURI: %q}", o.Scopes, o.RedirectURI)
 }
 
 // AuthorizationRequest is the URL to send the browser to, and what must be kept together with the code verifier, bound to that
@@ -102,12 +100,6 @@ type AuthorizationRequest struct {
 
 // String returns the name of the type, without the secrets.
 func (a AuthorizationRequest) String() string { return "sgid.AuthorizationRequest{}" }
-
-// GoString returns [AuthorizationRequest.String], so that %#v does not print the secrets either.
-func (a AuthorizationRequest) GoString() string { return a.String() }
-
-// LogValue returns [AuthorizationRequest.String], for package slog.
-func (a AuthorizationRequest) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // AuthorizeURL begins a sign-in for a program that does not use the routes (RFC 6749 section 4.1.1, RFC 7636 section
 // 4.3). The error is [ErrMissingRedirectURI] or [ErrCodeChallenge].
@@ -171,12 +163,6 @@ func (p CallbackParams) String() string {
 	return fmt.Sprintf("sgid.CallbackParams{RedirectURI: %q}", p.RedirectURI)
 }
 
-// GoString returns [CallbackParams.String], so that %#v does not print the secrets either.
-func (p CallbackParams) GoString() string { return p.String() }
-
-// LogValue returns [CallbackParams.String], for package slog.
-func (p CallbackParams) LogValue() slog.Value { return slog.StringValue(p.String()) }
-
 // SignIn is what Callback returns.
 type SignIn struct {
 	Sub         string // opaque, and different for the same person at another client
@@ -186,12 +172,6 @@ type SignIn struct {
 
 // String tells who signed in, without the tokens.
 func (s SignIn) String() string { return fmt.Sprintf("sgid.SignIn{Sub: %q}", s.Sub) }
-
-// GoString returns [SignIn.String], so that %#v does not print the secrets either.
-func (s SignIn) GoString() string { return s.String() }
-
-// LogValue returns [SignIn.String], for package slog.
-func (s SignIn) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Callback exchanges the code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5) and verifies the ID token (OpenID
 // Connect Core section 3.1.3.7). It does not compare the state: that is up to the caller. The error is [ErrMissingCode],

@@ -98,9 +98,3 @@ func ConfigFromEnv() Config {
 func (c Config) String() string {
 	return fmt.Sprintf("sgid.Config{ClientID: %q, RedirectURI: %q, Hostname: %q, BaseURL: %q}", c.ClientID, c.RedirectURI, c.Hostname, c.BaseURL)
 }
-
-// GoString returns [Config.String], so that %#v does not print the secrets either.
-func (c Config) GoString() string { return c.String() }
-
-// LogValue returns [Config.String], for package slog.
-func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -1,6 +1,7 @@
 package sgid
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -50,6 +51,9 @@ const notAvailable = "NA"
 // Data maps scopes to a person's values, which are all strings in sgID. The methods return those of the catalogue;
 // [Data.Text] returns any.
 type Data map[string]string
+
+// String tells how many values there are, without the values: personal data does not belong in a log.
+func (d Data) String() string { return fmt.Sprintf("sgid.Data{%d values}", len(d)) }
 
 // UnmarshalJSON decodes an object of strings and nothing else, such as data that an application stored. The error is
 // [ErrInvalidData].
@@ -142,6 +146,9 @@ type Vehicle struct {
 	Number string `json:"vehicle_number"`
 }
 
+// String returns the name of the type, without the number.
+func (v Vehicle) String() string { return "sgid.Vehicle{}" }
+
 // SponsoredChild is an element of myinfo.sponsored_child_records. Fields may be empty or NA.
 type SponsoredChild struct {
 	NRIC              string `json:"nric"`
@@ -154,6 +161,9 @@ type SponsoredChild struct {
 	ResidentialStatus string `json:"residential_status"`
 }
 
+// String returns the name of the type, without the child's data.
+func (c SponsoredChild) String() string { return "sgid.SponsoredChild{}" }
+
 // Employment is an element of pocdex.public_officer_details: a public officer may have several. Fields may be empty or
 // NA.
 type Employment struct {
@@ -163,6 +173,9 @@ type Employment struct {
 	EmploymentType  string `json:"employment_type"`
 	EmploymentTitle string `json:"employment_title"`
 }
+
+// String returns the name of the type, without the officer's data.
+func (e Employment) String() string { return "sgid.Employment{}" }
 
 // Vehicles returns nil if the vehicles were not shared, or are NA. The error is [ErrInvalidData].
 func (d Data) Vehicles() ([]Vehicle, error) { return list[Vehicle](d, ScopeVehicles) }

@@ -3,7 +3,6 @@ package sgid
 import (
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/internal/baseerror"
@@ -25,12 +24,6 @@ type PKCEPair struct {
 func (p PKCEPair) String() string {
 	return fmt.Sprintf("sgid.PKCEPair{CodeChallenge: %q}", p.CodeChallenge)
 }
-
-// GoString returns [PKCEPair.String], so that %#v does not print the secrets either.
-func (p PKCEPair) GoString() string { return p.String() }
-
-// LogValue returns [PKCEPair.String], for package slog.
-func (p PKCEPair) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // GeneratePKCEPair returns a fresh pair whose verifier has length characters, 43 to 128. The error is
 // [ErrPKCEPairLength].

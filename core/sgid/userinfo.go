@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,12 +25,6 @@ type UserInfo struct {
 func (i UserInfo) String() string {
 	return fmt.Sprintf("sgid.UserInfo{Sub: %q, Data: %d values}", i.Sub, len(i.Data))
 }
-
-// GoString returns [UserInfo.String], so that %#v does not print the data either.
-func (i UserInfo) GoString() string { return i.String() }
-
-// LogValue returns [UserInfo.String], for package slog.
-func (i UserInfo) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
 // UserInfo fetches and decrypts what the person agreed to share. subject is that of the ID token, and the response's sub
 // must equal it. Every call asks sgID, and returns either every field or an error: [ErrMissingAccessToken], [ErrSubMismatch],
