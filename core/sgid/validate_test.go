@@ -107,9 +107,6 @@ func TestNewWithoutRedirectURI(t *testing.T) {
 	}
 }
 
-// challenge is that of a code verifier in sgID's own tests.
-const challenge = "zaqUHoBV3rnhBF2g0Gkz1qkpEZXHqi2OrPK1DqRi-Lk"
-
 func TestHostname(t *testing.T) {
 	t.Parallel()
 	p := sgidtest.NewProvider(t)
