@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/endpoint"
@@ -26,36 +27,63 @@ type callbackParameters struct {
 }
 
 // parseCallback reads the query. A repeated parameter is refused (RFC 6749 section 3.1), because there is no telling
-// which of its values another reader would take.
+// which of its values another reader would take. With an error it returns what could be read all the same: the provider's
+// own error, which tells the operator more than what is wrong with the query.
 func parseCallback(rawQuery string) (p callbackParameters, err error) {
 	if len(rawQuery) > maxCallback {
 		return p, fmt.Errorf("the query is longer than %d bytes", maxCallback)
 	}
-	query, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return p, errors.New("the query cannot be read")
-	}
-	for name, into := range map[string]*string{
+	known := map[string]*string{
 		"code": &p.code, "state": &p.state, "iss": &p.issuer, "error": &p.err, "error_description": &p.description,
-	} {
-		switch values := query[name]; len(values) {
-		case 0:
-		case 1:
-			*into = values[0]
-		default:
-			return p, fmt.Errorf("%s stands more than once", name)
+	}
+	seen := map[string]bool{}
+	var faults []error
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name = unescaped(name)
+		into := known[name]
+		if name == "response" && value != "" {
+			faults = append(faults, errors.New("it is a JWT (response), and none was asked for: have the provider answer with response_mode=query"))
+		}
+		if into == nil {
+			continue
+		}
+		if seen[name] {
+			faults = append(faults, fmt.Errorf("%s stands more than once", name))
+		}
+		seen[name], *into = true, unescaped(value)
+		if _, err := url.QueryUnescape(value); err != nil && name != "error_description" {
+			faults = append(faults, fmt.Errorf("%s cannot be read", name))
 		}
 	}
-	_, p.sentIssuer = query["iss"]
+	p.sentIssuer = seen["iss"]
 	switch {
 	case p.state == "" || len(p.state) > maxState:
-		return p, fmt.Errorf("state has %d bytes, want 1 to %d", len(p.state), maxState)
+		faults = append(faults, fmt.Errorf("state has %d bytes, want 1 to %d", len(p.state), maxState))
 	case (p.code == "") == (p.err == ""):
-		return p, errors.New("want either code or error")
+		faults = append(faults, errors.New("want either code or error"))
 	case len(p.code) > maxCode:
-		return p, fmt.Errorf("code has %d bytes, want at most %d", len(p.code), maxCode)
+		faults = append(faults, fmt.Errorf("code has %d bytes, want at most %d", len(p.code), maxCode))
 	}
-	return p, nil
+	return p, errors.Join(faults...)
+}
+
+// unescaped decodes a part of a query. One that is not well-formed stays as it is: providers write a bare % into their
+// descriptions.
+func unescaped(s string) string {
+	if decoded, err := url.QueryUnescape(s); err == nil {
+		return decoded
+	}
+	return s
+}
+
+// unproven adds what the provider seems to say to what is wrong with its response: without the state and the issuer that
+// belong to it, anybody may have written it.
+func (p callbackParameters) unproven(err error) error {
+	if p.err == "" {
+		return err
+	}
+	return fmt.Errorf("%w; unproven: %w", err, p.refused())
 }
 
 // refused returns the error that the provider reported.

@@ -17,12 +17,12 @@ import (
 func (w *web) callback(ctx context.Context, r *Request) (Answer, error) {
 	p, err := parseCallback(r.RawQuery)
 	if err != nil {
-		return w.lostCallback(ctx, r, CodeInvalidCallback, err, p.state)
+		return w.lostCallback(ctx, r, CodeInvalidCallback, p.unproven(err), p.state)
 	}
 	login, ok := w.pendingLogin(r, p.state, w.now())
 	switch {
 	case !ok:
-		return w.lostCallback(ctx, r, CodeSignInLost, fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", endpoint.Printable(r.Host, 128), w.base), p.state)
+		return w.lostCallback(ctx, r, CodeSignInLost, p.unproven(fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", endpoint.Printable(r.Host, 128), w.base)), p.state)
 	case login.Spent != 0: // the page was reloaded, or the user went back to it
 		return w.spentCallback(ctx, r, login)
 	}
@@ -33,7 +33,7 @@ func (w *web) callback(ctx context.Context, r *Request) (Answer, error) {
 		return Answer{}, err
 	}
 	if err := checkResponseIssuer(p, m); err != nil {
-		return Answer{}, refused(CodeIssuerMismatch, err, forget)
+		return Answer{}, refused(CodeIssuerMismatch, p.unproven(err), forget)
 	}
 	if p.err != "" {
 		return Answer{}, refused(codeOfResponse(p.err), p.refused(), forget)
@@ -82,16 +82,10 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 		if tokens != nil && err != nil {
 			w.revoke(ctx, tokens.RefreshToken)
 			tokens = nil
-			if errors.Is(err, ErrUnavailable) {
-				err = fmt.Errorf("%w: %v", errCodeSpent, err)
-			}
 		}
 		return tokens, err
 	}))
 }
-
-// errCodeSpent marks a failure after the token endpoint has answered: the code cannot be sent again.
-var errCodeSpent = errors.New("the code is used up, and who the user is could not be learnt")
 
 // signedIn starts the session and redirects to the page that was asked for. The login cookie stays, marked as spent;
 // forget deletes it if no session can be kept.

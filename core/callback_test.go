@@ -3,6 +3,8 @@ package idserver_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -84,11 +86,16 @@ func TestCallbackRefused(t *testing.T) {
 		}, nil},
 		"a code of another":              {idserver.CodeExchangeRefused, 502, func(_ *world, _ *browser, q url.Values) { q.Set("code", "of-another") }, nil},
 		"token endpoint 500":             {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Status: 500}), nil},
-		"token endpoint HTML":            {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{HTML: true}), nil},
-		"token endpoint sends elsewhere": {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Redirect: "https://evil.example/"}), nil},
-		"token endpoint never ends":      {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Endless: true}), nil},
+		"token endpoint HTML":            {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{HTML: true}), nil},
+		"a firewall before it":           {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{HTML: true, Status: 403}), nil},
+		"an answer of type mac":          {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{Body: `{"access_token":"a","token_type":"mac"}`}), nil},
+		"token endpoint 201, no token":   {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{Status: 201, Body: `{}`}), nil},
+		"invalid_grant with 200":         {idserver.CodeExchangeRefused, 502, fault(idtest.Token, idtest.Fault{Body: `{"error":"invalid_grant"}`}), nil},
+		"token endpoint 429":             {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Status: 429}), nil},
+		"token endpoint sends elsewhere": {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{Redirect: "https://evil.example/"}), nil},
+		"token endpoint never ends":      {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{Endless: true}), nil},
 		"token endpoint hangs":           {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{Hang: true}), nil},
-		"token endpoint is a bomb":       {idserver.CodeProviderUnavailable, 503, fault(idtest.Token, idtest.Fault{GzipBomb: true}), nil},
+		"token endpoint is a bomb":       {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{GzipBomb: true}), nil},
 		"the client is not known":        {idserver.CodeProviderError, 502, fault(idtest.Token, idtest.Fault{Status: 401, OAuthError: "invalid_client"}), nil},
 		"no keys":                        {idserver.CodeProviderUnavailable, 503, fault(idtest.KeySet, idtest.Fault{Status: 500}), nil},
 		"an ID token for another": {idserver.CodeIDTokenRefused, 502, func(w *world, _ *browser, _ url.Values) {
@@ -130,11 +137,85 @@ func TestCallbackRefused(t *testing.T) {
 			if _, ok := b.cookies["idserver-8080"]; ok {
 				t.Error("a session was begun")
 			}
+			if a.Status == 502 && len(b.logins()) != 0 {
+				t.Error("the code is spent, and its login is kept: a reload would send it again")
+			}
 			for _, secret := range []string{q.Get("code"), q.Get("state"), idtest.ExampleSecret} {
 				if len(secret) > 9 && (strings.Contains(w.log.String(), secret) || strings.Contains(string(a.Body), secret)) {
 					t.Error("the log or the page tells a secret")
 				}
 			}
+		}))
+	}
+}
+
+// What the provider says went wrong reaches the operator, whatever else is wrong with its answer.
+func TestProvidersErrorIsLogged(t *testing.T) {
+	for name, row := range map[string]struct {
+		query    string // %s is the state
+		code     idserver.RefusalCode
+		log      string
+		unproven bool
+	}{
+		"as it should be":           {"error=invalid_scope&error_description=no+such+scope&state=%s", idserver.CodeProviderError, `no such scope`, false},
+		"a bare percent sign":       {"error=invalid_scope&error_description=100% sure&state=%s", idserver.CodeProviderError, `100% sure`, false},
+		"a semicolon":               {"error=invalid_scope&error_description=a;b&state=%s", idserver.CodeProviderError, `a;b`, false},
+		"a semicolon elsewhere":     {"x=1;2&error=access_denied&state=%s", idserver.CodeAccessDenied, `access_denied`, false},
+		"not ASCII":                 {"error=invalid_scope&error_description=%%E6%%9D%%83%%E9%%99%%90&state=%s", idserver.CodeProviderError, `权限`, false},
+		"control characters":        {"error=invalid_scope&error_description=a%%0Alevel%%3DINFO%%1B&state=%s", idserver.CodeProviderError, `alevel=INFO`, false},
+		"without state":             {"error=invalid_client&error_description=no+such+client", idserver.CodeInvalidCallback, `no such client`, true},
+		"with a state of no cookie": {"error=invalid_client&error_description=no+such+client&state=x", idserver.CodeSignInLost, `no such client`, true},
+		"twice":                     {"error=invalid_client&error=x&state=%s", idserver.CodeInvalidCallback, `error stands more than once`, true},
+		"a JWT":                     {"response=eyJhbGciOiJSUzI1NiJ9.e30.c2ln", idserver.CodeInvalidCallback, `response_mode=query`, false},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			b := w.browser(t)
+			state := query(t, b.begin("/auth/login")).Get("state")
+			a := b.route("GET", "/auth/callback?"+strings.NewReplacer("%s", state+"&iss="+url.QueryEscape(w.provider.URL()), "%%", "%").Replace(row.query), fetches)
+			if got := code(t, a); got != row.code {
+				t.Errorf("code %s, want %s", got, row.code)
+			}
+			if !strings.Contains(w.log.String(), row.log) || strings.Contains(w.log.String(), "unproven") != row.unproven {
+				t.Errorf("the log is %s", w.log)
+			}
+		}))
+	}
+}
+
+// reworded is a provider whose token endpoint answers in another way with the same tokens.
+type reworded struct {
+	http.RoundTripper
+	change func(*http.Response)
+}
+
+func (r reworded) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := r.RoundTripper.RoundTrip(request)
+	if err == nil && strings.HasSuffix(request.URL.Path, "/token") {
+		r.change(response)
+	}
+	return response, err
+}
+
+func TestTokensInOtherWords(t *testing.T) {
+	for name, change := range map[string]func(*http.Response){
+		"201":                func(r *http.Response) { r.StatusCode = 201 },
+		"said to be HTML":    func(r *http.Response) { r.Header.Set("Content-Type", "text/html; charset=utf-8") },
+		"said to be text":    func(r *http.Response) { r.Header.Set("Content-Type", "text/plain") },
+		"said to be nothing": func(r *http.Response) { r.Header.Del("Content-Type") },
+		"after a byte order mark": func(r *http.Response) {
+			r.Body = io.NopCloser(io.MultiReader(strings.NewReader("\ufeff"), r.Body))
+			r.ContentLength = -1
+		},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.Client = w.client(t, func(c *idserver.Config) {
+				own := *c.HTTP.Client
+				own.Transport = reworded{own.Transport, change}
+				c.HTTP.Client = &own
+			})
+			w.signedIn(t, "alice")
 		}))
 	}
 }

@@ -124,21 +124,40 @@ func (e *TokenEndpointError) Error() string {
 }
 
 func (e *TokenEndpointError) Unwrap() []error {
-	return answerErrors(ErrTokenEndpoint, e.Status, e.Err)
+	all := []error{ErrTokenEndpoint}
+	if e.temporary() {
+		all = append(all, ErrUnavailable)
+	}
+	if e.Err != nil {
+		all = append(all, e.Err)
+	}
+	return all
 }
 
-// terminal reports whether another attempt with the same grant is useless, RFC 6749 section 5.2. Some providers answer a
-// bad grant with 400 and nothing more. A code that is not where an OAuth error has it says nothing about the grant.
+// speaksOfGrant reports whether the provider itself says something about the code or the refresh token that was sent: with
+// an OAuth error (RFC 6749 section 5.2), or with 400 and nothing more, as some answer a bad one. Anything else may have
+// been written by what lies between, such as a firewall.
+func (e *TokenEndpointError) speaksOfGrant() bool {
+	nothingMore := e.Status == 400 && e.Code == "" && e.Description == "" && e.Err == nil && e.form != endpoint.Other
+	return !e.temporary() && (e.form == endpoint.OAuth || nothingMore)
+}
+
+// temporary reports whether the same request may succeed later: there was no answer, the provider limits the rate or is
+// out of order, or the error is temporary by its name, whatever the status.
+func (e *TokenEndpointError) temporary() bool {
+	switch e.Code {
+	case "temporarily_unavailable", "server_error", "slow_down":
+		return true
+	case "invalid_grant", "unauthorized_client", "access_denied":
+		return e.form != endpoint.OAuth && e.Status >= 500
+	}
+	return e.Status == 0 || e.Status == 408 || e.Status == 425 || e.Status == 429 || e.Status >= 500
+}
+
+// terminal reports whether another attempt with the same grant is useless.
 func (e *TokenEndpointError) terminal() bool {
-	refused := e.Code == "invalid_grant" || e.Code == "unauthorized_client" || e.Code == "access_denied"
-	return refused && e.form != endpoint.Other ||
-		e.Status == 400 && e.Code == "" && e.Description == "" && e.Err == nil
-}
-
-// definite reports whether the provider understood the request and refuses it, if only for now: no such client, no such
-// tenant (404), a tenant that is locked (423).
-func (e *TokenEndpointError) definite() bool {
-	return e.Status/100 == 4 && e.Status != 408 && e.Status != 425 && e.Status != 429
+	refused := e.Code == "" || e.Code == "invalid_grant" || e.Code == "unauthorized_client" || e.Code == "access_denied"
+	return e.speaksOfGrant() && refused
 }
 
 // UserInfoError describes how the userinfo endpoint failed.

@@ -52,7 +52,8 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.Is(err, errSignedOut), errors.As(err, &refused) && refused.terminal():
 		return nil, err
 	}
-	if errors.As(err, &refused) && refused.definite() && !now.Before(s.tokens.Expiry) {
+	// Another refusal, such as of the client, may be due to the configuration: it counts once the access token is over.
+	if errors.As(err, &refused) && refused.speaksOfGrant() && !now.Before(s.tokens.Expiry) {
 		return nil, err
 	}
 	if ctx.Err() != nil { // to close the connection must not be a way around the provider's refusal, which is still on its way

@@ -64,9 +64,19 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	}
 	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
 	if err != nil {
-		return nil, err
+		return nil, spent(err)
 	}
-	return tokens, p.complete(ctx, tokens, idToken.Subject, claims.Source{Name: fromIDToken, Claims: idToken.Object})
+	return tokens, spent(p.complete(ctx, tokens, idToken.Subject, claims.Source{Name: fromIDToken, Claims: idToken.Object}))
+}
+
+// errCodeSpent marks a passing fault after the token endpoint has answered: the code cannot be sent again.
+var errCodeSpent = errors.New("the code is used up, and who the user is could not be learnt")
+
+func spent(err error) error {
+	if errors.Is(err, ErrUnavailable) {
+		return fmt.Errorf("%w: %w", errCodeSpent, err)
+	}
+	return err
 }
 
 // refreshToken requests new tokens and makes the user anew: see [Client.RefreshToken].
@@ -203,14 +213,18 @@ func lifetime(raw strictjson.Raw) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// post sends a form with the client's authentication. Any status but 200 is an error.
+// post sends a form with the client's authentication. An answer of another status than 200 and 201 is an error, and so is
+// an OAuth error of any status: some providers, and gateways in front of them, answer 200 with one.
 func (p *provider) post(ctx context.Context, m *metadata, url string, form url.Values) (*endpoint.Answer, error) {
 	a, err := p.http.Do(ctx, endpoint.Call{URL: url, Form: form, Authentication: p.authentication(m)})
-	if err != nil {
+	var answered *endpoint.AnswerError
+	switch {
+	case errors.As(err, &answered):
+		return nil, &TokenEndpointError{Status: answered.Status, Err: err}
+	case err != nil:
 		return nil, &TokenEndpointError{Err: err}
 	}
-	if a.Status != http.StatusOK {
-		r := a.Refusal()
+	if r := a.Refusal(); r.Form == endpoint.OAuth || a.Status != http.StatusOK && a.Status != http.StatusCreated {
 		return nil, &TokenEndpointError{Status: r.Status, Code: r.Code, Description: r.Description, RetryAfter: r.RetryAfter, form: r.Form}
 	}
 	return a, nil

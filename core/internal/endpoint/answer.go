@@ -28,15 +28,17 @@ type Answer struct {
 // anything confidential that was sent.
 func (a *Answer) Text(s string, most int) string { return a.secrets.hide(s, most) }
 
-// JSON decodes an answer of status 200 into v. A byte order mark, which RFC 8259 section 8.1 allows to ignore, is skipped.
+// JSON decodes an answer of status 200 or 201 into v. What the content type says does not matter: JSON is read under any. A
+// byte order mark, which RFC 8259 section 8.1 allows to ignore, is skipped.
 func (a *Answer) JSON(v any) error {
-	if a.Status != http.StatusOK {
+	if a.Status != http.StatusOK && a.Status != http.StatusCreated {
 		return fmt.Errorf("status %d", a.Status)
 	}
-	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind == "text/html" {
+	err := strictjson.Unmarshal(withoutMark(a.Body), v)
+	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); err != nil && kind == "text/html" {
 		return errors.New("HTML where JSON is wanted")
 	}
-	return strictjson.Unmarshal(withoutMark(a.Body), v)
+	return err
 }
 
 func withoutMark(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }

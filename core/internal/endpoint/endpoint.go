@@ -126,11 +126,11 @@ func (c *Client) send(ctx context.Context, r *Request, call Call) (*Answer, erro
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode/100 == 3 && response.StatusCode != http.StatusNotModified {
-		return nil, redirected(response, r.secrets)
+		return nil, &AnswerError{response.StatusCode, redirected(response, r.secrets)}
 	}
 	body, err := readAll(response.Body, call.MaxBody)
 	if err != nil {
-		return nil, transportError(ctx, err)
+		return nil, &AnswerError{response.StatusCode, transportError(ctx, err)}
 	}
 	return &Answer{response.StatusCode, response.Header, body, c.now(), r.secrets}, nil
 }
@@ -178,6 +178,16 @@ func transportError(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// AnswerError means that the provider answered, and that the answer cannot be used: it is a redirect, too long, or broke off.
+// What was sent has arrived, so that a code is used up.
+type AnswerError struct {
+	Status int
+	Err    error
+}
+
+func (e *AnswerError) Error() string { return e.Err.Error() }
+func (e *AnswerError) Unwrap() error { return e.Err }
 
 // RedirectError means that the provider answered with a redirect, which is not followed.
 type RedirectError struct {

@@ -54,7 +54,7 @@ func (a *Answer) Refusal() *Refusal {
 	r := &Refusal{Status: a.Status, RetryAfter: a.RetryAfter(), Form: Other}
 	body := bytes.TrimSpace(withoutMark(a.Body))
 	switch {
-	case len(body) == 0:
+	case len(body) == 0 || string(body) == "{}":
 		r.Form = Empty
 		return r
 	case len(body) > maxRefusal:
