@@ -69,6 +69,8 @@ func passedOn(err error) (faults fault.List) {
 			f = &fault.Fault{Field: "Leeway", Err: f.Err}
 		case f.Field == "ClientID", strings.HasPrefix(f.Field, "Provider."):
 			continue
+		case strings.HasPrefix(f.Variable, "IDSERVER_"): // which ConfigFromEnv does not read
+			f = &fault.Fault{Field: f.Field, Err: f.Err}
 		}
 		faults = append(faults, f)
 	}
