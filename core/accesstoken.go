@@ -50,7 +50,7 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 	known := &e.Value
 	known.facts = facts
 	known.key.Store(v.key)
-	known.user.fill(v.Object, p.cfg.RolesClaim)
+	known.user.fill(v.Object, p.roles)
 	known.user.shared = true
 	if p.proven != nil {
 		known.revoked.Store(revoked)

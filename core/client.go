@@ -136,7 +136,7 @@ func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTo
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}
-	return newUser(claims.Object, c.cfg.RolesClaim), nil
+	return newUser(claims.Object, c.provider.roles), nil
 }
 
 // UserInfo fetches the user from the userinfo endpoint, OpenID Connect Core section 5.3. The sub of the response must
@@ -147,7 +147,7 @@ func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*Us
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}
-	return newUser(claims, c.cfg.RolesClaim), nil
+	return newUser(claims, c.provider.roles), nil
 }
 
 // EndSessionURL returns the URL to send a browser to in order to end its session at the provider. It needs the provider's

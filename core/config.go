@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/fault"
 )
 
 // Config describes one relying party at one provider. The zero value of an optional field means its default.
@@ -42,8 +44,9 @@ type Config struct {
 	Scopes []string
 	// Audience is the aud that a bearer access token must have. Default: idserver-api.
 	Audience string
-	// RolesClaim is the path of the roles within the claims, one element per level, such as {"realm_access", "roles"}.
-	// Default: {"roles"}.
+	// RolesClaim is where the roles are among the claims, in order of preference: each the name of a claim or, for a claim
+	// within claims, a path such as realm_access/roles. A claim whose whole name has slashes, such as
+	// https://app.example/roles, goes before a path. The first that is there wins. Default: roles.
 	RolesClaim []string
 	// Session bounds the sessions in time and names the secrets that only open them.
 	Session SessionConfig
@@ -85,6 +88,8 @@ type Config struct {
 	// Rand is the source of randomness for states, nonces, code verifiers and the keys of cookies. It is read
 	// concurrently. Default: crypto/rand.
 	Rand io.Reader
+
+	fromEnv fault.List // what ConfigFromEnv could not read
 }
 
 // SessionConfig is the part of [Config] that is about sessions. It says nothing without BaseURL.

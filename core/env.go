@@ -3,28 +3,77 @@ package idserver
 import (
 	"os"
 	"strings"
+	"time"
+	"unicode"
+
+	"github.com/signward/idserver-go/core/internal/fault"
 )
 
-// ConfigFromEnv returns a Config with the fields that are set in the environment: IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID,
-// IDSERVER_CLIENT_SECRET, IDSERVER_AUDIENCE, IDSERVER_ISSUER, IDSERVER_SCOPES (separated by spaces), APPLICATION_NAME,
-// BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD (separated by commas). It does not validate them: [New] does, and its errors name
-// these variables next to the fields.
+// ConfigFromEnv returns a Config with the fields that are set in the environment:
+//
+//   - IDSERVER_AUTHORITY, IDSERVER_ISSUER, IDSERVER_CLIENT_ID, IDSERVER_CLIENT_SECRET, IDSERVER_CLIENT_AUTH and
+//     IDSERVER_AUDIENCE;
+//   - IDSERVER_SCOPES and IDSERVER_ALGORITHMS, separated by spaces or commas;
+//   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
+//   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
+//   - APPLICATION_NAME, BASE_URL, SESSION_SECRET, and SESSION_SECRET_OLD and TRUSTED_ORIGINS, separated by commas.
+//
+// An empty variable is as good as none. It does not validate them: [New] does, and its errors name these variables next to
+// the fields. A duration that cannot be read is an error of New too.
 func ConfigFromEnv() Config {
-	cfg := Config{
-		ApplicationName: os.Getenv("APPLICATION_NAME"),
+	var faults fault.List
+	return Config{
 		Authority:       os.Getenv("IDSERVER_AUTHORITY"),
 		ClientID:        os.Getenv("IDSERVER_CLIENT_ID"),
 		ClientSecret:    os.Getenv("IDSERVER_CLIENT_SECRET"),
-		Audience:        os.Getenv("IDSERVER_AUDIENCE"),
-		Scopes:          strings.Fields(os.Getenv("IDSERVER_SCOPES")),
+		ApplicationName: os.Getenv("APPLICATION_NAME"),
 		BaseURL:         os.Getenv("BASE_URL"),
 		SessionSecret:   os.Getenv("SESSION_SECRET"),
+		TrustedOrigins:  wordsFromEnv("TRUSTED_ORIGINS"),
+		Scopes:          wordsFromEnv("IDSERVER_SCOPES"),
+		Audience:        os.Getenv("IDSERVER_AUDIENCE"),
+		RolesClaim:      listFromEnv("IDSERVER_ROLES_CLAIM"),
+		Session:         SessionConfig{OldSecrets: listFromEnv("SESSION_SECRET_OLD")},
+		Provider: ProviderConfig{
+			Issuer:     os.Getenv("IDSERVER_ISSUER"),
+			ClientAuth: os.Getenv("IDSERVER_CLIENT_AUTH"),
+			Algorithms: wordsFromEnv("IDSERVER_ALGORITHMS"),
+			Leeway:     durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
+		},
+		HTTP:    HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
+		fromEnv: faults,
 	}
-	cfg.Provider.Issuer = os.Getenv("IDSERVER_ISSUER")
-	for old := range strings.SplitSeq(os.Getenv("SESSION_SECRET_OLD"), ",") {
-		if old = strings.TrimSpace(old); old != "" {
-			cfg.Session.OldSecrets = append(cfg.Session.OldSecrets, old)
+}
+
+// listFromEnv reads values that are separated by commas; nil if there are none.
+func listFromEnv(variable string) (all []string) {
+	for value := range strings.SplitSeq(os.Getenv(variable), ",") {
+		if value = strings.TrimSpace(value); value != "" {
+			all = append(all, value)
 		}
 	}
-	return cfg
+	return all
+}
+
+// wordsFromEnv reads values without spaces, which are separated by spaces or commas; nil if there are none.
+func wordsFromEnv(variable string) []string {
+	all := strings.FieldsFunc(os.Getenv(variable), func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// durationFromEnv reads a duration. 0 is refused because it would mean the default, which nobody means who writes 0.
+func durationFromEnv(faults *fault.List, field, variable string) time.Duration {
+	text := strings.TrimSpace(os.Getenv(variable))
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		faults.Add(field, variable, "%q: want a duration of more than 0, such as 10s", text)
+		return 0
+	}
+	return d
 }

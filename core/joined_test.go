@@ -139,11 +139,11 @@ func TestClaimsBesideOthers(t *testing.T) {
 		roles, custom []string
 		tenant        string
 	}{
-		"nested roles beside another member": {[]string{"realm_access", "roles"}, claims{"realm_access": claims{"verify_caller": true}},
+		"nested roles beside another member": {[]string{"realm_access/roles"}, claims{"realm_access": claims{"verify_caller": true}},
 			claims{"realm_access": claims{"roles": []string{"nested"}}}, []string{"nested"}, []string{"billing"}, aliceTenant},
-		"nested roles of both: the ID token's": {[]string{"realm_access", "roles"}, claims{"realm_access": claims{"roles": []string{"of-id"}}},
+		"nested roles of both: the ID token's": {[]string{"realm_access/roles"}, claims{"realm_access": claims{"roles": []string{"of-id"}}},
 			claims{"realm_access": claims{"roles": []string{"of-access"}}}, []string{"of-id"}, []string{"billing"}, aliceTenant},
-		"a text where an object is wanted": {[]string{"realm_access", "roles"}, claims{"realm_access": "none"},
+		"a text where an object is wanted": {[]string{"realm_access/roles"}, claims{"realm_access": "none"},
 			claims{"realm_access": claims{"roles": []string{"nested"}}}, []string{"nested"}, []string{"billing"}, aliceTenant},
 		"only roles in the ID token": {nil, claims{"roles": []string{"user"}}, claims{"roles": []string{"of-access"}}, []string{"user"}, []string{"billing"}, aliceTenant},
 		"an ID token with all of it": {nil, claims{"roles": []string{"user"}, "custom_roles": []string{"own"}, "tenant_id": "t"}, claims{}, []string{"user"}, []string{"own"}, "t"},

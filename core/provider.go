@@ -5,6 +5,7 @@ import (
 	mathrand "math/rand/v2"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/expiring"
 	"github.com/signward/idserver-go/core/internal/fetched"
@@ -25,6 +26,7 @@ type provider struct {
 	proven      *memo.Memo[proven] // nil: nothing is remembered
 	revoked     *expiring.Set      // access tokens that would otherwise be valid for a while, by signedHash
 	audience    []string           // Config.Audience, shared by all remembered tokens
+	roles       claims.Places
 }
 
 func newProvider(cfg Config) *provider {
@@ -33,6 +35,7 @@ func newProvider(cfg Config) *provider {
 			Client: cfg.HTTP.Client, InsecureSkipTLSVerify: cfg.HTTP.InsecureSkipTLSVerify, Timeout: cfg.HTTP.Timeout, Now: cfg.Now,
 		}),
 		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
+		roles:   claims.ParsePlaces(cfg.RolesClaim...),
 		revoked: expiring.New(cfg.Now, maxRevoked),
 	}
 	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)

@@ -131,7 +131,7 @@ func FuzzParseClaims(f *testing.F) {
 		if idErr == nil && accessErr == nil {
 			t.Errorf("%s is an ID token and an access token", payload)
 		}
-		u := newUser(c.Object, []string{"roles"})
+		u := newUser(c.Object, claims.ParsePlaces("roles"))
 		out, err := u.MarshalJSON()
 		var front map[string]any
 		if err != nil || strictjson.Unmarshal(out, &front) != nil || len(front) != 6 || front["roles"] == nil || front["custom_roles"] == nil {

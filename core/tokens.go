@@ -139,7 +139,7 @@ func (p *provider) claimsOf(u *User, issuer string) (*claims.Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	merged, err := claims.Merge(p.cfg.RolesClaim, claims.Source{Claims: identity}, claims.Source{Claims: known})
+	merged, err := claims.Merge(p.roles, claims.Source{Claims: identity}, claims.Source{Claims: known})
 	if err != nil {
 		return nil, err
 	}

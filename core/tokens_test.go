@@ -742,7 +742,7 @@ func TestUserOfSignIn(t *testing.T) {
 			p.Fail(idtest.UserInfo, idtest.Fault{Body: `{"sub":"` + aliceSubject + `"}`})
 		}, nil, 1, nil, "alice@example.test", "Alice Tan"},
 		"roles elsewhere": {accessClaims(func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"nested"}} }),
-			func(c *idserver.Config) { c.RolesClaim = []string{"realm_access", "roles"} }, 0, []string{"nested"}, "alice@example.test", "Alice Tan"},
+			func(c *idserver.Config) { c.RolesClaim = []string{"realm_access/roles"} }, 0, []string{"nested"}, "alice@example.test", "Alice Tan"},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)

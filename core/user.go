@@ -141,13 +141,13 @@ func (u User) MarshalJSON() ([]byte, error) {
 }
 
 // newUser makes a user from a verified token's claims; its strings are parts of their text.
-func newUser(known strictjson.Object, rolesClaim []string) *User {
+func newUser(known strictjson.Object, roles claims.Places) *User {
 	u := new(User)
-	u.fill(known, rolesClaim)
+	u.fill(known, roles)
 	return u
 }
 
-func (u *User) fill(known strictjson.Object, rolesClaim []string) {
+func (u *User) fill(known strictjson.Object, roles claims.Places) {
 	*u = User{text: known.Text()}
 	for name, value := range known.All() {
 		switch name {
@@ -171,7 +171,7 @@ func (u *User) fill(known strictjson.Object, rolesClaim []string) {
 			u.CustomRoles = claims.Texts(value)
 		}
 	}
-	u.Roles = claims.Texts(claims.At(known, rolesClaim))
+	u.Roles = claims.Texts(roles.In(known))
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
 	}

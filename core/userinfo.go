@@ -85,11 +85,11 @@ func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string,
 			sources = append(sources, source)
 		}
 	}
-	merged, err := claims.Merge(p.cfg.RolesClaim, sources...)
+	merged, err := claims.Merge(p.roles, sources...)
 	if err != nil {
 		return baseerror.Errorf("idserver: claims: %w", err)
 	}
-	if missing := claims.Lacking(merged.Claims, p.cfg.RolesClaim); len(missing) > 0 {
+	if missing := claims.Lacking(merged.Claims, p.roles); len(missing) > 0 {
 		info, err := p.missingClaims(ctx, tokens.AccessToken, subject, missing)
 		if err != nil {
 			return err
@@ -99,10 +99,10 @@ func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string,
 	if older && len(sources) == 1 { // no newer source, or it did not answer
 		sources[0].WithoutRoles = false
 	}
-	if merged, err = claims.Merge(p.cfg.RolesClaim, sources...); err != nil {
+	if merged, err = claims.Merge(p.roles, sources...); err != nil {
 		return baseerror.Errorf("idserver: claims: %w", err)
 	}
-	tokens.User, tokens.rolesFrom = newUser(merged.Claims, p.cfg.RolesClaim), merged.RolesFrom
+	tokens.User, tokens.rolesFrom = newUser(merged.Claims, p.roles), merged.RolesFrom
 	return nil
 }
 

@@ -18,7 +18,7 @@ import (
 
 // faults returns everything that is wrong with a configuration whose defaults are filled in.
 func (c *Config) faults() fault.List {
-	var faults fault.List
+	faults := slices.Clone(c.fromEnv)
 	c.checkAuthority(&faults)
 	c.checkProvider(&faults)
 	c.checkHTTP(&faults)
@@ -26,7 +26,7 @@ func (c *Config) faults() fault.List {
 		faults.Add("ApplicationName", "APPLICATION_NAME", "%q: want at most %d bytes of UTF-8 without control characters", n, maxApplicationName)
 	}
 	if slices.Contains(c.RolesClaim, "") {
-		faults.Add("RolesClaim", "", "%q has an empty element", c.RolesClaim)
+		faults.Add("RolesClaim", "IDSERVER_ROLES_CLAIM", "%q has an empty element", c.RolesClaim)
 	}
 	switch {
 	case c.BaseURL != "":
@@ -75,15 +75,15 @@ func (c *Config) checkProvider(faults *fault.List) {
 	switch p.ClientAuth {
 	case "", clientSecretPost, clientSecretBasic:
 	default:
-		faults.Add("Provider.ClientAuth", "", "%q: want %s or %s", p.ClientAuth, clientSecretPost, clientSecretBasic)
+		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%q: want %s or %s", p.ClientAuth, clientSecretPost, clientSecretBasic)
 	}
 	for _, name := range p.Algorithms {
 		if !jose.Known(name) {
-			faults.Add("Provider.Algorithms", "", "has %q, which is not a public-key signature algorithm that is verified here", name)
+			faults.Add("Provider.Algorithms", "IDSERVER_ALGORITHMS", "has %q, which is not a public-key signature algorithm that is verified here", name)
 		}
 	}
 	if p.Leeway < 0 || p.Leeway > maxLeeway {
-		faults.Add("Provider.Leeway", "", "%v: want 0 to %v", p.Leeway, maxLeeway)
+		faults.Add("Provider.Leeway", "IDSERVER_LEEWAY", "%v: want 0 to %v", p.Leeway, maxLeeway)
 	}
 }
 
@@ -99,7 +99,7 @@ func (e *Endpoints) named() []namedURL {
 
 func (c *Config) checkHTTP(faults *fault.List) {
 	if c.HTTP.Timeout < 0 {
-		faults.Add("HTTP.Timeout", "", "%v: want more than 0", c.HTTP.Timeout)
+		faults.Add("HTTP.Timeout", "IDSERVER_TIMEOUT", "%v: want more than 0", c.HTTP.Timeout)
 	}
 	if !c.HTTP.InsecureSkipTLSVerify {
 		return
@@ -135,11 +135,11 @@ func (c *Config) checkSignIn(faults *fault.List) {
 	for _, origin := range c.TrustedOrigins {
 		switch u, err := parseServerURL(origin); {
 		case err == nil && strings.Contains(u.Host, "*"):
-			faults.Add("TrustedOrigins", "", "has %q with a wildcard, which no browser's origin equals: name each origin", origin)
+			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q with a wildcard, which no browser's origin equals: name each origin", origin)
 		case err == nil && originOf(u) != origin:
-			faults.Add("TrustedOrigins", "", "has %q, which is not as browsers write that origin: want %q", origin, originOf(u))
+			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q, which is not as browsers write that origin: want %q", origin, originOf(u))
 		case err != nil:
-			faults.Add("TrustedOrigins", "", "has %q, which is not an origin (scheme://host or scheme://host:port): %w", origin, err)
+			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q, which is not an origin (scheme://host or scheme://host:port): %w", origin, err)
 		}
 	}
 }

@@ -77,7 +77,7 @@ const defaultHostname = "https://api.id.gov.sg"
 
 // ConfigFromEnv returns a Config with the fields that are set in the environment: SGID_CLIENT_ID, SGID_CLIENT_SECRET,
 // SGID_PRIVATE_KEY, SGID_REDIRECT_URI, SGID_HOSTNAME, SGID_SCOPES (separated by spaces), and APPLICATION_NAME, BASE_URL,
-// SESSION_SECRET and SESSION_SECRET_OLD as in [idserver.ConfigFromEnv]. It does not validate them: [New] does.
+// SESSION_SECRET, SESSION_SECRET_OLD and TRUSTED_ORIGINS as in [idserver.ConfigFromEnv]. It does not validate them: [New] does.
 func ConfigFromEnv() Config {
 	shared := idserver.ConfigFromEnv()
 	return Config{
@@ -91,6 +91,7 @@ func ConfigFromEnv() Config {
 		BaseURL:         shared.BaseURL,
 		SessionSecret:   shared.SessionSecret,
 		Session:         shared.Session,
+		TrustedOrigins:  shared.TrustedOrigins,
 	}
 }
 

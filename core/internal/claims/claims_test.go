@@ -85,7 +85,7 @@ func FuzzParse(f *testing.F) {
 		if again, err := Parse([]byte(c.Object.Text())); err != nil || !reflect.DeepEqual(again, c) {
 			t.Errorf("not the same again: %v", err)
 		}
-		m, err := Merge([]string{"roles", "a"}, Source{Name: "one", Claims: c.Object}, Source{Name: "two", Claims: c.Object})
+		m, err := Merge(ParsePlaces("roles/a"), Source{Name: "one", Claims: c.Object}, Source{Name: "two", Claims: c.Object})
 		if err != nil || m.RolesFrom == "two" {
 			t.Fatalf("not merged with itself: %v, %v", m.RolesFrom, err)
 		}

@@ -22,10 +22,10 @@ type Merged struct {
 }
 
 // Merge takes each claim from the first source that knows it, with two exceptions: email_verified belongs to one address
-// and is never combined with another; and a source that has something at rolesPath goes before one that has only the claim
-// in which it would be. Claims about a token rather than the user are left out.
-func Merge(rolesPath []string, sources ...Source) (Merged, error) {
-	m := merge{rolesPath, sources}
+// and is never combined with another; and what roles may be in is taken from the first source that has roles, even if another
+// has such a claim without any. Claims about a token rather than the user are left out.
+func Merge(roles Places, sources ...Source) (Merged, error) {
+	m := merge{roles, sources}
 	var w writer
 	for i, s := range sources {
 		for name, value := range s.Claims.All() {
@@ -43,10 +43,10 @@ func Merge(rolesPath []string, sources ...Source) (Merged, error) {
 
 // Lacking returns what a user should have and claims does not: roles, an e-mail address, a name. A missing tenant or
 // missing custom roles alone are no reason to ask: many users have none.
-func Lacking(claims strictjson.Object, rolesPath []string) []string {
+func Lacking(claims strictjson.Object, roles Places) []string {
 	var missing []string
-	if At(claims, rolesPath) == "" {
-		missing = append(missing, rolesPath[0])
+	if roles.In(claims) == "" {
+		missing = append(missing, roles[0].name)
 	}
 	for _, name := range []string{"email", "name"} {
 		if claims.Get(name) == "" {
@@ -62,8 +62,8 @@ var ofTheTokenItself = []string{"aud", "azp", "exp", "nbf", "iat", "jti", "nonce
 const none = -1
 
 type merge struct {
-	rolesPath []string
-	sources   []Source
+	roles   Places
+	sources []Source
 }
 
 // from returns which source a claim is taken from, or none.
@@ -71,10 +71,8 @@ func (m *merge) from(name string) int {
 	switch {
 	case slices.Contains(ofTheTokenItself, name):
 		return none
-	case name == m.rolesPath[0]:
-		if i := m.rolesAt(); i != none {
-			return i
-		}
+	case m.roles.Touch(name):
+		return m.rolesIn(name)
 	case name == "email_verified":
 		return m.emailVerified()
 	}
@@ -84,12 +82,22 @@ func (m *merge) from(name string) int {
 func (m *merge) first(knows func(Source) bool) int { return slices.IndexFunc(m.sources, knows) }
 
 func (m *merge) has(s Source, name string) bool {
-	left := s.WithoutRoles && (name == m.rolesPath[0] || name == "custom_roles")
+	left := s.WithoutRoles && (m.roles.Touch(name) || name == "custom_roles")
 	return !left && s.Claims.Get(name) != ""
 }
 
-func (m *merge) rolesAt() int {
-	return m.first(func(s Source) bool { return m.has(s, m.rolesPath[0]) && At(s.Claims, m.rolesPath) != "" })
+// rolesAt returns the first source that has roles.
+func (m *merge) rolesAt() int { return m.first(m.hasRoles) }
+
+func (m *merge) hasRoles(s Source) bool { return !s.WithoutRoles && m.roles.In(s.Claims) != "" }
+
+// rolesIn returns the source of a claim that roles may be in: that of the roles, or, for what else stands in it, the first
+// source without roles. Another source's roles must not come in beside, at a place that is preferred.
+func (m *merge) rolesIn(name string) int {
+	if i := m.rolesAt(); i != none && m.has(m.sources[i], name) {
+		return i
+	}
+	return m.first(func(s Source) bool { return m.has(s, name) && !m.hasRoles(s) })
 }
 
 // emailVerified returns the first source that says it of the address that is taken.

@@ -1,13 +1,15 @@
 package claims
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"testing"
 )
 
 func TestMerge(t *testing.T) {
 	for name, row := range map[string]struct {
-		path    string // within realm; empty: roles
+		roles   string // the places, separated by commas; empty: roles
 		sources []string
 		stale   int // the number of the source whose roles are left out
 		want    string
@@ -23,9 +25,13 @@ func TestMerge(t *testing.T) {
 		"custom roles alone":         {"", []string{`{"sub":"s"}`, `{"custom_roles":["c"]}`}, 0, `{"sub":"s","custom_roles":["c"]}`, "2"},
 		"stale roles":                {"", []string{`{"sub":"s"}`, `{"a":1,"roles":["old"],"custom_roles":["old"]}`}, 2, `{"sub":"s","a":1}`, ""},
 		"stale roles, and new ones":  {"", []string{`{"sub":"s"}`, `{"roles":["old"],"custom_roles":["old"]}`, `{"roles":["b"]}`}, 2, `{"sub":"s","roles":["b"]}`, "3"},
-		"stale roles within":         {"roles", []string{`{"sub":"s"}`, `{"realm":{"roles":["old"]}}`}, 2, `{"sub":"s"}`, ""},
-		"roles within":               {"roles", []string{`{"realm":{"x":1}}`, `{"realm":{"roles":["b"]}}`}, 0, `{"realm":{"roles":["b"]}}`, "2"},
-		"no roles within":            {"roles", []string{`{"realm":{"x":1}}`, `{"realm":{"y":1}}`}, 0, `{"realm":{"x":1}}`, ""},
+		"stale roles within":         {"realm/roles", []string{`{"sub":"s"}`, `{"realm":{"roles":["old"]}}`}, 2, `{"sub":"s"}`, ""},
+		"roles within":               {"realm/roles", []string{`{"realm":{"x":1}}`, `{"realm":{"roles":["b"]}}`}, 0, `{"realm":{"roles":["b"]}}`, "2"},
+		"no roles within":            {"realm/roles", []string{`{"realm":{"x":1}}`, `{"realm":{"y":1}}`}, 0, `{"realm":{"x":1}}`, ""},
+		"places of two sources":      {"roles,realm/roles", []string{`{"realm":{"roles":["a"]}}`, `{"roles":["b"]}`}, 0, `{"realm":{"roles":["a"]}}`, "1"},
+		"places of one source":       {"roles,realm/roles", []string{`{"realm":{"roles":["a"]},"roles":["b"]}`}, 0, `{"realm":{"roles":["a"]},"roles":["b"]}`, "1"},
+		"a place without roles":      {"roles,realm/roles", []string{`{"realm":{"x":1}}`, `{"roles":["b"]}`}, 0, `{"realm":{"x":1},"roles":["b"]}`, "2"},
+		"stale roles of two places":  {"roles,realm/roles", []string{`{"sub":"s"}`, `{"realm":{"roles":["old"]},"roles":["old"]}`}, 2, `{"sub":"s"}`, ""},
 		"verified elsewhere":         {"", []string{`{"email":"a"}`, `{"email":"b","email_verified":true}`}, 0, `{"email":"a"}`, ""},
 		"verified by the second":     {"", []string{`{"email":"a"}`, `{"email":"a","email_verified":true}`}, 0, `{"email":"a","email_verified":true}`, ""},
 		"verified, of no address":    {"", []string{`{"email_verified":true}`, `{"email":"b"}`}, 0, `{"email":"b"}`, ""},
@@ -36,15 +42,12 @@ func TestMerge(t *testing.T) {
 		"values as they are written": {"", []string{`{ "a" : 1.50, "\u00e9":"\u00e9" }`}, 0, `{"a":1.50,"é":"\u00e9"}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := []string{"roles"}
-			if row.path != "" {
-				path = []string{"realm", row.path}
-			}
+			roles := ParsePlaces(strings.Split(cmp.Or(row.roles, "roles"), ",")...)
 			var sources []Source
 			for i, text := range row.sources {
 				sources = append(sources, Source{Name: string(rune('1' + i)), Claims: object(t, text), WithoutRoles: i+1 == row.stale})
 			}
-			got, err := Merge(path, sources...)
+			got, err := Merge(roles, sources...)
 			if err != nil || got.Claims.Text() != row.want || got.RolesFrom != row.from {
 				t.Errorf("got %s from %q, %v, want %s from %q", got.Claims.Text(), got.RolesFrom, err, row.want, row.from)
 			}
@@ -60,12 +63,12 @@ func TestLacking(t *testing.T) {
 		`{"email":"a","name":"A","custom_roles":["c"],"x":1}`: {"roles"},
 	} {
 		t.Run(text, func(t *testing.T) {
-			if got := Lacking(object(t, text), []string{"roles"}); !slices.Equal(got, want) {
+			if got := Lacking(object(t, text), ParsePlaces("roles")); !slices.Equal(got, want) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
 	}
-	if got := Lacking(object(t, `{"realm":{},"email":"a","name":"A"}`), []string{"realm", "roles"}); !slices.Equal(got, []string{"realm"}) {
+	if got := Lacking(object(t, `{"realm":{},"email":"a","name":"A"}`), ParsePlaces("realm/roles", "roles")); !slices.Equal(got, []string{"realm/roles"}) {
 		t.Errorf("got %q", got)
 	}
 }

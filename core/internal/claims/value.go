@@ -2,6 +2,7 @@ package claims
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
@@ -35,6 +36,50 @@ func At(claims strictjson.Object, path []string) string {
 		value = object.Get(name)
 	}
 	return value
+}
+
+// Place is where in claims something may stand: the name of a claim, or a path of names within names, with slashes, such as
+// realm_access/roles. A claim whose whole name is written with slashes, such as https://app.example/roles, goes first.
+type Place struct {
+	name string
+	path []string // nil for a name alone
+}
+
+// Places are in order of preference: what is there first, wins.
+type Places []Place
+
+// ParsePlaces parses places as they are configured.
+func ParsePlaces(texts ...string) Places {
+	var all Places
+	for _, text := range texts {
+		p := Place{name: text}
+		if path := strings.Split(text, "/"); len(path) > 1 && !slices.Contains(path, "") {
+			p.path = path
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// In returns the text of what is at the first of the places that is there, or "".
+func (p Places) In(claims strictjson.Object) string {
+	for _, place := range p {
+		value := claims.Get(place.name)
+		if value == "" && place.path != nil {
+			value = At(claims, place.path)
+		}
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// Touch reports whether one of the places is in the claim of that name, or is that claim.
+func (p Places) Touch(name string) bool {
+	return slices.ContainsFunc(p, func(place Place) bool {
+		return place.name == name || place.path != nil && place.path[0] == name
+	})
 }
 
 // With returns claims in which name has that value, a JSON text.

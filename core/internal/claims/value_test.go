@@ -50,6 +50,46 @@ func TestAt(t *testing.T) {
 	}
 }
 
+func TestPlaces(t *testing.T) {
+	for name, row := range map[string]struct {
+		places []string
+		text   string
+		want   string
+	}{
+		"a claim":                {[]string{"roles"}, `{"roles":["a"]}`, `["a"]`},
+		"within":                 {[]string{"realm/roles"}, `{"realm":{"roles":["a"]},"roles":["b"]}`, `["a"]`},
+		"far within":             {[]string{"a/b/c"}, `{"a":{"b":{"c":1}}}`, `1`},
+		"none":                   {[]string{"roles"}, `{"realm":{"roles":["a"]}}`, ""},
+		"the first that is":      {[]string{"x", "realm/roles", "roles"}, `{"realm":{"roles":["a"]},"roles":["b"]}`, `["a"]`},
+		"null is there":          {[]string{"x", "roles"}, `{"x":null,"roles":["b"]}`, `null`},
+		"a URL as the name":      {[]string{"https://app.example/roles"}, `{"https://app.example/roles":["a"]}`, `["a"]`},
+		"a name before a path":   {[]string{"realm/roles"}, `{"realm":{"roles":["b"]},"realm/roles":["a"]}`, `["a"]`},
+		"a URL is no path":       {[]string{"https://app.example/roles"}, `{"https:":{"":{"app.example":{"roles":["a"]}}}}`, ""},
+		"a slash at the end":     {[]string{"realm/"}, `{"realm":{"":["a"]},"realm/":["b"]}`, `["b"]`},
+		"no places":              {nil, `{"roles":["a"]}`, ""},
+		"a level that is a text": {[]string{"roles/x"}, `{"roles":"x"}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := ParsePlaces(row.places...).In(object(t, row.text)); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+func TestTouch(t *testing.T) {
+	places := ParsePlaces("roles", "realm/roles", "https://app.example/roles")
+	for name, want := range map[string]bool{
+		"roles": true, "realm": true, "realm/roles": true, "https://app.example/roles": true, "https:": false, "": false, "role": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := places.Touch(name); got != want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
 func TestWith(t *testing.T) {
 	for name, row := range map[string]struct{ text, name, value, want string }{
 		"new":      {`{"a":1}`, "b", `"x"`, `{"a":1,"b":"x"}`},
