@@ -3,7 +3,9 @@ package idserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -396,4 +398,334 @@ func TestRefusedSignInRevokes(t *testing.T) {
 			t.Errorf("%d revocations of what was not kept, want 1", n)
 		}
 	})
+}
+
+// The code is spent, and then userinfo cannot be had. A reload must not send the code a second time (RFC 6749 section 4.1.2: the
+// provider takes that for theft), the tokens that nobody gets are given back, and the sign-in begins anew.
+func TestCodeSpentAndUserUnknown(t *testing.T) {
+	for name, fault := range map[string]idtest.Fault{
+		"down": {Status: 500}, "limits the rate": {Status: 429}, "breaks off": {Drop: true}, "HTML": {HTML: true}, "a redirect": {Redirect: "http://127.0.0.1:1/"},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			var refreshToken string
+			w.provider.SetTokenResponse(func(r map[string]any) { refreshToken = r["refresh_token"].(string) })
+			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+			w.provider.Fail(idtest.UserInfo, fault)
+			b := w.browser(t)
+			callback := w.authorize(t, b.begin("/auth/login?return_to=/x"), "alice")
+			before := copyOf(b.cookies)
+			a := b.route("GET", callback, navigates)
+			if a.Status != 503 || code(t, a) != idserver.CodeProviderUnavailable || field(a, "Retry-After") == "" {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			if !w.provider.Revoked(refreshToken) || leaks(w.log.String()+string(a.Body), refreshToken) != "" {
+				t.Error("the refresh token that nobody has is still good, or is told")
+			}
+			again := &browser{t, w.Client, before} // a reload that was sent before the cookie was deleted
+			if a := again.route("GET", callback, navigates); a.Status != 503 {
+				t.Errorf("the same request again: %d %q", a.Status, field(a, "Location"))
+			}
+			w.provider.Heal(idtest.UserInfo)
+			a = b.route("GET", callback, navigates)
+			if n := w.provider.Requests(idtest.Token); n != 1 || !strings.HasPrefix(field(a, "Location"), w.provider.URL()+"/connect/authorize?") {
+				t.Errorf("reloaded: %d %q with %d token requests, want a new sign-in and 1", a.Status, field(a, "Location"), n)
+			}
+			a = b.route("GET", w.authorize(t, field(a, "Location"), "alice"), navigates)
+			if a.Status != 303 || !b.admits(w.Client) {
+				t.Errorf("the new sign-in: %d %s", a.Status, a.Body)
+			}
+		}))
+	}
+}
+
+func refuses(c *idserver.Config) {
+	c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New("no") }
+}
+
+// An attempt that failed for good leaves no login cookie: its code would be sent again by a reload. One that may succeed later
+// leaves it.
+func TestLoginCookieAfterRefusal(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(*testing.T, *world, url.Values)
+		kept   bool
+	}{
+		"the iss of another": {func(_ *testing.T, _ *world, q url.Values) { q.Set("iss", "https://evil.example") }, false},
+		"cancelled":          {func(_ *testing.T, _ *world, q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, false},
+		"the code is refused": {func(_ *testing.T, w *world, _ url.Values) {
+			w.provider.Fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant"})
+		}, false},
+		"the client is": {func(_ *testing.T, w *world, _ url.Values) {
+			w.provider.Fail(idtest.Token, idtest.Fault{Status: 401, OAuthError: "invalid_client"})
+		}, false},
+		"the ID token is": {func(_ *testing.T, w *world, _ url.Values) {
+			w.provider.SetIDTokenClaims(func(c map[string]any) { c["aud"] = "x" })
+		}, false},
+		"the user is": {func(t *testing.T, w *world, _ url.Values) { w.Client = w.client(t, refuses) }, false},
+		"the metadata is away": {func(t *testing.T, w *world, _ url.Values) {
+			w.provider.Fail(idtest.Discovery, idtest.Fault{})
+			w.Client = w.client(t)
+		}, true},
+		"the token endpoint is": {func(_ *testing.T, w *world, _ url.Values) { w.provider.Fail(idtest.Token, idtest.Fault{}) }, true},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			b := w.browser(t)
+			u, err := url.Parse(w.authorize(t, b.begin("/auth/login"), "alice"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := u.Query()
+			row.change(t, w, q)
+			b.client = w.Client
+			if a := b.route("GET", "/auth/callback?"+q.Encode(), navigates); a.Status < 400 {
+				t.Fatalf("%d %q", a.Status, field(a, "Location"))
+			}
+			if kept := len(b.logins()) == 1; kept != row.kept {
+				t.Errorf("the login cookie is kept: %v, want %v", kept, row.kept)
+			}
+		}))
+	}
+}
+
+// A callback that this browser has no cookie for begins a sign-in only where a person sees it. In a frame, an image or a prefetch
+// another site could make any visitor sign in, and fill the browser with login cookies.
+func TestLostCallbackBeginsForPersons(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		lost := "/auth/callback?code=x&state=" + strings.Repeat("s", 43)
+		for name, row := range map[string]struct {
+			edit   edit
+			begins bool
+		}{
+			"a person's navigation": {navigates, true},
+			"from another site":     {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "cross-site") }, true},
+			"an old browser":        {func(r *idserver.Request) { send(r, "Accept", "text/html") }, true},
+			"an iframe":             {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }, false},
+			"a frame":               {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "frame") }, false},
+			"an object":             {func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "object") }, false},
+			"a prefetch":            {func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch") }, false},
+			"a prerender":           {func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch;prerender") }, false},
+			"a prefetch without":    {func(r *idserver.Request) { send(r, "Accept", "text/html", "Sec-Purpose", "prefetch") }, false},
+			"an image": {func(r *idserver.Request) {
+				send(r, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image", "Accept", "image/*")
+			}, false},
+			"a script":  {fetches, false},
+			"a program": {func(*idserver.Request) {}, false},
+		} {
+			b := w.browser(t)
+			a := b.route("GET", lost, row.edit)
+			if begins := strings.HasPrefix(field(a, "Location"), w.provider.URL()); begins != row.begins || begins != (len(b.logins()) == 1) {
+				t.Errorf("%s: %d %q with %d login cookies", name, a.Status, field(a, "Location"), len(b.logins()))
+			}
+			if !row.begins && (a.Status != 400 || code(t, a) != idserver.CodeSignInLost || cookiesSet(a) != 0) {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
+		}
+	})
+}
+
+// A person signs out, goes back in the browser's history to the callback or the page of the provider, and is signed in once
+// more, to the page that was wanted then; and not for ever in a browser that keeps no session.
+func TestSpentCallbackBeginsOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		first := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
+		b.route("GET", first, navigates)
+		delete(b.cookies, "idserver-8080")
+
+		inFrame := b.route("GET", first, navigates, func(r *idserver.Request) { send(r, "Sec-Fetch-Dest", "iframe") })
+		if inFrame.Status != 303 || field(inFrame, "Location") != "/profile" || cookiesSet(inFrame) != 0 {
+			t.Errorf("in a frame: %d %q", inFrame.Status, field(inFrame, "Location"))
+		}
+		a := b.route("GET", first, navigates)
+		if !strings.HasPrefix(field(a, "Location"), w.provider.URL()+"/connect/authorize?") {
+			t.Fatalf("%d %q, want a new sign-in", a.Status, field(a, "Location"))
+		}
+		again := w.authorize(t, field(a, "Location"), "alice")
+		if a := b.route("GET", again, navigates); field(a, "Location") != "/profile" || !b.admits(w.Client) {
+			t.Errorf("the second sign-in ends at %q", field(a, "Location"))
+		}
+		delete(b.cookies, "idserver-8080")
+		if a := b.route("GET", again, navigates); field(a, "Location") != "/profile" {
+			t.Errorf("a third time: %d %q, want the page", a.Status, field(a, "Location"))
+		}
+		if n := w.provider.Requests(idtest.Token); n != 2 {
+			t.Errorf("%d token requests, want one for each sign-in", n)
+		}
+	})
+}
+
+// A page asks with prompt=none whether somebody is signed in at the provider. That nobody is, is no fault of anybody's: 401, as
+// any request without a session.
+func TestPromptNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for name, want := range map[string]idserver.RefusalCode{
+			"login_required":             idserver.CodeNotSignedIn,
+			"interaction_required":       idserver.CodeNotSignedIn,
+			"account_selection_required": idserver.CodeNotSignedIn,
+			"consent_required":           idserver.CodeNotSignedIn,
+			"LOGIN_REQUIRED":             idserver.CodeProviderError,
+			"server_error":               idserver.CodeProviderUnavailable,
+			"access_denied":              idserver.CodeAccessDenied,
+		} {
+			b := w.browser(t)
+			address := b.begin("/auth/login?prompt=none&return_to=/x")
+			q := query(t, address)
+			if q.Get("prompt") != "none" {
+				t.Errorf("the provider is asked %s", address)
+			}
+			a := b.route("GET", "/auth/callback?"+url.Values{"error": {name}, "state": {q.Get("state")}, "iss": {w.provider.URL()}}.Encode(), navigates)
+			if got := code(t, a); got != want || got == idserver.CodeNotSignedIn && (a.Status != 401 || field(a, "WWW-Authenticate") != "Bearer") {
+				t.Errorf("%s: %d %s, want %s", name, a.Status, got, want)
+			}
+			if len(b.logins()) != 0 {
+				t.Errorf("%s: the login cookie is kept", name)
+			}
+		}
+	})
+}
+
+// revocations notes what a revocation request may take, and whether it was sent for a caller who is still there.
+type revocations struct {
+	http.RoundTripper
+	mu    sync.Mutex
+	limit []time.Duration
+}
+
+func (r *revocations) RoundTrip(request *http.Request) (*http.Response, error) {
+	if strings.Contains(request.URL.Path, "revo") {
+		limit := time.Duration(1 << 62)
+		if deadline, ok := request.Context().Deadline(); ok {
+			limit = time.Until(deadline)
+		}
+		r.mu.Lock()
+		r.limit = append(r.limit, limit)
+		r.mu.Unlock()
+	}
+	return r.RoundTripper.RoundTrip(request)
+}
+
+// What a sign-in brought and nobody keeps is handed back, although its browser left meanwhile: or a refresh token lives on that
+// nobody will ever revoke. Nobody waits long for that.
+func TestRevocationOfWhatIsNotKept(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		seen := &revocations{RoundTripper: w.provider.HTTPClient().Transport}
+		given := make(chan string, 9)
+		w.provider.SetTokenResponse(func(r map[string]any) { given <- r["refresh_token"].(string) })
+		gone, leave := context.WithCancel(t.Context())
+		defer leave()
+		var refuse bool
+		client := w.client(t, func(c *idserver.Config) {
+			c.HTTP.Timeout, c.HTTP.Client = time.Hour, &http.Client{Transport: seen}
+			c.AdmitUser = func(context.Context, *idserver.User) error {
+				if !refuse {
+					return nil
+				}
+				leave() // the browser goes away while the application thinks
+				return errors.New("not of this company")
+			}
+		})
+		within := func(what string) {
+			t.Helper()
+			token := <-given
+			seen.mu.Lock()
+			defer seen.mu.Unlock()
+			if len(seen.limit) != 1 || seen.limit[0] > 5*time.Second || !w.provider.Revoked(token) {
+				t.Errorf("%s: revoked %v, in requests that may take %v", what, w.provider.Revoked(token), seen.limit)
+			}
+			seen.limit = nil
+		}
+		b := &browser{t, client, map[string]string{}}
+		b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
+		if b.route("POST", "/auth/logout", navigates); len(b.cookies) == 0 {
+			t.Fatal("not signed in")
+		}
+		within("a sign-out")
+		refuse = true
+		callback := w.authorize(t, b.begin("/auth/login"), "alice")
+		for _, route := range routesOf(t, client) {
+			if route.Path == "/callback" {
+				if a := route.Serve(gone, b.request("GET", callback, []edit{navigates})); code(t, a) != idserver.CodeSignInRefused {
+					t.Errorf("%d %s", a.Status, a.Body)
+				}
+			}
+		}
+		within("a refused sign-in")
+		if n := w.provider.Requests(idtest.Revocation); n != 2 {
+			t.Errorf("%d revocations, want 2", n)
+		}
+	})
+}
+
+// AdmitUser changes the roles of the user that it gets, in place. That user is its own: the same tokens are shared by all requests
+// that wait for one code, and each must see what the provider said.
+func TestAdmitUserHasItsOwnUser(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var given []string
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(_ context.Context, u *idserver.User) error {
+				given = append(given, fmt.Sprintf("%v %v %s", u.Roles, u.CustomRoles, u.Email))
+				u.Roles[0], u.CustomRoles[0], u.Email = "owner", "owner", "owner@example.test"
+				return u.Set("owner", true)
+			}
+		})
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login"), "alice")
+		for range 3 {
+			again := &browser{t, w.Client, copyOf(b.cookies)}
+			if a := again.route("GET", callback, navigates); a.Status != 303 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+		}
+		if len(given) != 3 || w.provider.Requests(idtest.Token) != 1 {
+			t.Errorf("AdmitUser was called %d times for %d token requests", len(given), w.provider.Requests(idtest.Token))
+		}
+		for _, u := range given {
+			if u != "[admin user] [billing] alice@example.test" {
+				t.Errorf("AdmitUser was given %s", u)
+			}
+		}
+	})
+}
+
+// A session that no cookie holds, or that could not be read back, is not kept: what the sign-in brought is handed back, as with any other
+// refusal, and the sign-in is over. Else a reload after the result is forgotten sends the code again, which providers take for theft.
+func TestSessionThatIsNotKept(t *testing.T) {
+	for name, claim := range map[string]func() any{
+		"too large": func() any {
+			noise := make([]rune, 60000)
+			for i := range noise {
+				noise[i] = rune('!' + rand.IntN(90))
+			}
+			return string(noise)
+		},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t, func(c *idserver.Config) {
+				c.AdmitUser = func(_ context.Context, u *idserver.User) error { return u.Set("much", claim()) }
+			})
+			given := make(chan string, 9)
+			w.provider.SetTokenResponse(func(r map[string]any) { given <- r["refresh_token"].(string) })
+			b := w.browser(t)
+			callback := w.authorize(t, b.begin("/auth/login"), "alice")
+			if a := b.route("GET", callback, navigates); code(t, a) != idserver.CodeInternal || b.cookies["idserver-8080"] != "" {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			if token := <-given; !w.provider.Revoked(token) {
+				t.Error("the refresh token was not handed back")
+			}
+			if len(b.logins()) != 0 {
+				t.Error("the sign-in is still open")
+			}
+			w.clock.advance(16 * time.Minute)
+			a := b.route("GET", callback, navigates)
+			if n := w.provider.Requests(idtest.Token); n != 1 || !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
+				t.Errorf("reloaded: %d %q, %d token requests for one code", a.Status, field(a, "Location"), n)
+			}
+		}))
+	}
 }

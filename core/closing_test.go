@@ -13,7 +13,6 @@ import (
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
-	"github.com/signward/idserver-go/core/idtest"
 )
 
 // scripted is a network in a synctest bubble: it gives each token request to answer, and keeps what refresh tokens were sent.
@@ -140,77 +139,4 @@ func TestCloseDuringAdmitUser(t *testing.T) {
 			}
 		}))
 	}
-}
-
-// revocations notes what a revocation request may take, and whether it was sent for a caller who is still there.
-type revocations struct {
-	http.RoundTripper
-	mu    sync.Mutex
-	limit []time.Duration
-}
-
-func (r *revocations) RoundTrip(request *http.Request) (*http.Response, error) {
-	if strings.Contains(request.URL.Path, "revo") {
-		limit := time.Duration(1 << 62)
-		if deadline, ok := request.Context().Deadline(); ok {
-			limit = time.Until(deadline)
-		}
-		r.mu.Lock()
-		r.limit = append(r.limit, limit)
-		r.mu.Unlock()
-	}
-	return r.RoundTripper.RoundTrip(request)
-}
-
-// What a sign-in brought and nobody keeps is handed back, although its browser left meanwhile: or a refresh token lives on that
-// nobody will ever revoke. Nobody waits long for that.
-func TestRevocationOfWhatIsNotKept(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		seen := &revocations{RoundTripper: w.provider.HTTPClient().Transport}
-		given := make(chan string, 9)
-		w.provider.SetTokenResponse(func(r map[string]any) { given <- r["refresh_token"].(string) })
-		gone, leave := context.WithCancel(t.Context())
-		defer leave()
-		var refuse bool
-		client := w.client(t, func(c *idserver.Config) {
-			c.HTTP.Timeout, c.HTTP.Client = time.Hour, &http.Client{Transport: seen}
-			c.AdmitUser = func(context.Context, *idserver.User) error {
-				if !refuse {
-					return nil
-				}
-				leave() // the browser goes away while the application thinks
-				return errors.New("not of this company")
-			}
-		})
-		within := func(what string) {
-			t.Helper()
-			token := <-given
-			seen.mu.Lock()
-			defer seen.mu.Unlock()
-			if len(seen.limit) != 1 || seen.limit[0] > 5*time.Second || !w.provider.Revoked(token) {
-				t.Errorf("%s: revoked %v, in requests that may take %v", what, w.provider.Revoked(token), seen.limit)
-			}
-			seen.limit = nil
-		}
-		b := &browser{t, client, map[string]string{}}
-		b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
-		if b.route("POST", "/auth/logout", navigates); len(b.cookies) == 0 {
-			t.Fatal("not signed in")
-		}
-		within("a sign-out")
-		refuse = true
-		callback := w.authorize(t, b.begin("/auth/login"), "alice")
-		for _, route := range routesOf(t, client) {
-			if route.Path == "/callback" {
-				if a := route.Serve(gone, b.request("GET", callback, []edit{navigates})); code(t, a) != idserver.CodeSignInRefused {
-					t.Errorf("%d %s", a.Status, a.Body)
-				}
-			}
-		}
-		within("a refused sign-in")
-		if n := w.provider.Requests(idtest.Revocation); n != 2 {
-			t.Errorf("%d revocations, want 2", n)
-		}
-	})
 }

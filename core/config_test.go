@@ -16,38 +16,6 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// The secrets of goodConfig, and one that is too short: none may be printed.
-const (
-	clientSecretText = "client-secret-that-nobody-may-print"
-	shortSecret      = "short-secret"
-)
-
-func configSecrets() []string {
-	return []string{clientSecretText, secretOne, secretTwo, shortSecret}
-}
-
-func goodConfig() idserver.Config {
-	return idserver.Config{
-		Authority:     "https://id.example",
-		ClientID:      "example",
-		ClientSecret:  clientSecretText,
-		BaseURL:       "https://app.example",
-		SessionSecret: secretOne,
-		Session:       idserver.SessionConfig{OldSecrets: []string{secretTwo}},
-		Logger:        slog.New(slog.DiscardHandler),
-	}
-}
-
-// leaks returns the first of the secrets that text holds.
-func leaks(text string, secrets ...string) string {
-	for _, secret := range secrets {
-		if secret != "" && strings.Contains(text, secret) {
-			return secret
-		}
-	}
-	return ""
-}
-
 func TestConfigFromEnv(t *testing.T) {
 	for name, value := range map[string]string{
 		"IDSERVER_AUTHORITY": "https://id.example", "IDSERVER_ISSUER": "https://issuer.example",

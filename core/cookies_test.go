@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -85,32 +84,6 @@ func TestCookieSizes(t *testing.T) {
 		}
 		if largest < 10_000 || largest > 19_000 {
 			t.Errorf("sessions hold %d bytes of noise", largest)
-		}
-	})
-}
-
-// The most that a sign-in may have to keep. Where it is too much for a cookie the page that was wanted is dropped, and the person
-// is signed in: a login cookie that nobody takes loses the sign-in.
-func TestLargestSignIn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var appData string
-		w := newWorld(t, func(c *idserver.Config) {
-			c.AdmitUser = func(ctx context.Context, _ *idserver.User) error { appData = idserver.AppDataFrom(ctx); return nil }
-		})
-		long, data := "/"+strings.Repeat("p", 2047), strings.Repeat("d", 512)
-		for name, row := range map[string]struct{ page, data, want string }{
-			"a long page":                {long, "", long},
-			"much app_data":              {"/x", data, "/x"},
-			"a page and app_data":        {long[:1500], data, long[:1500]},
-			"too long a page for both":   {long, data, "/"},
-			"a page that JSON makes two": {"/?" + strings.Repeat(`"`, 2000), "", "/"},
-		} {
-			b := w.browser(t)
-			address := b.begin("/auth/login?" + url.Values{"return_to": {row.page}, "app_data": {row.data}}.Encode())
-			a := b.route("GET", w.authorize(t, address, "alice"), navigates)
-			if field(a, "Location") != row.want || !b.admits(w.Client) || appData != row.data {
-				t.Errorf("%s: %d %q and %d bytes of app_data", name, a.Status, field(a, "Location"), len(appData))
-			}
 		}
 	})
 }

@@ -5,62 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	idserver "github.com/signward/idserver-go/core"
 )
-
-// declared returns the exported names that the package declares at its top level.
-func declared(t *testing.T, want func(name string, kind ast.ObjKind) bool) (names []string) {
-	t.Helper()
-	files, err := fs.Glob(os.DirFS("."), "*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	note := func(id *ast.Ident, kind ast.ObjKind) {
-		if id.IsExported() && want(id.Name, kind) {
-			names = append(names, id.Name)
-		}
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			switch d := d.(type) {
-			case *ast.FuncDecl:
-				if d.Recv == nil {
-					note(d.Name, ast.Fun)
-				}
-			case *ast.GenDecl:
-				for _, spec := range d.Specs {
-					switch spec := spec.(type) {
-					case *ast.TypeSpec:
-						note(spec.Name, ast.Typ)
-					case *ast.ValueSpec:
-						for _, id := range spec.Names {
-							note(id, map[token.Token]ast.ObjKind{token.CONST: ast.Con, token.VAR: ast.Var}[d.Tok])
-						}
-					}
-				}
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
-}
 
 // Every error that the package exports is idserver.Err, and all of them are in this list.
 func TestErrIsEveryExportedError(t *testing.T) {

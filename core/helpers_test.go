@@ -1,8 +1,27 @@
 package idserver_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
 )
 
 // bubble runs a test in a bubble of testing/synctest, beside others: what waits there for time to pass, waits no time at
@@ -19,4 +38,455 @@ func inBubble(test func(t *testing.T)) func(t *testing.T) {
 		t.Helper()
 		bubble(t, test)
 	}
+}
+
+// The secrets of goodConfig, and one that is too short: none may be printed.
+const (
+	clientSecretText = "client-secret-that-nobody-may-print"
+	shortSecret      = "short-secret"
+)
+
+func configSecrets() []string {
+	return []string{clientSecretText, secretOne, secretTwo, shortSecret}
+}
+
+func goodConfig() idserver.Config {
+	return idserver.Config{
+		Authority:     "https://id.example",
+		ClientID:      "example",
+		ClientSecret:  clientSecretText,
+		BaseURL:       "https://app.example",
+		SessionSecret: secretOne,
+		Session:       idserver.SessionConfig{OldSecrets: []string{secretTwo}},
+		Logger:        slog.New(slog.DiscardHandler),
+	}
+}
+
+// leaks returns the first of the secrets that text holds.
+func leaks(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret != "" && strings.Contains(text, secret) {
+			return secret
+		}
+	}
+	return ""
+}
+
+// declared returns the exported names that the package declares at its top level.
+func declared(t *testing.T, want func(name string, kind ast.ObjKind) bool) (names []string) {
+	t.Helper()
+	files, err := fs.Glob(os.DirFS("."), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := func(id *ast.Ident, kind ast.ObjKind) {
+		if id.IsExported() && want(id.Name, kind) {
+			names = append(names, id.Name)
+		}
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					note(d.Name, ast.Fun)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						note(spec.Name, ast.Typ)
+					case *ast.ValueSpec:
+						for _, id := range spec.Names {
+							note(id, map[token.Token]ast.ObjKind{token.CONST: ast.Con, token.VAR: ast.Var}[d.Tok])
+						}
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// cookiesSet counts the Set-Cookie fields of an answer.
+func cookiesSet(a idserver.Answer) (n int) {
+	for _, f := range a.Add {
+		if f.Name == "Set-Cookie" {
+			n++
+		}
+	}
+	return n
+}
+
+func second[A, B any](_ A, b B) B { return b }
+
+// warm returns a token of alice's that was verified before.
+func (w *world) warm(t *testing.T) string {
+	t.Helper()
+	token := w.provider.MintAccessToken("alice")
+	if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// publish replaces the provider's key set and has the client read it.
+func publish(t *testing.T, w *world, keys ...any) {
+	t.Helper()
+	document, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.provider.SetJWKS(document)
+	w.clock.advance(11 * time.Second)
+	if err := w.Refetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(11 * time.Second)
+}
+
+func idtestClient(redirectURI string) idtest.Client {
+	return idtest.Client{ID: idtest.ExampleClient, Secret: idtest.ExampleSecret, RedirectURIs: []string{redirectURI}, AnyLoopbackRedirect: true}
+}
+
+// visit is one request with the session; it returns who was seen, and the access token.
+func (b *browser) visit() (*idserver.User, string) {
+	ctx, _ := b.pass(b.client.RequireUser(), "GET", "/")
+	return idserver.UserFrom(ctx), idserver.AccessTokenFrom(ctx)
+}
+
+const nearlyOver = 14*time.Minute + 30*time.Second // of an access token's 15 minutes: it is refreshed
+
+// authorizedCode begins a sign-in by hand and returns it with the code that the provider gave.
+func authorizedCode(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, string) {
+	t.Helper()
+	r, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	callback, err := w.provider.Authorize(t.Context(), r.URL, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := callback.Query()
+	if answer.Get("state") != r.State || answer.Get("iss") != w.provider.URL() || answer.Get("code") == "" {
+		t.Fatalf("the provider answered %v", callback)
+	}
+	return r, answer.Get("code")
+}
+
+func signInByHand(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, *idserver.Tokens) {
+	t.Helper()
+	r, code := authorizedCode(t, w, client, login)
+	tokens, err := client.ExchangeCode(t.Context(), code, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, tokens
+}
+
+// recorder keeps the requests that go to the token endpoint.
+type recorder struct {
+	http.RoundTripper
+	mu       sync.Mutex
+	requests []recorded
+}
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method == http.MethodPost {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			return nil, err
+		}
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		r.requests = append(r.requests, recorded{request.Header.Get("Authorization"), form})
+		r.mu.Unlock()
+		request = request.Clone(request.Context())
+		request.Body = io.NopCloser(strings.NewReader(string(body)))
+	}
+	return r.RoundTripper.RoundTrip(request)
+}
+
+type recorded struct {
+	authorization string
+	form          url.Values
+}
+
+const aliceSubject = "6f0c2a3e-0000-4000-8000-00000000a11c"
+
+func dropIDToken(p *idtest.Provider) {
+	p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token") })
+}
+
+// world is an application, its provider and their common clock.
+type world struct {
+	*idserver.Client
+	provider *idtest.Provider
+	clock    *clock
+	log      *logBuffer
+	cfg      idserver.Config
+}
+
+// client makes one more client of the same application: another process.
+func (w *world) client(t *testing.T, edit ...func(*idserver.Config)) *idserver.Client {
+	t.Helper()
+	cfg := w.cfg
+	for _, e := range edit {
+		e(&cfg)
+	}
+	client, err := idserver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func (w *world) browser(t *testing.T) *browser {
+	return &browser{t, w.Client, map[string]string{}}
+}
+
+// authorize is the person at the provider; it returns the callback's address.
+func (w *world) authorize(t *testing.T, address, login string) string {
+	t.Helper()
+	callback, err := w.provider.Authorize(t.Context(), address, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return callback.String()
+}
+
+// signedIn returns a browser in which login is signed in.
+func (w *world) signedIn(t *testing.T, login string) *browser {
+	t.Helper()
+	b := w.browser(t)
+	a := b.route("GET", w.authorize(t, b.begin("/auth/login"), login), navigates)
+	if a.Status != http.StatusSeeOther || field(a, "Location") != "/" {
+		t.Fatalf("callback: %d %s %s", a.Status, field(a, "Location"), a.Body)
+	}
+	return b
+}
+
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+const (
+	base      = "http://127.0.0.1:8080"
+	secretOne = "the-first-session-secret-of-32-bytes-or-more"
+	secretTwo = "the-second-session-secret-of-32-bytes-or-more"
+)
+
+// newWorld starts a provider and makes an application at base.
+func newWorld(t *testing.T, edit ...func(*idserver.Config)) *world {
+	t.Helper()
+	w := &world{clock: &clock{t: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, log: &logBuffer{}}
+	w.provider = idtest.NewProvider(t, func(o *idtest.Options) { o.Now, o.InMemory = w.clock.Now, true })
+	w.cfg = w.provider.Config(base)
+	w.cfg.SessionSecret = secretOne
+	w.cfg.Now = w.clock.Now
+	w.cfg.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.Client = w.client(t, edit...)
+	return w
+}
+
+// browser keeps cookies by their names. It does what is asked on routes and guards as values, as an
+// adapter would.
+type browser struct {
+	t       *testing.T
+	client  *idserver.Client
+	cookies map[string]string
+}
+
+func (b *browser) request(method, target string, edits []edit) idserver.Request {
+	path, query, _ := strings.Cut(strings.TrimPrefix(target, base), "?")
+	r := idserver.Request{Method: method, Path: path, RawQuery: query, Host: "127.0.0.1:8080", Header: http.Header{}}
+	var line []string
+	for name, value := range b.cookies {
+		line = append(line, name+"="+value)
+	}
+	if len(line) > 0 {
+		r.Header.(http.Header)["Cookie"] = []string{strings.Join(line, "; ")}
+	}
+	for _, e := range edits {
+		e(&r)
+	}
+	return r
+}
+
+// route asks a sign-in route.
+func (b *browser) route(method, target string, edits ...edit) idserver.Answer {
+	b.t.Helper()
+	r := b.request(method, target, edits)
+	for _, route := range routesOf(b.t, b.client) {
+		if "/auth"+route.Path == r.Path && (route.Method == method || method == http.MethodHead && route.Method == http.MethodGet) {
+			return b.keep(route.Serve(b.t.Context(), r))
+		}
+	}
+	b.t.Fatalf("no route %s %s", method, target)
+	return idserver.Answer{}
+}
+
+// pass asks a guard.
+func (b *browser) pass(guard idserver.Guard, method, target string, edits ...edit) (context.Context, idserver.Answer) {
+	ctx, answer := guard(b.t.Context(), b.request(method, target, edits))
+	return ctx, b.keep(answer)
+}
+
+// keep takes an answer's cookies over.
+func (b *browser) keep(a idserver.Answer) idserver.Answer {
+	b.t.Helper()
+	for _, f := range a.Add {
+		if f.Name != "Set-Cookie" {
+			continue
+		}
+		c, err := http.ParseSetCookie(f.Value)
+		if err != nil {
+			b.t.Fatalf("Set-Cookie: %v", err)
+		}
+		if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode {
+			b.t.Errorf("cookie %s is readable by scripts or sent across sites", c.Name)
+		}
+		if b.cookies[c.Name] = c.Value; c.MaxAge < 0 {
+			delete(b.cookies, c.Name)
+		}
+	}
+	return a
+}
+
+// logins are the names of the login cookies.
+func (b *browser) logins() (names []string) {
+	for name := range b.cookies {
+		if strings.Contains(name, "-login-") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// begin goes to /login and returns the provider's address.
+func (b *browser) begin(target string) string {
+	b.t.Helper()
+	a := b.route("GET", target, navigates)
+	if a.Status != http.StatusSeeOther {
+		b.t.Fatalf("login: %d %s", a.Status, a.Body)
+	}
+	return field(a, "Location")
+}
+
+type edit = func(*idserver.Request)
+
+// navigates is what browsers send when a person follows a link.
+func navigates(r *idserver.Request) {
+	send(r, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin")
+	send(r, "Accept", "text/html,application/xhtml+xml")
+}
+
+func fetches(r *idserver.Request) {
+	send(r, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
+	send(r, "Accept", "application/json")
+}
+
+// send sets header fields of a request, each a name and a value.
+func send(r *idserver.Request, namesAndValues ...string) {
+	for i := 0; i < len(namesAndValues); i += 2 {
+		r.Header.(http.Header).Set(namesAndValues[i], namesAndValues[i+1])
+	}
+}
+
+// routesOf returns a client's routes as a router at Config.RoutesPath registers them.
+func routesOf(t *testing.T, client *idserver.Client) []idserver.Route {
+	t.Helper()
+	routes, err := client.Routes("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return routes
+}
+
+func field(a idserver.Answer, name string) string {
+	for _, fields := range [][]idserver.Field{a.Set, a.Add} {
+		for _, f := range fields {
+			if f.Name == name {
+				return f.Value
+			}
+		}
+	}
+	return ""
+}
+
+// code reads the code of a refusal, from the page or the problem document.
+func code(t *testing.T, a idserver.Answer) idserver.RefusalCode {
+	t.Helper()
+	if strings.HasPrefix(field(a, "Content-Type"), "text/html") {
+		_, rest, _ := bytes.Cut(a.Body, []byte("Code: "))
+		text, _, _ := bytes.Cut(rest, []byte("<"))
+		return idserver.RefusalCode(text)
+	}
+	var problem struct {
+		Code   idserver.RefusalCode
+		Status int
+	}
+	if err := json.Unmarshal(a.Body, &problem); err != nil {
+		t.Fatalf("not a problem document: %s", a.Body)
+	}
+	if problem.Status != a.Status {
+		t.Errorf("status %d in an answer of status %d", problem.Status, a.Status)
+	}
+	return problem.Code
+}
+
+func query(t *testing.T, address string) url.Values {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query()
+}
+
+func bearer(token string) edit {
+	return func(r *idserver.Request) { r.Header.(http.Header)["Authorization"] = []string{"Bearer " + token} }
 }

@@ -11,16 +11,6 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// warm returns a token of alice's that was verified before.
-func (w *world) warm(t *testing.T) string {
-	t.Helper()
-	token := w.provider.MintAccessToken("alice")
-	if _, err := w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
-		t.Fatal(err)
-	}
-	return token
-}
-
 // What is remembered of a token is that its signature is good, and nothing that could be otherwise meanwhile.
 func TestWarmToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {

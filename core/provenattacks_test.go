@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"math/big"
 	"sync/atomic"
@@ -23,21 +22,6 @@ func admitted(t *testing.T, client *idserver.Client, token string) {
 	if _, err := client.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// publish replaces the provider's key set and has the client read it.
-func publish(t *testing.T, w *world, keys ...any) {
-	t.Helper()
-	document, err := json.Marshal(map[string]any{"keys": keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.provider.SetJWKS(document)
-	w.clock.advance(11 * time.Second)
-	if err := w.Refetch(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.clock.advance(11 * time.Second)
 }
 
 // Whatever becomes of the key set, a token that is remembered is judged as one that is seen for the first time.

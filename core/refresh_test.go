@@ -14,16 +14,6 @@ import (
 	"github.com/signward/idserver-go/core/idtest"
 )
 
-func idtestClient(redirectURI string) idtest.Client {
-	return idtest.Client{ID: idtest.ExampleClient, Secret: idtest.ExampleSecret, RedirectURIs: []string{redirectURI}, AnyLoopbackRedirect: true}
-}
-
-// visit is one request with the session; it returns who was seen, and the access token.
-func (b *browser) visit() (*idserver.User, string) {
-	ctx, _ := b.pass(b.client.RequireUser(), "GET", "/")
-	return idserver.UserFrom(ctx), idserver.AccessTokenFrom(ctx)
-}
-
 func TestRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -16,8 +16,6 @@ import (
 	"github.com/signward/idserver-go/core/idtest"
 )
 
-const nearlyOver = 14*time.Minute + 30*time.Second // of an access token's 15 minutes: it is refreshed
-
 // The application panics in AdmitUser at a refresh, in a goroutine that no server recovers in: the process survives, the session
 // goes on, and the operator is told.
 func TestAdmitUserPanicsAtRefresh(t *testing.T) {
@@ -270,37 +268,6 @@ func TestRefreshOfAnotherEnds(t *testing.T) {
 			}
 		}))
 	}
-}
-
-// AdmitUser changes the roles of the user that it gets, in place. That user is its own: the same tokens are shared by all requests
-// that wait for one code, and each must see what the provider said.
-func TestAdmitUserHasItsOwnUser(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var given []string
-		w := newWorld(t, func(c *idserver.Config) {
-			c.AdmitUser = func(_ context.Context, u *idserver.User) error {
-				given = append(given, fmt.Sprintf("%v %v %s", u.Roles, u.CustomRoles, u.Email))
-				u.Roles[0], u.CustomRoles[0], u.Email = "owner", "owner", "owner@example.test"
-				return u.Set("owner", true)
-			}
-		})
-		b := w.browser(t)
-		callback := w.authorize(t, b.begin("/auth/login"), "alice")
-		for range 3 {
-			again := &browser{t, w.Client, copyOf(b.cookies)}
-			if a := again.route("GET", callback, navigates); a.Status != 303 {
-				t.Fatalf("%d %s", a.Status, a.Body)
-			}
-		}
-		if len(given) != 3 || w.provider.Requests(idtest.Token) != 1 {
-			t.Errorf("AdmitUser was called %d times for %d token requests", len(given), w.provider.Requests(idtest.Token))
-		}
-		for _, u := range given {
-			if u != "[admin user] [billing] alice@example.test" {
-				t.Errorf("AdmitUser was given %s", u)
-			}
-		}
-	})
 }
 
 // basicEcho is a token endpoint that answers a refusal by repeating what it was sent, as debugging proxies do.

@@ -5,48 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 )
-
-// authorizedCode begins a sign-in by hand and returns it with the code that the provider gave.
-func authorizedCode(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, string) {
-	t.Helper()
-	r, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	callback, err := w.provider.Authorize(t.Context(), r.URL, login)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := callback.Query()
-	if answer.Get("state") != r.State || answer.Get("iss") != w.provider.URL() || answer.Get("code") == "" {
-		t.Fatalf("the provider answered %v", callback)
-	}
-	return r, answer.Get("code")
-}
-
-func signInByHand(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, *idserver.Tokens) {
-	t.Helper()
-	r, code := authorizedCode(t, w, client, login)
-	tokens, err := client.ExchangeCode(t.Context(), code, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, tokens
-}
 
 // The whole protocol by hand, as the package comment lists it.
 func TestByHand(t *testing.T) {
@@ -555,37 +525,6 @@ func TestExchangeIsBoundToItsAttempt(t *testing.T) {
 	})
 }
 
-// recorder keeps the requests that go to the token endpoint.
-type recorder struct {
-	http.RoundTripper
-	mu       sync.Mutex
-	requests []recorded
-}
-
-type recorded struct {
-	authorization string
-	form          url.Values
-}
-
-func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Method == http.MethodPost {
-		body, err := io.ReadAll(request.Body)
-		if err != nil {
-			return nil, err
-		}
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			return nil, err
-		}
-		r.mu.Lock()
-		r.requests = append(r.requests, recorded{request.Header.Get("Authorization"), form})
-		r.mu.Unlock()
-		request = request.Clone(request.Context())
-		request.Body = io.NopCloser(strings.NewReader(string(body)))
-	}
-	return r.RoundTripper.RoundTrip(request)
-}
-
 // How the client authenticates, RFC 6749 section 2.3.1; the provider decodes and compares.
 func TestClientAuthentication(t *testing.T) {
 	methods := func(list ...string) func(map[string]any) {
@@ -673,8 +612,6 @@ func TestTokenRequests(t *testing.T) {
 		}
 	})
 }
-
-const aliceSubject = "6f0c2a3e-0000-4000-8000-00000000a11c"
 
 // userInfoBody is a userinfo answer for an access token that idtest does not know.
 const userInfoBody = `{"sub":"` + aliceSubject + `","email":"info@example.test","name":"Alice Info","roles":["from-userinfo"],"department":"sales","exp":1}`
@@ -961,10 +898,6 @@ func demote(p *idtest.Provider) {
 	alice := idtest.People()[0]
 	alice.Roles = []string{"user"}
 	p.SetPerson(alice)
-}
-
-func dropIDToken(p *idtest.Provider) {
-	p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token") })
 }
 
 // A provider that does not rotate gives no new refresh token: the old one stays.
