@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -78,6 +77,7 @@ func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
 		}
 		ctx, answer := guard(c.UserContext(), r.request())
 		if answer.Ends() {
+			r.drain()
 			return a.end(c, answer)
 		}
 		writeHeader(c, answer)
@@ -102,114 +102,21 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 	for _, f := range answer.Set {
 		c.Set(f.Name, f.Value)
 	}
-	header := &c.Response().Header
 	for _, f := range answer.Add {
-		written := slices.ContainsFunc(header.PeekAll(f.Name), func(value []byte) bool { return string(value) == f.Value })
-		header.VisitAllCookie(func(_, cookie []byte) { written = written || string(cookie) == f.Value }) // PeekAll joins them
-		if !written {
-			header.Add(f.Name, f.Value)
+		if !isWritten(c, f) {
+			c.Response().Header.Add(f.Name, f.Value)
 		}
 	}
 }
 
-// reader gives the core access to a request. fasthttp reuses the memory of a request for the next one, and what the core
-// keeps (a session, a token, a log line) would change along with it: what is asked for is copied, and nothing else. All
-// guards of one request share it.
-type reader struct {
-	c      *fiber.Ctx
-	all    strings.Builder // every copy: one piece of memory
-	method string
-	uri    string
-	host   string
-	fields []field
-	lines  []string // the memory of their lines
-	body   []byte   // what of it has not been read yet
-	opened bool
-}
-
-// field is a header field that was asked for.
-type field struct {
-	name  string
-	lines []string
-}
-
-type readerKey struct{}
-
-var readers = sync.Pool{New: func() any { return new(reader) }}
-
-// String and GoString keep the credentials from middleware that prints a request's locals.
-func (r *reader) String() string   { return "idfiber.reader" }
-func (r *reader) GoString() string { return r.String() }
-
-// release makes the memory available to another request, without anything that was in it.
-func (r *reader) release() {
-	r.c.Locals(readerKey{}, nil)
-	clear(r.fields)
-	clear(r.lines)
-	*r = reader{fields: r.fields[:0], lines: r.lines[:0]}
-	readers.Put(r)
-}
-
-// request is the request as it is now: middleware between two guards may have changed it.
-func (r *reader) request() idserver.Request {
-	header := &r.c.Request().Header
-	r.method, r.uri, r.host = r.copied(r.method, header.Method()), r.copied(r.uri, header.RequestURI()), r.copied(r.host, header.Host())
-	path, query, _ := strings.Cut(r.uri, "?")
-	if !strings.HasPrefix(path, "/") { // the absolute form of RFC 9112 section 3.2.2
-		uri := r.c.Request().URI()
-		path, query = r.copied("", uri.PathOriginal()), r.copied("", uri.QueryString())
+// isWritten reports whether the response has the field, with this value, from a guard before.
+func isWritten(c *fiber.Ctx, f idserver.Field) (is bool) {
+	header := &c.Response().Header
+	if !strings.EqualFold(f.Name, fiber.HeaderSetCookie) {
+		return slices.ContainsFunc(header.PeekAll(f.Name), func(value []byte) bool { return string(value) == f.Value })
 	}
-	return idserver.Request{Method: r.method, Path: path, RawQuery: query, Host: r.host, Header: r, Body: r, TLS: r.c.Context().TLSConnectionState()}
-}
-
-// Values returns copies of all lines of a header field. What was copied before is compared rather than copied again.
-func (r *reader) Values(name string) []string {
-	lines := r.c.Request().Header.PeekAll(name)
-	for i := range r.fields {
-		if f := &r.fields[i]; f.name == name {
-			if !slices.EqualFunc(f.lines, lines, func(kept string, now []byte) bool { return kept == string(now) }) {
-				f.lines = r.copies(lines)
-			}
-			return f.lines
-		}
-	}
-	r.fields = append(r.fields, field{name, r.copies(lines)})
-	return r.fields[len(r.fields)-1].lines
-}
-
-func (r *reader) copies(lines [][]byte) []string {
-	from := len(r.lines)
-	for _, line := range lines {
-		r.lines = append(r.lines, r.copied("", line))
-	}
-	return r.lines[from:len(r.lines):len(r.lines)]
-}
-
-// copied returns before, if now is the same, or a copy of now.
-func (r *reader) copied(before string, now []byte) string {
-	if before == string(now) {
-		return before
-	}
-	if r.all.Cap() == 0 {
-		header := &r.c.Request().Header
-		r.all.Grow(len(header.RawHeaders()) + len(header.RequestURI()) + len(header.Method()))
-	}
-	from := r.all.Len()
-	r.all.Write(now)
-	return r.all.String()[from:]
-}
-
-// Read reads the request's body.
-func (r *reader) Read(p []byte) (int, error) {
-	if !r.opened {
-		r.opened, r.body = true, r.c.Request().Body()
-	}
-	if len(r.body) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.body)
-	r.body = r.body[n:]
-	return n, nil
+	header.VisitAllCookie(func(_, cookie []byte) { is = is || string(cookie) == f.Value }) // PeekAll joins them
+	return is
 }
 
 // User returns the user that a guard found, or nil if nobody is signed in.
