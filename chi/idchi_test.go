@@ -30,6 +30,13 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 		r.With(auth.Guard(client.RequireBuiltInRole("billing"))).Get("/builtin", seen)
 		r.With(auth.Guard(client.Require(adaptertest.IsAlice))).Get("/own", seen)
 		r.With(clash, auth.RequireUser()).Get("/clash", seen)
+		inspect := r.With(auth.Guard(adaptertest.Inspect))
+		inspect.Get("/inspect", seen)
+		inspect.Head("/inspect", seen)
+		inspect.Post("/inspect", seen)
+		rewritten := r.With(rewrite, auth.RequireUser(), auth.Guard(adaptertest.Inspect))
+		rewritten.Get("/rewritten", seen)
+		rewritten.Post("/rewritten", seen)
 	})
 	return http.Serve(listener, r)
 }
@@ -49,6 +56,11 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	mux.Handle("GET /suite/builtin", auth.Guard(client.RequireBuiltInRole("billing"))(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/own", auth.Guard(client.Require(adaptertest.IsAlice))(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/clash", clash(auth.RequireUser()(http.HandlerFunc(seen))))
+	inspect := auth.Guard(adaptertest.Inspect)(http.HandlerFunc(seen))
+	mux.Handle("GET /suite/inspect", inspect) // HEAD too
+	mux.Handle("POST /suite/inspect", inspect)
+	mux.Handle("GET /suite/rewritten", rewrite(auth.RequireUser()(inspect)))
+	mux.Handle("POST /suite/rewritten", rewrite(auth.RequireUser()(inspect)))
 	return http.Serve(listener, mux)
 }
 
@@ -65,6 +77,8 @@ func clash(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+func rewrite(next http.Handler) http.Handler { return http.StripPrefix("/suite", next) }
 
 func TestBehaviour(t *testing.T) {
 	t.Run("chi", func(t *testing.T) { adaptertest.Run(t, onChi) })

@@ -9,7 +9,9 @@ import (
 )
 
 // Request holds what routes and guards need of a request. An adapter fills it in; for net/http, [RequestFrom] does. It is
-// used during the call only: of what it holds, nothing but strings is kept.
+// used during the call only, and by one goroutine: of what it holds, strings may be kept, and nothing else. Where a
+// framework reuses the memory of its requests, a Header or Body that is kept all the same is empty when the request is
+// over, and may belong to another request later.
 type Request struct {
 	Method string
 	// Path and RawQuery are what the browser asked for, escaped. Middleware may have rewritten the framework's own path,
@@ -17,16 +19,20 @@ type Request struct {
 	Path, RawQuery string
 	Host           string
 	Header         Header
-	Body           io.Reader            // nil: there is none. Only a route that needs it reads it, and no more than it allows
-	TLS            *tls.ConnectionState // nil: the connection to this program is not encrypted
+	// Body is nil or empty if there is none. Only who needs it reads it, up to a limit of its own; what a guard has read
+	// may be missing in the handler. A body above the framework's limit is an error here, or has been refused before.
+	Body io.Reader
+	TLS  *tls.ConnectionState // nil: the connection to this program is not encrypted; a proxy may have ended it
 }
 
 // Header gives access to the header fields of a request; an [http.Header] does. The client asks for fields by name, so
 // that what it learns to read later reaches it through adapters that are already published.
 type Header interface {
-	// Values returns all lines of a field in order, so that a second one is noticed. name is in canonical form
-	// (Sec-Fetch-Site). The client may keep the strings but not the slice: an adapter whose framework reuses the
-	// strings' memory must copy them.
+	// Values returns all lines of a field in order, so that a second one is noticed, without the white space around them
+	// (RFC 9112 section 5). name is in canonical form (Sec-Fetch-Site), and finds the lines whatever the case in which they
+	// were sent. Trailers are not part of the header (RFC 9110 section 6.5.1). Of what describes the message itself (Host,
+	// Content-Length, Transfer-Encoding, Trailer), frameworks give all or nothing. The client may keep the strings but not
+	// the slice: an adapter whose framework reuses the strings' memory must copy them.
 	Values(name string) []string
 }
 

@@ -32,6 +32,12 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/builtin", seen, auth.Guard(client.RequireBuiltInRole("billing")))
 	suite.GET("/own", seen, auth.Guard(client.Require(adaptertest.IsAlice)))
 	suite.GET("/clash", seen, clash, auth.RequireUser())
+	inspect := auth.Guard(adaptertest.Inspect)
+	suite.GET("/inspect", seen, inspect)
+	suite.HEAD("/inspect", seen, inspect)
+	suite.POST("/inspect", seen, inspect)
+	suite.GET("/rewritten", seen, rewrite, auth.RequireUser(), inspect)
+	suite.POST("/rewritten", seen, rewrite, auth.RequireUser(), inspect)
 	return http.Serve(listener, e)
 }
 
@@ -44,6 +50,13 @@ func clash(next echo.HandlerFunc) echo.HandlerFunc {
 		for name, value := range adaptertest.Clash {
 			c.Response().Header().Set(name, value)
 		}
+		return next(c)
+	}
+}
+
+func rewrite(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Request().URL.Path = "/elsewhere"
 		return next(c)
 	}
 }

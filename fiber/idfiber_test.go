@@ -25,8 +25,13 @@ import (
 
 // application is the one that adaptertest.Application asks for.
 func application(client *idserver.Client, listener net.Listener) error {
+	return serve(fiber.Config{}, client, listener)
+}
+
+func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) error {
 	auth := idfiber.New(client)
-	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10, DisableStartupMessage: true})
+	cfg.ReadBufferSize, cfg.DisableStartupMessage = 16<<10, true
+	app := fiber.New(cfg)
 	auth.Mount(app.Group("/auth"))
 	suite := app.Group("/suite")
 	suite.Get("/open", auth.LoadUser(), seen)
@@ -44,6 +49,11 @@ func application(client *idserver.Client, listener net.Listener) error {
 		}
 		return c.Next()
 	}, auth.RequireUser(), seen)
+	inspect := auth.Guard(adaptertest.Inspect)
+	suite.Get("/inspect", inspect) // HEAD too
+	suite.Post("/inspect", inspect)
+	suite.Get("/rewritten", rewrite, auth.RequireUser(), inspect)
+	suite.Post("/rewritten", rewrite, auth.RequireUser(), inspect)
 	return app.Listener(listener)
 }
 
@@ -51,7 +61,23 @@ func seen(c *fiber.Ctx) error {
 	return c.SendString(adaptertest.Seen(c.UserContext(), idfiber.User(c)))
 }
 
-func TestBehaviour(t *testing.T) { adaptertest.Run(t, application) }
+func rewrite(c *fiber.Ctx) error {
+	c.Path("/elsewhere")
+	return c.Next()
+}
+
+func TestBehaviour(t *testing.T) {
+	for name, cfg := range map[string]fiber.Config{
+		"as fiber is":              {},
+		"DisableHeaderNormalizing": {DisableHeaderNormalizing: true},
+		"StreamRequestBody":        {StreamRequestBody: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			adaptertest.Run(t, func(client *idserver.Client, listener net.Listener) error { return serve(cfg, client, listener) })
+		})
+	}
+}
+
 func TestIsolation(t *testing.T) { adaptertest.RunIsolation(t, application) }
 
 // What a handler keeps of a request's user is still that user's when fasthttp has used the request's memory again.

@@ -38,6 +38,12 @@ func application(client *idserver.Client, listener net.Listener) error {
 			c.Header(name, value)
 		}
 	}, auth.RequireUser(), seen)
+	inspect, rewrite := auth.Guard(adaptertest.Inspect), func(c *gin.Context) { c.Request.URL.Path = "/elsewhere" }
+	suite.GET("/inspect", inspect)
+	suite.HEAD("/inspect", inspect)
+	suite.POST("/inspect", inspect)
+	suite.GET("/rewritten", rewrite, auth.RequireUser(), inspect)
+	suite.POST("/rewritten", rewrite, auth.RequireUser(), inspect)
 	return http.Serve(listener, r)
 }
 

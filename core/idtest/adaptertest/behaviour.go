@@ -31,18 +31,21 @@ type T interface {
 }
 
 // Application serves an application of the client on listener until that is closed. It has the sign-in routes, mounted
-// with an adapter, and the routes below, whose handlers answer with the text of [Seen]. A suite serves several
-// applications at once.
+// with an adapter, and the routes below, whose handlers answer with the text of [Seen]; where [Inspect] is the last guard,
+// no handler is reached. A suite serves several applications at once.
 //
-//	GET /suite/open       LoadUser
-//	GET, POST /suite/user RequireUser
-//	GET /suite/admin      RequireRole("admin")
-//	GET /suite/behind     RequireUser, and RequireRole("admin") behind it
-//	GET /suite/editors    RequireRole("admin", "editor")
-//	GET /suite/billing    RequireAllRoles("admin", "billing")
-//	GET /suite/builtin    Guard(client.RequireBuiltInRole("billing"))
-//	GET /suite/own        Guard(client.Require(adaptertest.IsAlice))
-//	GET /suite/clash      RequireUser, after a middleware that sets the header fields of [Clash]
+//	GET /suite/open                LoadUser
+//	GET, POST /suite/user          RequireUser
+//	GET /suite/admin               RequireRole("admin")
+//	GET /suite/behind              RequireUser, and RequireRole("admin") behind it
+//	GET /suite/editors             RequireRole("admin", "editor")
+//	GET /suite/billing             RequireAllRoles("admin", "billing")
+//	GET /suite/builtin             Guard(client.RequireBuiltInRole("billing"))
+//	GET /suite/own                 Guard(client.Require(adaptertest.IsAlice))
+//	GET /suite/clash               RequireUser, after a middleware that sets the header fields of [Clash]
+//	GET, HEAD, POST /suite/inspect Guard(adaptertest.Inspect)
+//	GET, POST /suite/rewritten     RequireUser, and Guard(adaptertest.Inspect) behind it, after a middleware that changes
+//	                               the framework's own path to another one, such as /elsewhere
 type Application func(client *idserver.Client, listener net.Listener) error
 
 // Clash holds header fields that the application of a behaviour suite sets before a guard sets its own: its Vary and

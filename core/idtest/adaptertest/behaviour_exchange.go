@@ -1,6 +1,7 @@
 package adaptertest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -97,10 +98,15 @@ func (v *visitor) do(method, target string, header map[string][]string) exchange
 }
 
 // try sends a request and keeps the cookies of the response. A Cookie field in header replaces the kept ones.
-func (v *visitor) try(method, target string, header map[string][]string) (e exchange, err error) {
+func (v *visitor) try(method, target string, header map[string][]string) (exchange, error) {
+	return v.send(method, target, header, nil)
+}
+
+// send is like try with a body.
+func (v *visitor) send(method, target string, header map[string][]string, body io.Reader) (e exchange, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+suiteHost+target, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+suiteHost+target, body)
 	if err != nil {
 		return e, err
 	}
@@ -116,9 +122,9 @@ func (v *visitor) try(method, target string, header map[string][]string) (e exch
 		return e, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	answer, err := io.ReadAll(response.Body)
 	v.jar.SetCookies(at, response.Cookies())
-	return exchange{response, string(body)}, err
+	return exchange{response, string(answer)}, err
 }
 
 // step sends a request and writes request and response to the transcript.
@@ -127,6 +133,49 @@ func (v *visitor) step(name, why, method, target string, header map[string][]str
 	e := v.do(method, target, header)
 	v.s.write(name, why, method, target, header, v.s.answerText(e))
 	return e
+}
+
+// post is like step for a POST with a body.
+func (v *visitor) post(name, why, target string, header map[string][]string, body io.Reader) {
+	v.s.t.Helper()
+	e, err := v.send("POST", target, header, body)
+	if err != nil {
+		v.s.t.Fatalf("POST %s: %v", target, err)
+	}
+	v.s.write(name, why, "POST", target, header, v.s.answerText(e))
+}
+
+// wire is like step for a request of which every line is given, to the last one of the body; an empty one ends the header.
+func (v *visitor) wire(name, why, request string, lines ...string) {
+	v.s.t.Helper()
+	e, err := v.exchangeLines(request, lines)
+	if err != nil {
+		v.s.t.Fatalf("%s: %v", request, err)
+	}
+	var b strings.Builder
+	for _, line := range append([]string{request}, lines...) {
+		b.WriteString(strings.TrimSuffix("> "+strings.ReplaceAll(v.s.masked(line), "\t", `\t`), " ") + "\n")
+	}
+	v.s.steps = append(v.s.steps, step{name, why, b.String() + v.s.answerText(e)})
+}
+
+func (v *visitor) exchangeLines(request string, lines []string) (e exchange, err error) {
+	c, err := v.transport.DialContext(context.Background(), "tcp", "")
+	if err != nil {
+		return e, err
+	}
+	defer c.Close()
+	text := append([]string{request + " HTTP/1.1", "Host: " + suiteHost, "Connection: close", "Accept: application/json"}, lines...)
+	if _, err := io.WriteString(c, strings.Join(text, "\r\n")+"\r\n\r\n"); err != nil {
+		return e, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return e, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return exchange{response, string(answer)}, err
 }
 
 func (s *suite) write(name, why, method, target string, header map[string][]string, answer string) {

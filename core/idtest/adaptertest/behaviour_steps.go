@@ -19,6 +19,7 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
+	handedOver, onTheWire,
 }
 
 func strangers(s *suite) {

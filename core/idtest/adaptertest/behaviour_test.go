@@ -1,8 +1,10 @@
 package adaptertest
 
 import (
+	"bytes"
 	"context"
 	"flag"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -68,11 +70,14 @@ func (a *adapter) serve(listener net.Listener) error {
 		})
 	}
 	user := a.guard(a.client.RequireUser(), seen)
+	inspect := a.guard(Inspect, nil)
+	rewritten := http.StripPrefix("/suite", a.guard(a.client.RequireUser(), inspect))
 	for pattern, handler := range map[string]http.Handler{
 		"GET /suite/open": a.guard(a.client.LoadUser(), seen), "GET /suite/user": user, "POST /suite/user": user, "GET /suite/clash": clash(user),
 		"GET /suite/admin": a.guard(a.require("admin"), seen), "GET /suite/behind": a.guard(a.client.RequireUser(), a.guard(a.require("admin"), seen)),
 		"GET /suite/editors": a.guard(a.require("admin", "editor"), seen), "GET /suite/billing": a.guard(a.client.RequireAllRoles("admin", "billing"), seen),
 		"GET /suite/builtin": a.guard(a.client.RequireBuiltInRole("billing"), seen), "GET /suite/own": a.guard(a.client.Require(IsAlice), seen),
+		"GET /suite/inspect": inspect, "POST /suite/inspect": inspect, "GET /suite/rewritten": rewritten, "POST /suite/rewritten": rewritten,
 	} {
 		mux.Handle(pattern, handler)
 	}
@@ -154,6 +159,48 @@ func TestRunBites(t *testing.T) {
 			a.request = func(r *http.Request) idserver.Request {
 				own := idserver.RequestFrom(r)
 				own.Header = http.Header(with(r.Header, "Sec-Purpose"))
+				return own
+			}
+		},
+		"a list of header fields is read": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own, known := idserver.RequestFrom(r), http.Header{}
+				for _, name := range []string{"Accept", "Authorization", "Cookie", "Origin", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Purpose"} {
+					known[name] = r.Header[name]
+				}
+				own.Header = known
+				return own
+			}
+		},
+		"trailers are read as header fields": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				for name, lines := range r.Trailer {
+					r.Header[name] = append(r.Header[name], lines...)
+				}
+				return idserver.RequestFrom(r)
+			}
+		},
+		"the request's body is left out": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.Body = nil
+				return own
+			}
+		},
+		"the request's body is read ahead": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				body, _ := io.ReadAll(r.Body)
+				own.Body = bytes.NewReader(body)
+				return own
+			}
+		},
+		"the framework's path is read": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.Path = r.URL.EscapedPath()
 				return own
 			}
 		},

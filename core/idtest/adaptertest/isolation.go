@@ -2,7 +2,10 @@ package adaptertest
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +21,8 @@ const (
 // RunIsolation sends ten thousand requests of two users over 64 connections at once, half with a session and half with a
 // bearer token, and checks that each is answered with its own user, claims and token. A framework that reuses the memory
 // of a request for the next one mixes them up if the adapter does not copy. Of an [Application]'s routes it uses
-// /suite/user, /suite/open and /suite/admin. Run it with -race.
+// /suite/user, /suite/open and /suite/admin. In between it sends a thousand others to /suite/inspect, and checks that what
+// the guard kept of them has not changed at the end. Run it with -race.
 func RunIsolation(t T, application Application) {
 	t.Helper()
 	s := newSuite(t, application)
@@ -41,11 +45,15 @@ func RunIsolation(t T, application Application) {
 			identities = append(identities, identity{header, first.body})
 		}
 	}
+	guards := newKeeper(t, addr)
 	var running sync.WaitGroup
 	for n := range isolationConnections {
 		v := s.visitor(addr)
 		running.Go(func() {
 			for i := range isolationRequests / isolationConnections {
+				if i%10 == 0 {
+					guards.ask(v, fmt.Sprintf("%d-%d", n, i))
+				}
 				who := identities[(n+i)%len(identities)]
 				path := []string{"/suite/user", "/suite/open", "/suite/admin"}[(n+i/7)%3]
 				switch e, err := v.try("GET", path, who.header); {
@@ -61,10 +69,73 @@ func RunIsolation(t T, application Application) {
 		})
 	}
 	running.Wait()
+	guards.compare()
 	for _, path := range log.paths() {
 		if !strings.HasPrefix(path, "/suite/") && !strings.HasPrefix(path, "/auth/") {
 			t.Errorf("a line of the log holds the path %q, which nobody asked for", path)
 		}
+	}
+}
+
+// keeper keeps what the guards of a run see, without copying a string of it. No two requests are alike.
+type keeper struct {
+	t    T
+	run  string
+	mu   sync.Mutex
+	kept []inspected
+	sent map[string]string // what a guard must have seen, by query
+}
+
+func newKeeper(t T, addr string) *keeper {
+	_, port, _ := strings.Cut(addr, ":")
+	k := &keeper{t: t, run: "run-" + port + ".example.test", sent: map[string]string{}}
+	keepers.Store(k.run, k)
+	t.Cleanup(func() { keepers.Delete(k.run) })
+	return k
+}
+
+func (k *keeper) add(seen inspected) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kept = append(k.kept, seen)
+}
+
+// ask sends a request to a guard that keeps it.
+func (k *keeper) ask(v *visitor, name string) {
+	want := inspected{"POST", "/suite/inspect", "n=" + name, name + "." + k.run, []string{name + " one", name + " two"}, "body of " + name, false}
+	k.mu.Lock()
+	k.sent[want.query] = want.String()
+	k.mu.Unlock()
+	request, err := http.NewRequest(want.method, "http://"+suiteHost+want.path+"?"+want.query, strings.NewReader(want.body))
+	if err != nil {
+		k.t.Errorf("%v", err)
+		return
+	}
+	request.Host, request.Header[learntLater] = want.host, want.lines // over the connection of the others
+	response, err := v.transport.RoundTrip(request)
+	if err != nil {
+		k.t.Errorf("request %s: %v", name, err)
+		return
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); err != nil || string(body) != want.String() {
+		k.t.Errorf("request %s: a guard sees %s (%v), want %s", name, body, err, want)
+	}
+}
+
+// compare looks at what was kept, when the requests are over.
+func (k *keeper) compare() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, seen := range k.kept {
+		if want := k.sent[seen.query]; seen.String() != want {
+			k.t.Errorf("kept of a request: %s, want %s", seen, want)
+			return
+		}
+		delete(k.sent, seen.query)
+	}
+	if len(k.sent) > 0 {
+		k.t.Errorf("%d requests have not reached the guard, or not all of what was kept is right", len(k.sent))
 	}
 }
 
