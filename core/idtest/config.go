@@ -65,6 +65,6 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 		return cfg, nil, err
 	}
 	dev := provider.Config(cfg.BaseURL)
-	dev.ApplicationName = cfg.ApplicationName
+	dev.ApplicationName, dev.TrustedOrigins = cfg.ApplicationName, cfg.TrustedOrigins
 	return dev, provider, nil
 }

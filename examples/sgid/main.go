@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -50,7 +49,6 @@ func run(ctx context.Context) error {
 	}
 	a := &application{}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "sgID example")
-	cfg.TrustedOrigins = strings.Fields(os.Getenv("FRONTEND_ORIGINS"))
 	cfg.AdmitUser, cfg.UserInfoResponse = keepIceCream, a.userInfo
 	if a.sgID, err = sgid.New(cfg); err != nil {
 		return err

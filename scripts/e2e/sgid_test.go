@@ -82,7 +82,7 @@ func TestSGIDSettings(t *testing.T) {
 		{[]string{"SESSION_SECRET=" + rand.Text() + rand.Text()}, "SGID_CLIENT_ID"},
 		{[]string{"SGID_CLIENT_ID=a", "SGID_CLIENT_SECRET=s3cret", "SGID_PRIVATE_KEY=s3cret", "SGID_HOSTNAME=https://api.id.gov.sg", "SESSION_SECRET=s3cret"}, "PrivateKey (SGID_PRIVATE_KEY)"},
 		{[]string{"IDTEST_SGID_ALGORITHMS=none"}, "fixtures or mockpass"},
-		{[]string{"FRONTEND_ORIGINS=*"}, "TrustedOrigins"},
+		{[]string{"TRUSTED_ORIGINS=*"}, "TrustedOrigins"},
 	} {
 		said := fails(t, append(row.env, "ADDR=127.0.0.1:0"), binary)
 		if !strings.Contains(said, row.want) || strings.Contains(said, "s3cret") {
@@ -154,7 +154,7 @@ const out = async () => { const a = await ask('/auth/logout', {method: 'POST', h
 		return s.URL
 	}
 	trusted, stranger := serve(), serve()
-	p := start(t, []string{"ADDR=" + addr, "FRONTEND_ORIGINS=" + trusted}, build(t, "sgid"))
+	p := start(t, []string{"ADDR=" + addr, "TRUSTED_ORIGINS=" + trusted}, build(t, "sgid"))
 	p.line("open")
 	ctx := window(t)
 	open(t, ctx, trusted)

@@ -64,5 +64,7 @@ func ConfigFromEnv(listen net.Addr) (sgid.Config, *Provider, error) {
 	if err != nil {
 		return cfg, nil, err
 	}
-	return provider.Config(cfg.BaseURL), provider, nil
+	dev := provider.Config(cfg.BaseURL)
+	dev.ApplicationName, dev.TrustedOrigins = cfg.ApplicationName, cfg.TrustedOrigins
+	return dev, provider, nil
 }

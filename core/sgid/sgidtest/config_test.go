@@ -2,6 +2,7 @@ package sgidtest_test
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,17 @@ func TestConfigFromEnv(t *testing.T) {
 		client.Close()
 		p.Close()
 	}
+	t.Setenv("APPLICATION_NAME", "Ice cream")
+	t.Setenv("TRUSTED_ORIGINS", "http://localhost:5173")
+	t.Setenv("IDTEST_SGID_ALGORITHMS", "")
+	cfg, p, err := sgidtest.ConfigFromEnv(loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if cfg.ApplicationName != "Ice cream" || !slices.Equal(cfg.TrustedOrigins, []string{"http://localhost:5173"}) {
+		t.Errorf("what is not about the provider is lost: %q, %q", cfg.ApplicationName, cfg.TrustedOrigins)
+	}
 	t.Setenv("IDTEST_SGID_ALGORITHMS", "rot13")
 	if _, _, err := sgidtest.ConfigFromEnv(loopback); err == nil {
 		t.Error("unknown algorithms are taken")
@@ -62,7 +74,7 @@ func TestConfigFromEnv(t *testing.T) {
 	for name, value := range all {
 		t.Setenv(name, value)
 	}
-	cfg, p, err := sgidtest.ConfigFromEnv(loopback)
+	cfg, p, err = sgidtest.ConfigFromEnv(loopback)
 	if err != nil || p != nil || cfg.ClientID != "id" || cfg.Hostname != "https://api.id.gov.sg" || cfg.BaseURL != "http://127.0.0.1:8080" {
 		t.Errorf("%v, %v, %v", cfg, p, err)
 	}
