@@ -33,7 +33,7 @@ func TestSettingsAreListed(t *testing.T) {
 	}
 }
 
-// fields returns the names of a struct's fields in package idserver; those of its groups (SessionConfig, ...) as Session.Idle.
+// fields returns the names of a struct's exported fields in package idserver; those of its groups (SessionConfig, ...) as Session.Idle.
 func fields(t *testing.T, name, prefix string) (all []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "core/*.go"))
@@ -53,6 +53,9 @@ func fields(t *testing.T, name, prefix string) (all []string) {
 			for _, field := range spec.Type.(*ast.StructType).Fields.List {
 				group, _ := field.Type.(*ast.Ident)
 				for _, ident := range field.Names {
+					if !ident.IsExported() {
+						continue
+					}
 					if group != nil && strings.HasSuffix(group.Name, "Config") {
 						all = append(all, fields(t, group.Name, prefix+ident.Name+".")...)
 						continue
