@@ -105,11 +105,11 @@ func checkTimes(expiry, notBefore, issuedAt, now time.Time, leeway time.Duration
 	case expiry.IsZero():
 		return invalidToken(ReasonExpired, "no exp")
 	case !now.Before(expiry.Add(leeway)):
-		return invalidToken(ReasonExpired, "exp was %v ago", now.Sub(expiry).Round(time.Second))
+		return invalidToken(ReasonExpired, "exp was %v ago, and the leeway is %v (Config.Provider.Leeway, IDSERVER_LEEWAY)", now.Sub(expiry).Round(time.Second), leeway)
 	case now.Add(leeway).Before(notBefore):
-		return invalidToken(ReasonNotYetValid, "nbf is in %v", notBefore.Sub(now).Round(time.Second))
+		return invalidToken(ReasonNotYetValid, "nbf is in %v: the clock here is behind the provider's by more than the leeway of %v (Config.Provider.Leeway, IDSERVER_LEEWAY)", notBefore.Sub(now).Round(time.Second), leeway)
 	case now.Add(leeway).Before(issuedAt):
-		return invalidToken(ReasonNotYetValid, "iat is in %v", issuedAt.Sub(now).Round(time.Second))
+		return invalidToken(ReasonNotYetValid, "iat is in %v: the clock here is behind the provider's by more than the leeway of %v (Config.Provider.Leeway, IDSERVER_LEEWAY)", issuedAt.Sub(now).Round(time.Second), leeway)
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ func New(cfg Config) (*Client, error) {
 	if base, err := url.Parse(cfg.BaseURL); err == nil { // it was parsed before
 		set(&cfg.ApplicationName, base.Host)
 	}
+	cfg.Logger = discreetly(cfg)
 	c := &Client{cfg: cfg, provider: newProvider(cfg), site: apiOnly{}}
 	if cfg.BaseURL != "" {
 		web, err := newWeb(cfg, c.provider)
@@ -43,10 +44,19 @@ func New(cfg Config) (*Client, error) {
 		}
 		c.site, c.cors, c.provider.redirectURI = web, cors{cfg.TrustedOrigins}, web.redirectURI
 	}
+	if cfg.Audience == defaultAudience && !isSignward(cfg.Authority) {
+		cfg.Logger.Info("idserver: bearer tokens must have Signward's audience, because no other is configured: set Config.Audience (IDSERVER_AUDIENCE) to what this provider puts into aud for this API", "audience", cfg.Audience, "authority", cfg.Authority)
+	}
 	if cfg.HTTP.InsecureSkipTLSVerify {
 		cfg.Logger.Warn("idserver: the provider's TLS certificate is not verified (InsecureSkipTLSVerify)", "authority", cfg.Authority)
 	}
 	return c, nil
+}
+
+// isSignward reports whether an authority is a tenant of Signward, or a provider on loopback, which stands in for one.
+func isSignward(authority string) bool {
+	u, err := url.Parse(authority)
+	return err == nil && (isLoopback(u.Hostname()) || strings.HasSuffix("."+u.Hostname(), ".signward.com"))
 }
 
 // Close stops the client's background work (fetching metadata and keys, refreshing tokens) and waits for it to end.

@@ -83,6 +83,8 @@ type Config struct {
 	// warnings, sign-ins and refusals as information, and requests that merely lack credentials at level Debug. Default:
 	// slog.Default().
 	Logger *slog.Logger
+	// LogSubject is how the log names people. Default: [SubjectHashed].
+	LogSubject SubjectLog
 	// Now is the clock. It is called concurrently. Default: time.Now.
 	Now func() time.Time
 	// Rand is the source of randomness for states, nonces, code verifiers and the keys of cookies. It is read
@@ -187,6 +189,7 @@ func (c Config) withDefaults() Config {
 	if len(c.RolesClaim) == 0 {
 		c.RolesClaim = []string{"roles"}
 	}
+	set(&c.LogSubject, SubjectHashed)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

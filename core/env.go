@@ -16,13 +16,14 @@ import (
 //   - IDSERVER_SCOPES and IDSERVER_ALGORITHMS, separated by spaces or commas;
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
+//   - IDSERVER_LOG_SUBJECT;
 //   - APPLICATION_NAME, BASE_URL, SESSION_SECRET, and SESSION_SECRET_OLD and TRUSTED_ORIGINS, separated by commas.
 //
 // An empty variable is as good as none. It does not validate them: [New] does, and its errors name these variables next to
 // the fields. A duration that cannot be read is an error of New too.
 func ConfigFromEnv() Config {
 	var faults fault.List
-	return Config{
+	cfg := Config{
 		Authority:       os.Getenv("IDSERVER_AUTHORITY"),
 		ClientID:        os.Getenv("IDSERVER_CLIENT_ID"),
 		ClientSecret:    os.Getenv("IDSERVER_CLIENT_SECRET"),
@@ -40,9 +41,11 @@ func ConfigFromEnv() Config {
 			Algorithms: wordsFromEnv("IDSERVER_ALGORITHMS"),
 			Leeway:     durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
 		},
-		HTTP:    HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
-		fromEnv: faults,
+		HTTP:       HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
+		LogSubject: SubjectLog(os.Getenv("IDSERVER_LOG_SUBJECT")),
 	}
+	cfg.fromEnv = faults
+	return cfg
 }
 
 // listFromEnv reads values that are separated by commas; nil if there are none.

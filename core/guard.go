@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -33,30 +34,30 @@ func (c *Client) LoadUser() Guard {
 // A browser's navigation without a session is redirected to sign in, if Config.BaseURL is set. Any other request is
 // refused, with 401 if it has no valid credentials.
 func (c *Client) RequireUser() Guard {
-	return c.guard(CodeNotAdmitted, func(*User) bool { return true })
+	return c.guard(requirement{CodeNotAdmitted, nil, func(*User) bool { return true }})
 }
 
 // RequireRole returns a guard that admits a signed-in user who has at least one of the roles, built-in or custom. It
 // panics if a role is empty.
 func (c *Client) RequireRole(role string, more ...string) Guard {
 	mustBeRoles(role, more)
-	return c.guard(CodeInsufficientRole, func(u *User) bool { return u.HasAnyRole(role, more...) })
+	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAnyRole(role, more...) }})
 }
 
 // RequireAllRoles returns a guard that admits a signed-in user who has all of the roles, built-in or custom. It panics if
 // a role is empty.
 func (c *Client) RequireAllRoles(role string, more ...string) Guard {
 	mustBeRoles(role, more)
-	return c.guard(CodeInsufficientRole, func(u *User) bool { return u.HasAllRoles(role, more...) })
+	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAllRoles(role, more...) }})
 }
 
 // RequireBuiltInRole is like [Client.RequireRole] but ignores a tenant's custom roles, whose names the tenant chooses
 // freely. It panics if a role is empty.
 func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
 	mustBeRoles(role, more)
-	return c.guard(CodeInsufficientRole, func(u *User) bool {
+	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool {
 		return u.HasBuiltInRole(role) || slices.ContainsFunc(more, u.HasBuiltInRole)
-	})
+	}})
 }
 
 // Require returns a guard that admits a signed-in user for whom admit returns true; any other user is answered with 403
@@ -65,7 +66,7 @@ func (c *Client) Require(admit func(*User) bool) Guard {
 	if admit == nil {
 		panic("idserver: Require: no predicate")
 	}
-	return c.guard(CodeNotAdmitted, admit)
+	return c.guard(requirement{CodeNotAdmitted, nil, admit})
 }
 
 // mustBeRoles panics rather than let a guard require nothing.
@@ -77,10 +78,26 @@ func mustBeRoles(role string, more []string) {
 	}
 }
 
-// guard admits a signed-in user for whom admit is true; other is the code of the refusal for the rest.
-func (c *Client) guard(other RefusalCode, admit func(*User) bool) Guard {
+// requirement is what a guard requires of a signed-in user.
+type requirement struct {
+	code  RefusalCode // of the refusal for a user for whom met is false
+	roles []string    // that were wanted, for the log
+	met   func(*User) bool
+}
+
+// refuse refuses a user who does not meet the requirement. The log tells which roles were wanted and which are held.
+func (q *requirement) refuse(u *User, fields []Field) error {
+	d := &denial{code: q.code, user: u, fields: fields}
+	if q.roles != nil {
+		d.log = []slog.Attr{slog.Any("wanted", q.roles), slog.Any("roles", u.Roles), slog.Any("custom_roles", u.CustomRoles)}
+	}
+	return d
+}
+
+// guard admits a signed-in user who meets a requirement.
+func (c *Client) guard(q requirement) Guard {
 	return c.cors.guard(func(ctx context.Context, r Request) (context.Context, Answer) {
-		behind, a, err := c.check(ctx, &r, other, admit)
+		behind, a, err := c.check(ctx, &r, &q)
 		if err != nil {
 			return ctx, c.refuse(ctx, &r, err)
 		}
@@ -90,10 +107,10 @@ func (c *Client) guard(other RefusalCode, admit func(*User) bool) Guard {
 
 // check decides whether a request may pass. Behind another guard of this client it takes the user that was found there
 // and returns the same header fields; writing an answer twice adds each field once.
-func (c *Client) check(ctx context.Context, r *Request, other RefusalCode, admit func(*User) bool) (context.Context, Answer, error) {
+func (c *Client) check(ctx context.Context, r *Request, q *requirement) (context.Context, Answer, error) {
 	if before := c.foundBefore(ctx, r); before != nil {
-		if !admit(before.user) {
-			return ctx, Answer{}, &denial{code: other, user: before.user, fields: before.fields}
+		if !q.met(before.user) {
+			return ctx, Answer{}, q.refuse(before.user, before.fields)
 		}
 		return ctx, before.again(r), nil
 	}
@@ -104,8 +121,8 @@ func (c *Client) check(ctx context.Context, r *Request, other RefusalCode, admit
 		}
 		return ctx, Answer{}, err
 	}
-	if !admit(v.user) {
-		return ctx, Answer{}, &denial{code: other, user: v.user, fields: v.fields}
+	if !q.met(v.user) {
+		return ctx, Answer{}, q.refuse(v.user, v.fields)
 	}
 	return c.remember(ctx, r, &v), passOn(r, v.user, v.fields), nil
 }

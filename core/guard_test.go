@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
@@ -290,4 +291,43 @@ func TestRenderRefusal(t *testing.T) {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
+}
+
+// The log of a refusal tells the operator what to change, and nobody who was refused.
+func TestRefusalLogsWhatIsNeeded(t *testing.T) {
+	for name, row := range map[string]struct {
+		ask   func(w *world)
+		wants []string
+	}{
+		"a role": {func(w *world) {
+			w.signedIn(t, "bob").pass(w.RequireRole("admin", "owner"), "GET", "/", navigates)
+		}, []string{"code=insufficient_role", `wanted="[admin owner]"`, "roles=[editor]", "subject="}},
+		"another site": {func(w *world) {
+			w.signedIn(t, "bob").pass(w.RequireUser(), "POST", "/", fetches, origin("https://evil.example"), func(r *idserver.Request) { send(r, "Sec-Fetch-Site", "cross-site") })
+		}, []string{"code=cross_site", "origin=https://evil.example", "sec_fetch_site=cross-site", "own_origin=" + base}},
+		"an opaque token": {func(w *world) {
+			w.RequireUser()(t.Context(), idserver.Request{Method: "GET", Header: http.Header{"Authorization": {"Bearer opaque"}}})
+		}, []string{"opaque", "JWTs for this API"}},
+		"an encrypted token": {func(w *world) {
+			w.RequireUser()(t.Context(), idserver.Request{Method: "GET", Header: http.Header{"Authorization": {"Bearer a.b.c.d.e"}}})
+		}, []string{"encrypted (five parts)"}},
+		"a clock that is behind": {func(w *world) {
+			token := w.provider.MintAccessToken("bob")
+			w.clock.advance(-time.Minute)
+			w.RequireUser()(t.Context(), idserver.Request{Method: "GET", Header: http.Header{"Authorization": {"Bearer " + token}}})
+		}, []string{"is in 1m0s", "IDSERVER_LEEWAY"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			row.ask(w)
+			for _, want := range row.wants {
+				if !strings.Contains(w.log.String(), want) {
+					t.Errorf("no %q in the log:\n%s", want, w.log)
+				}
+			}
+			if strings.Contains(w.log.String(), "0b0b") || strings.Contains(w.log.String(), "bob@") {
+				t.Errorf("the log names the person:\n%s", w.log)
+			}
+		})
+	}
 }

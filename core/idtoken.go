@@ -87,6 +87,8 @@ func checkIDToken(t *claims.Claims, want idTokenRules) error {
 		return invalidToken(ReasonIssuedAt, "iat was %v ago, want at most %v", want.now.Sub(t.IssuedAt).Round(time.Second), maxIDTokenAge)
 	case want.Nonce == "" && want.Subject == "":
 		return invalidToken(ReasonNonce, "no nonce was sent")
+	case want.Nonce != "" && t.Nonce == nil: // step 11
+		return invalidToken(ReasonNonce, "there is no nonce in it, and one was sent")
 	case !sameNonce(t.Nonce, want.Nonce): // step 11
 		return invalidToken(ReasonNonce, "nonce is not the one that was sent")
 	case want.MaxAge > 0 && t.AuthTime.IsZero(): // step 13

@@ -24,7 +24,7 @@ func (w *web) askSignOut(ctx context.Context, r *Request) (Answer, error) {
 // signOut answers POST /logout.
 func (w *web) signOut(ctx context.Context, r *Request) (Answer, error) {
 	if w.crossSite(*r) {
-		return Answer{}, refused(CodeCrossSite, nil)
+		return Answer{}, w.refusedOrigin(r)
 	}
 	asJSON := r.value(secFetchMode) != "navigate" && r.acceptsJSON() && w.fromOwnPage(r)
 	return w.endSession(ctx, r, asJSON)

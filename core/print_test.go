@@ -41,7 +41,7 @@ var printedTypes = map[string]struct {
 
 	"ProviderConfig": {nil, nil}, "Endpoints": {nil, nil}, "AccessTokenCheck": {nil, nil}, "Route": {nil, nil}, // nothing secret
 	"Guard": {nil, nil}, "Guards": {nil, nil}, "Header": {nil, nil}, // functions and interfaces
-	"Reason": {nil, nil}, "RefusalCode": {nil, nil}, // constants
+	"Reason": {nil, nil}, "RefusalCode": {nil, nil}, "SubjectLog": {nil, nil}, // constants
 	"DiscoveryError": {nil, nil}, "InvalidTokenError": {nil, nil}, "AuthorizationError": {nil, nil}, // errors hold no secret
 	"TokenEndpointError": {nil, nil}, "UserInfoError": {nil, nil},
 }
@@ -83,7 +83,7 @@ func TestPrinted(t *testing.T) {
 func TestPrintedClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *idserver.Config) {
-		c.SessionSecret = strings.Repeat("«SessionSecret»", 5)
+		c.SessionSecret = "«SessionSecret»Vv8JZ1l1dB9cN3E2H5o7QwKfG0"
 		c.Session.OldSecrets = []string{strings.Repeat("«OldSecrets»", 5)}
 		c.ClientSecret = "«ClientSecret»"
 	})

@@ -162,6 +162,7 @@ type denial struct {
 	fields    []Field     // cookies and others to send along
 	challenge []parameter // of the WWW-Authenticate field
 	user      *User       // who is signed in, and may not do this
+	log       []slog.Attr // what else the operator needs to know
 }
 
 func (d *denial) Error() string { return string(d.code) }
@@ -207,7 +208,7 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	if d.code == CodeNotSignedIn && c.site.loginURL() == "" {
 		refusal.Detail = "Send an access token and try again."
 	}
-	c.logRefusal(ctx, r, refusal)
+	c.logRefusal(ctx, r, refusal, d.log)
 	c.render(ctx, r, refusal, &a)
 	return a
 }
@@ -301,7 +302,7 @@ func problem(refusal Refusal, status int) []byte {
 
 // logRefusal logs what the operator has to fix as a warning and the rest as information; a request that merely lacks
 // credentials is routine.
-func (c *Client) logRefusal(ctx context.Context, r *Request, refusal Refusal) {
+func (c *Client) logRefusal(ctx context.Context, r *Request, refusal Refusal, more []slog.Attr) {
 	level := slog.LevelInfo
 	switch {
 	case refusal.Code == CodeNotSignedIn, errors.Is(refusal.Err, context.Canceled): // the caller left
@@ -313,7 +314,10 @@ func (c *Client) logRefusal(ctx context.Context, r *Request, refusal Refusal) {
 	if refusal.Err != nil {
 		attributes = append(attributes, slog.String("error", refusal.Err.Error()))
 	}
-	c.cfg.Logger.LogAttrs(ctx, level, "idserver: request refused", attributes...)
+	if refusal.User != nil {
+		attributes = append(attributes, slog.String("subject", refusal.User.Subject))
+	}
+	c.cfg.Logger.LogAttrs(ctx, level, "idserver: request refused", append(attributes, more...)...)
 }
 
 // codeOf maps an error of the protocol to a refusal code.

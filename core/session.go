@@ -134,7 +134,7 @@ func (w *web) identify(ctx context.Context, r Request) (identity, error) {
 	case !cookies.Has(r.cookies(), w.names.Session):
 		return identity{}, notSignedIn
 	case w.crossSite(r):
-		return identity{}, refused(CodeCrossSite, nil)
+		return identity{}, w.refusedOrigin(&r)
 	}
 	return w.fromSession(ctx, &r)
 }

@@ -2,6 +2,7 @@ package idserver
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"path"
@@ -24,6 +25,23 @@ func (c *Config) faults() fault.List {
 	c.checkHTTP(&faults)
 	if n := c.ApplicationName; len(n) > maxApplicationName || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
 		faults.Add("ApplicationName", "APPLICATION_NAME", "%q: want at most %d bytes of UTF-8 without control characters", n, maxApplicationName)
+	}
+	switch c.LogSubject {
+	case SubjectHashed, SubjectPlain, SubjectOmitted:
+	default:
+		faults.Add("LogSubject", "IDSERVER_LOG_SUBJECT", "%q: want %s, %s or %s", c.LogSubject, SubjectHashed, SubjectPlain, SubjectOmitted)
+	}
+	for _, pasted := range []struct{ field, variable, value string }{
+		{"ClientID", "IDSERVER_CLIENT_ID", c.ClientID}, {"ClientSecret", "IDSERVER_CLIENT_SECRET", c.ClientSecret}, {"Audience", "IDSERVER_AUDIENCE", c.Audience},
+	} {
+		if strings.TrimSpace(pasted.value) != pasted.value {
+			faults.Add(pasted.field, pasted.variable, "begins or ends with white space: remove it")
+		}
+	}
+	for _, scope := range c.Scopes {
+		if scope == "" || strings.ContainsFunc(scope, isNotOfScope) {
+			faults.Add("Scopes", "IDSERVER_SCOPES", "has %q, which is not one scope: separate scopes with spaces, without commas or quotes", scope)
+		}
 	}
 	if slices.Contains(c.RolesClaim, "") {
 		faults.Add("RolesClaim", "IDSERVER_ROLES_CLAIM", "%q has an empty element", c.RolesClaim)
@@ -150,6 +168,8 @@ func (c *Config) checkSession(faults *fault.List) {
 		faults.Add("SessionSecret", "SESSION_SECRET", "is empty: set at least %d random bytes, such as the output of: openssl rand -base64 32", seal.MinSecret)
 	case n < seal.MinSecret:
 		faults.Add("SessionSecret", "SESSION_SECRET", "has %d bytes: want at least %d, such as the output of: openssl rand -base64 32", n, seal.MinSecret)
+	case isGuessable(c.SessionSecret):
+		faults.Add("SessionSecret", "SESSION_SECRET", "repeats itself, or consists of words that stand in every list of passwords: set random bytes, such as the output of: openssl rand -base64 32")
 	}
 	for i, old := range c.Session.OldSecrets {
 		switch n := len(old); {
@@ -174,6 +194,8 @@ func parseServerURL(raw string) (*url.URL, error) {
 		return nil, errors.New("want https: http is allowed on loopback only")
 	case u.User != nil || strings.Contains(raw, "#"):
 		return nil, errors.New("want no user and no fragment")
+	case strings.ContainsFunc(u.Host, func(c rune) bool { return c >= 0x80 }):
+		return nil, fmt.Errorf("the host has letters beyond ASCII: write it as %s", asciiHost(u.Host))
 	}
 	return u, nil
 }
@@ -192,6 +214,10 @@ func parseBaseURL(raw string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// isNotOfScope reports whether c cannot be in a scope, RFC 6749 section 3.3. A comma may, and is refused all the same: no
+// provider's scope has one, and a list that is separated by commas does.
+func isNotOfScope(c rune) bool { return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == ',' }
 
 // isLoopback decides by the name alone; nothing is resolved.
 func isLoopback(host string) bool {

@@ -29,7 +29,7 @@ func TestNewAccepts(t *testing.T) {
 		"routes deeper":                       func(c *idserver.Config) { c.RoutesPath = "/account/auth" },
 		"pages of the application":            func(c *idserver.Config) { c.AfterSignIn, c.AfterSignOut = "/welcome?x=1", "/" },
 		"a trusted origin with a port":        func(c *idserver.Config) { c.TrustedOrigins = []string{"https://spa.example:8443"} },
-		"a session secret of 32 bytes":        func(c *idserver.Config) { c.SessionSecret = strings.Repeat("x", 32) },
+		"a session secret of 32 bytes":        func(c *idserver.Config) { c.SessionSecret = "Vv8JZ1l1dB9cN3E2H5o7QwKfG0aXyT4b" },
 		"an unverified provider on localhost": func(c *idserver.Config) { c.Authority, c.HTTP.InsecureSkipTLSVerify = "https://localhost:5001", true },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +83,14 @@ func TestNewRefuses(t *testing.T) {
 		"timeout below zero":        {func(c *idserver.Config) { c.HTTP.Timeout = -1 }, []string{"Timeout"}},
 		"a name of two lines":       {func(c *idserver.Config) { c.ApplicationName = "Or\nders" }, []string{"ApplicationName (APPLICATION_NAME)", "control"}},
 		"a name of no letters":      {func(c *idserver.Config) { c.ApplicationName = "\xff" }, []string{"ApplicationName (APPLICATION_NAME)", "UTF-8"}},
+		"a secret that repeats":     {func(c *idserver.Config) { c.SessionSecret = strings.Repeat("changeme", 4) }, []string{"SessionSecret (SESSION_SECRET)", "openssl rand"}},
+		"a space behind the client": {func(c *idserver.Config) { c.ClientID += " " }, []string{"ClientID (IDSERVER_CLIENT_ID)", "white space"}},
+		"a line behind the secret":  {func(c *idserver.Config) { c.ClientSecret += "\n" }, []string{"ClientSecret (IDSERVER_CLIENT_SECRET)", "white space"}},
+		"a tab before the audience": {func(c *idserver.Config) { c.Audience = "\tapi" }, []string{"Audience (IDSERVER_AUDIENCE)", "white space"}},
+		"scopes with commas":        {func(c *idserver.Config) { c.Scopes = []string{"openid,email"} }, []string{"Scopes (IDSERVER_SCOPES)", "commas"}},
+		"two scopes in one":         {func(c *idserver.Config) { c.Scopes = []string{"openid email"} }, []string{"Scopes (IDSERVER_SCOPES)", "spaces"}},
+		"a host beyond ASCII":       {func(c *idserver.Config) { c.Authority = "https://bücher.example" }, []string{"xn--bcher-kva.example"}},
+		"a way to log nobody knows": {func(c *idserver.Config) { c.LogSubject = "loud" }, []string{"LogSubject (IDSERVER_LOG_SUBJECT)", "hashed"}},
 		"a name of 65 bytes":        {func(c *idserver.Config) { c.ApplicationName = strings.Repeat("x", 65) }, []string{"ApplicationName (APPLICATION_NAME)", "64 bytes"}},
 		"an empty part of a claim":  {func(c *idserver.Config) { c.RolesClaim = []string{"realm_access", ""} }, []string{"RolesClaim", "empty"}},
 		"routes at the root":        {func(c *idserver.Config) { c.RoutesPath = "/" }, []string{"RoutesPath", "/auth"}},

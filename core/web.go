@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/cookies"
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/expiring"
 	"github.com/signward/idserver-go/core/internal/flight"
 	"github.com/signward/idserver-go/core/internal/memo"
@@ -147,6 +149,14 @@ func (w *web) crossSite(r Request) bool {
 		return false
 	}
 	return !slices.Contains(w.trusted, origin)
+}
+
+// refusedOrigin refuses a request from another site, and tells the operator from which.
+func (w *web) refusedOrigin(r *Request) error {
+	return &denial{code: CodeCrossSite, log: []slog.Attr{
+		slog.String("origin", endpoint.Printable(r.value("Origin"), 256)), slog.String("sec_fetch_site", endpoint.Printable(r.value(secFetchSite), 64)),
+		slog.String("own_origin", w.origin),
+	}}
 }
 
 // fromOwnPage reports whether the request was sent by a script of this application or of a trusted origin.

@@ -3,6 +3,7 @@ package idtest
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -43,6 +44,9 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	}
 	fill(&cfg.BaseURL, devenv.URLOf(*address))
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/") // the programs append a path to it
+	if devenv.OnOtherPort(cfg.BaseURL, *address) {
+		slog.Warn("BASE_URL has another port than the one listened on: browsers are sent there", "BASE_URL", cfg.BaseURL, "ADDR", listen.String())
+	}
 	if devenv.AnySet("IDSERVER_", "SESSION_SECRET") {
 		return cfg, nil, nil
 	}

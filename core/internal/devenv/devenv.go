@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -33,6 +34,20 @@ func URLOf(address net.TCPAddr) string {
 		address.IP = net.IPv4(127, 0, 0, 1)
 	}
 	return "http://" + address.String()
+}
+
+// OnOtherPort reports whether a URL leads to this machine and to another port than that of an address: a browser that is
+// sent there may find nobody. Elsewhere a proxy may have any port.
+func OnOtherPort(text string, address net.TCPAddr) bool {
+	u, err := url.Parse(text)
+	if err != nil || !IsLoopback(u.Hostname()) {
+		return false
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return port != strconv.Itoa(address.Port)
 }
 
 // AnySet reports whether a variable of the environment that begins with one of the prefixes has a value.

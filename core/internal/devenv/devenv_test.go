@@ -57,3 +57,17 @@ func TestAnySet(t *testing.T) {
 		t.Error("a prefix is not looked for at the beginning")
 	}
 }
+
+func TestOnOtherPort(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"http://127.0.0.1:8080": false, "http://localhost:8080/app": false, "http://127.0.0.1:8081": true, "http://localhost": true,
+		"https://localhost": true, "https://app.example.com": false, "http://app.example.com:9": false, "": false, "://": false,
+	} {
+		t.Run(text, func(t *testing.T) {
+			if got := OnOtherPort(text, net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}); got != want {
+				t.Errorf("%v, want %v", got, want)
+			}
+		})
+	}
+}

@@ -60,6 +60,17 @@ func Parse(token string) (*Message, error) {
 	return m, nil
 }
 
+// notThreeParts tells the operator what a token may be that is no compact JWS.
+func notThreeParts(token string) string {
+	switch strings.Count(token, ".") {
+	case 0:
+		return "three parts are wanted, and it has none: it may be opaque; have the provider issue access tokens that are JWTs for this API (its audience)"
+	case 4:
+		return "three parts are wanted: it is encrypted (five parts); have the provider sign it and not encrypt it"
+	}
+	return "three parts are wanted"
+}
+
 // Parse is like the function Parse, but uses the memory of m, whose Payload is overwritten. A header that is among known
 // is not parsed again.
 func (m *Message) Parse(token string, known *Headers) error {
@@ -69,7 +80,7 @@ func (m *Message) Parse(token string, known *Headers) error {
 	header, rest, ok := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
 	if !ok || !ok2 || strings.IndexByte(signature, '.') >= 0 {
-		return fmt.Errorf("%w: three parts are wanted", ErrMalformed)
+		return fmt.Errorf("%w: %s", ErrMalformed, notThreeParts(token))
 	}
 	if strings.IndexByte(token, '\n') >= 0 || strings.IndexByte(token, '\r') >= 0 {
 		// Go's decoder skips line breaks, which would give one signature many spellings.

@@ -1,0 +1,112 @@
+package idserver
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"strings"
+	"unicode"
+)
+
+// SubjectLog is how the log names people: see Config.LogSubject.
+type SubjectLog string
+
+// The values of Config.LogSubject.
+const (
+	// SubjectHashed logs a keyed hash of the subject: lines about one person can be joined, and tell nobody who that is.
+	// The key is made from Config.SessionSecret, so that replicas agree; without one it is made anew at each start.
+	SubjectHashed SubjectLog = "hashed"
+	// SubjectPlain logs the subject as it is, and leaves e-mail addresses in the provider's texts.
+	SubjectPlain SubjectLog = "plain"
+	// SubjectOmitted logs no subject.
+	SubjectOmitted SubjectLog = "omitted"
+)
+
+// discreet is a slog.Handler that keeps people's names out of the log, whoever writes the line: of the attribute subject
+// it lets pass what Config.LogSubject allows, and in error, which may quote the provider, it covers e-mail addresses.
+type discreet struct {
+	slog.Handler
+	how    SubjectLog
+	key    []byte
+	issuer string
+}
+
+// discreetly wraps the logger of a configuration whose defaults are filled in.
+func discreetly(cfg Config) *slog.Logger {
+	if cfg.LogSubject == SubjectPlain {
+		return cfg.Logger
+	}
+	key := sha256.Sum256([]byte("log\x00" + cfg.SessionSecret))
+	if cfg.SessionSecret == "" {
+		_, _ = rand.Read(key[:]) // it never fails
+	}
+	issuer := cfg.Provider.Issuer
+	set(&issuer, cfg.Authority)
+	return slog.New(discreet{cfg.Logger.Handler(), cfg.LogSubject, key[:], issuer})
+}
+
+// Handle implements [slog.Handler].
+func (d discreet) Handle(ctx context.Context, r slog.Record) error {
+	own := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "subject":
+			if d.how == SubjectOmitted {
+				return true
+			}
+			a.Value = slog.StringValue(d.hash(a.Value.String()))
+		case "error", "reason":
+			a.Value = slog.StringValue(withoutAddresses(a.Value.String()))
+		}
+		own.AddAttrs(a)
+		return true
+	})
+	return d.Handler.Handle(ctx, own)
+}
+
+// WithAttrs implements [slog.Handler].
+func (d discreet) WithAttrs(attrs []slog.Attr) slog.Handler {
+	d.Handler = d.Handler.WithAttrs(attrs)
+	return d
+}
+
+// WithGroup implements [slog.Handler].
+func (d discreet) WithGroup(name string) slog.Handler {
+	d.Handler = d.Handler.WithGroup(name)
+	return d
+}
+
+// hash is 64 bits of a keyed hash: enough to tell people apart, and without the key no list of subjects finds one.
+func (d discreet) hash(subject string) string {
+	h := hmac.New(sha256.New, d.key)
+	h.Write([]byte(d.issuer + "\x00" + subject))
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// withoutAddresses covers what looks like an e-mail address: some providers name the person in their errors.
+func withoutAddresses(text string) string {
+	for at := 0; ; {
+		next := strings.IndexByte(text[at:], '@')
+		if next < 0 {
+			return text
+		}
+		at += next
+		begin := len(strings.TrimRightFunc(text[:at], isOfAddress))
+		domain := text[at+1:]
+		domain = domain[:len(domain)-len(strings.TrimLeftFunc(domain, isOfAddress))]
+		if begin == at || !strings.Contains(strings.Trim(domain, "."), ".") {
+			at++
+			continue
+		}
+		const covered = "[address]"
+		text = text[:begin] + covered + text[at+1+len(domain):]
+		at = begin + len(covered)
+	}
+}
+
+func isOfAddress(c rune) bool {
+	return unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune(".!#$%&*+-/=?^_`{|}~", c)
+}
