@@ -106,6 +106,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 		return notKept(err)
 	}
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed in", "issuer", s.user.Issuer, "subject", s.user.Subject)
+	tell(ctx, w.cfg.Logger, w.cfg.Events.SignedIn, SignInEvent{s.user.Issuer, s.user.Subject})
 	return seeOther(target, append(cookies, spent...)...), nil
 }
 

@@ -79,6 +79,9 @@ type Config struct {
 	// zero Rendered, the built-in rendering is used. It is called concurrently.
 	RenderRefusal func(ctx context.Context, refusal Refusal) Rendered
 
+	// Events are functions that are called when somebody signed in, a request was refused and so on: what audit logs and
+	// metrics hang on.
+	Events Events
 	// Logger receives what an operator needs to know, and never a secret. Problems for the operator to fix are logged as
 	// warnings, sign-ins and refusals as information, and requests that merely lack credentials at level Debug. Default:
 	// slog.Default().

@@ -48,6 +48,9 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 		w.revoke(ctx, latest.RefreshToken)
 	}
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)
+	if !already {
+		tell(ctx, w.cfg.Logger, w.cfg.Events.SignedOut, SignOutEvent{s.user.Issuer, s.user.Subject})
+	}
 
 	target, err := w.provider.endSessionURL(ctx, EndSession{IDTokenHint: latest.IDToken, PostLogoutRedirectURI: w.origin + home})
 	if err != nil { // no such endpoint, or the provider is unavailable

@@ -106,7 +106,7 @@ func (p *provider) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Docu
 		p.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
 		return document, &DiscoveryError{location, err}
 	}
-	a, err := p.http.Do(ctx, endpoint.Call{URL: location})
+	a, err := p.do(ctx, "metadata", endpoint.Call{URL: location})
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
@@ -133,7 +133,7 @@ func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docu
 		p.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
 		return document, &DiscoveryError{m.JWKSURI, fmt.Errorf("%w: %w", ErrUnavailable, err)}
 	}
-	a, err := p.http.Do(ctx, endpoint.Call{URL: m.JWKSURI})
+	a, err := p.do(ctx, "keys", endpoint.Call{URL: m.JWKSURI})
 	if err != nil {
 		return fail(err)
 	}
@@ -156,5 +156,7 @@ func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docu
 	default:
 		document.Value = keys
 	}
+	changed := len(held) == 0 || &document.Value[0] != &held[0]
+	tell(ctx, p.cfg.Logger, p.cfg.Events.KeysFetched, KeysEvent{Keys: len(keys), LeftOut: len(skipped), Changed: changed})
 	return document, nil
 }

@@ -39,6 +39,9 @@ var printedTypes = map[string]struct {
 	"Rendered":             {new(idserver.Rendered), []string{"ContentType"}},
 	"Client":               {nil, nil}, // below
 
+	"SignInEvent": {nil, nil}, "SignOutEvent": {nil, nil}, "RefusalEvent": {nil, nil}, "RefreshEvent": {nil, nil}, // issuer and subject
+	"Events": {nil, nil}, "KeysEvent": {nil, nil}, "ProviderEvent": {nil, nil},
+
 	"ProviderConfig": {nil, nil}, "Endpoints": {nil, nil}, "AccessTokenCheck": {nil, nil}, "Route": {nil, nil}, // nothing secret
 	"Guard": {nil, nil}, "Guards": {nil, nil}, "Header": {nil, nil}, // functions and interfaces
 	"Reason": {nil, nil}, "RefusalCode": {nil, nil}, "SubjectLog": {nil, nil}, // constants

@@ -40,7 +40,9 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 		defer cancel()
 	}
 	tokens, err := flown(w.refreshes.Do(wait, s.refreshKey, func(ctx context.Context) (*Tokens, error) {
-		return w.refreshTokens(ctx, &s.tokens)
+		tokens, err := w.refreshTokens(ctx, &s.tokens)
+		tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
+		return tokens, err
 	}))
 	if w.signedOut.Has(s.id) { // signed out while the request was in flight, or a remembered result of a session that was
 		return nil, errSignedOut
@@ -49,7 +51,7 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 	switch {
 	case err == nil:
 		return s.refreshed(tokens.User, *tokens, now), nil
-	case errors.Is(err, ErrInvalidToken), errors.Is(err, ReasonSubject), errors.Is(err, errNotAdmitted), errors.Is(err, errSignedOut), errors.As(err, &refused) && refused.terminal():
+	case endsSession(err):
 		return nil, err
 	}
 	// Another refusal, such as of the client, may be due to the configuration: it counts once the access token is over.
@@ -65,6 +67,24 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 	}
 	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again.
 	return s.refreshed(s.user, *tokens, now), nil
+}
+
+// endsSession reports whether a refresh failed for good, whenever that is.
+func endsSession(err error) bool {
+	var refused *TokenEndpointError
+	return errors.Is(err, ErrInvalidToken) || errors.Is(err, ReasonSubject) || errors.Is(err, errNotAdmitted) ||
+		errors.Is(err, errSignedOut) || errors.As(err, &refused) && refused.terminal()
+}
+
+// refreshOutcome is what Config.Events is told.
+func refreshOutcome(err error) string {
+	switch {
+	case err == nil:
+		return "refreshed"
+	case endsSession(err):
+		return "refused"
+	}
+	return "failed"
 }
 
 var errSignedOut = errors.New("the session was signed out")

@@ -210,6 +210,11 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	}
 	c.logRefusal(ctx, r, refusal, d.log)
 	c.render(ctx, r, refusal, &a)
+	e := RefusalEvent{Code: d.code, Status: a.Status}
+	if d.user != nil {
+		e.Issuer, e.Subject = d.user.Issuer, d.user.Subject
+	}
+	tell(ctx, c.cfg.Logger, c.cfg.Events.Refused, e)
 	return a
 }
 

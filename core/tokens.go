@@ -155,7 +155,7 @@ func (p *provider) revokeToken(ctx context.Context, token string) error {
 	if m.RevocationEndpoint == "" {
 		return &DiscoveryError{p.cfg.Authority, errors.New("no revocation_endpoint in it")}
 	}
-	if _, err = p.post(ctx, m, m.RevocationEndpoint, url.Values{"token": {token}}); err == nil {
+	if _, err = p.post(ctx, m, "revocation", m.RevocationEndpoint, url.Values{"token": {token}}); err == nil {
 		p.forgetToken(ctx, token)
 	}
 	return err
@@ -171,7 +171,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 		return nil, &DiscoveryError{p.cfg.Authority, errors.New("no token_endpoint in it")}
 	}
 	asked := p.now()
-	a, err := p.post(ctx, m, m.TokenEndpoint, form)
+	a, err := p.post(ctx, m, "token", m.TokenEndpoint, form)
 	if err != nil {
 		return nil, err
 	}
@@ -215,8 +215,8 @@ func lifetime(raw strictjson.Raw) time.Duration {
 
 // post sends a form with the client's authentication. An answer of another status than 200 and 201 is an error, and so is
 // an OAuth error of any status: some providers, and gateways in front of them, answer 200 with one.
-func (p *provider) post(ctx context.Context, m *metadata, url string, form url.Values) (*endpoint.Answer, error) {
-	a, err := p.http.Do(ctx, endpoint.Call{URL: url, Form: form, Authentication: p.authentication(m)})
+func (p *provider) post(ctx context.Context, m *metadata, name, url string, form url.Values) (*endpoint.Answer, error) {
+	a, err := p.do(ctx, name, endpoint.Call{URL: url, Form: form, Authentication: p.authentication(m)})
 	var answered *endpoint.AnswerError
 	switch {
 	case errors.As(err, &answered):

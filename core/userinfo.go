@@ -22,7 +22,7 @@ func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (i
 	if m.UserInfoEndpoint == "" {
 		return info, &DiscoveryError{p.cfg.Authority, errors.New("no userinfo_endpoint in it")}
 	}
-	a, err := p.http.Do(ctx, endpoint.Call{URL: m.UserInfoEndpoint, Authentication: endpoint.Bearer{AccessToken: accessToken}})
+	a, err := p.do(ctx, "userinfo", endpoint.Call{URL: m.UserInfoEndpoint, Authentication: endpoint.Bearer{AccessToken: accessToken}})
 	if err != nil {
 		return info, &UserInfoError{Err: err}
 	}

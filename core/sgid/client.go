@@ -49,7 +49,7 @@ func (c *Client) engineConfig() idserver.Config {
 		ApplicationName: cfg.ApplicationName, BaseURL: cfg.BaseURL, RoutesPath: cfg.RoutesPath, SessionSecret: cfg.SessionSecret,
 		AfterSignIn: cfg.AfterSignIn, AfterSignOut: cfg.AfterSignOut, TrustedOrigins: cfg.TrustedOrigins,
 		Session: cfg.Session, HTTP: cfg.HTTP, TokenCacheBytes: cfg.TokenCacheBytes,
-		AdmitUser: cfg.AdmitUser, UserInfoResponse: cfg.UserInfoResponse, RenderRefusal: cfg.RenderRefusal,
+		AdmitUser: cfg.AdmitUser, UserInfoResponse: cfg.UserInfoResponse, RenderRefusal: cfg.RenderRefusal, Events: cfg.Events,
 		Logger: cfg.Logger, Now: cfg.Now, Rand: cfg.Rand,
 		Provider: idserver.ProviderConfig{
 			Issuer: c.issuer, ClientAuth: "client_secret_post", Algorithms: []string{"RS256"}, Leeway: cfg.Leeway, NoUserInfo: true,

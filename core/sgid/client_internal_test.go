@@ -22,6 +22,7 @@ func TestEngineConfig(t *testing.T) {
 		AdmitUser:        func(context.Context, *idserver.User) error { return nil },
 		UserInfoResponse: func(context.Context, *idserver.User) (any, error) { return nil, nil },
 		RenderRefusal:    func(context.Context, idserver.Refusal) idserver.Rendered { return idserver.Rendered{} },
+		Events:           idserver.Events{KeysFetched: func(context.Context, idserver.KeysEvent) {}},
 		Logger:           slog.Default(), Now: time.Now, Rand: strings.NewReader(""),
 		PrivateKey: "k", RedirectURI: "r", Hostname: "h", Leeway: time.Minute,
 	}
@@ -39,6 +40,10 @@ func TestEngineConfig(t *testing.T) {
 		case value.Kind() == reflect.Func:
 			if to.FieldByName(name).Pointer() != value.Pointer() {
 				t.Errorf("%s is another function", name)
+			}
+		case name == "Events": // of functions, which DeepEqual does not compare
+			if engine.Events.KeysFetched == nil {
+				t.Error("Events is not handed over")
 			}
 		case !reflect.DeepEqual(to.FieldByName(name).Interface(), value.Interface()):
 			t.Errorf("%s is %v, want %v", name, to.FieldByName(name), value)

@@ -64,6 +64,9 @@ type Config struct {
 	// RenderRefusal, if set, provides the status, content type and body of every refusal, as in [idserver.Config].
 	RenderRefusal func(ctx context.Context, refusal idserver.Refusal) idserver.Rendered
 
+	// Events are functions that are called when somebody signed in, a request was refused and so on, as in
+	// [idserver.Config].
+	Events idserver.Events
 	// Logger receives what an operator needs to know, and never a secret. Default: slog.Default().
 	Logger *slog.Logger
 	// Now is the clock. It is called concurrently. Default: time.Now.

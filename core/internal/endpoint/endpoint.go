@@ -21,6 +21,9 @@ import (
 // MaxBody limits answers, in bytes after decompression, unless a Call says otherwise.
 const MaxBody = 1 << 20
 
+// ErrTimeout means that Config.Timeout was over first.
+var ErrTimeout = errors.New("no whole answer")
+
 // Config is what a Client is made of.
 type Config struct {
 	Client                *http.Client // its transport is used; nil: one like net/http's own
@@ -114,7 +117,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 }
 
 func (c *Client) send(ctx context.Context, r *Request, call Call) (*Answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no whole answer within %v", c.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("%w within %v", ErrTimeout, c.timeout))
 	defer cancel()
 	request, err := r.http(ctx, call.Accept)
 	if err != nil {
