@@ -3,7 +3,6 @@ package idserver_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -64,44 +63,6 @@ func TestAppDataRefused(t *testing.T) {
 			a := b.route("GET", "/auth/login?"+query, navigates)
 			if got := code(t, a); a.Status != 400 || got != idserver.CodeInvalidLogin || len(b.cookies) != 0 {
 				t.Errorf("%s: %d %s", name, a.Status, got)
-			}
-		}
-	})
-}
-
-func TestUserInfoResponseOfOnesOwn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var fault error
-		w := newWorld(t, func(c *idserver.Config) {
-			c.UserInfoResponse = func(ctx context.Context, u *idserver.User) (any, error) {
-				if idserver.AccessTokenFrom(ctx) == "" || idserver.UserFrom(ctx) != u {
-					t.Error("no access token, or another user")
-				}
-				return map[string]string{"sub": u.Subject, "mine": "yes"}, fault
-			}
-		})
-		b := w.signedIn(t, "alice")
-		if a := b.route("GET", "/auth/userinfo", fetches); a.Status != 200 || !strings.Contains(string(a.Body), `"mine":"yes"`) || field(a, "Cache-Control") != "no-store" {
-			t.Errorf("%d %s", a.Status, a.Body)
-		}
-		if a := w.browser(t).route("GET", "/auth/userinfo", fetches); a.Status != 401 {
-			t.Errorf("nobody: %d", a.Status)
-		}
-		for name, row := range map[string]struct {
-			fault  error
-			code   idserver.RefusalCode
-			status int
-		}{
-			"refused": {fmt.Errorf("mine: %w", &idserver.UserInfoError{Status: 403}), idserver.CodeProviderError, 502},
-			"over":    {&idserver.UserInfoError{Status: 401}, idserver.CodeInvalidToken, 401},
-			"down":    {&idserver.UserInfoError{Status: 500}, idserver.CodeProviderUnavailable, 503},
-			"a fault": {errors.New("s3cret"), idserver.CodeInternal, 500},
-			"gone":    {context.Canceled, idserver.CodeProviderUnavailable, 503},
-		} {
-			fault = row.fault
-			a := b.route("GET", "/auth/userinfo", fetches)
-			if got := code(t, a); a.Status != row.status || got != row.code || strings.Contains(string(a.Body), "s3cret") {
-				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 		}
 	})

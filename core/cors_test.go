@@ -13,8 +13,6 @@ import (
 
 const frontEnd = "https://www.app.example"
 
-func origin(value string) edit { return func(r *idserver.Request) { send(r, "Origin", value) } }
-
 // shared reports whether browsers give an answer to a page of origin.
 func shared(a idserver.Answer, origin string) bool {
 	return field(a, "Access-Control-Allow-Origin") == origin && field(a, "Access-Control-Allow-Credentials") == "true"

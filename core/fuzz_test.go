@@ -160,10 +160,6 @@ func FuzzUserInfo(f *testing.F) {
 	})
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // FuzzAuthorization gives a request's Authorization headers. Whatever they are, nobody comes of them without the good token, and
 // the answer is one of RFC 6750's and repeats nothing of them.
 func FuzzAuthorization(f *testing.F) {

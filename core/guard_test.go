@@ -1,7 +1,6 @@
 package idserver_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -254,41 +253,6 @@ func TestGuardWithoutProvider(t *testing.T) {
 		ctx, a := b.pass(fresh.LoadUser(), "GET", "/", bearer(token))
 		if a.Ends() || idserver.UserFrom(ctx) != nil {
 			t.Errorf("LoadUser: %d", a.Status)
-		}
-	})
-}
-
-func TestUserInfoResponse(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		b := w.signedIn(t, "alice")
-		const want = `{"id":"6f0c2a3e-0000-4000-8000-00000000a11c","email":"alice@example.test","name":"Alice Tan","tenant_id":"7b1d5c52-0000-4000-8000-00000000acee","roles":["admin","user"],"custom_roles":["billing"]}` + "\n"
-		if a := b.route("GET", "/auth/userinfo", fetches); a.Status != 200 || string(a.Body) != want || field(a, "Cache-Control") != "no-store" {
-			t.Errorf("%d %s", a.Status, a.Body)
-		}
-		if a := w.browser(t).route("GET", "/auth/userinfo", navigates); a.Status != 401 || field(a, "Location") != "" {
-			t.Errorf("signed out, navigating: %d %q", a.Status, field(a, "Location"))
-		}
-	})
-}
-
-func TestRenderRefusal(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t, func(c *idserver.Config) {
-			c.RenderRefusal = func(_ context.Context, refusal idserver.Refusal) idserver.Rendered {
-				if refusal.Code == idserver.CodeNotSignedIn {
-					return idserver.Rendered{Status: 200, ContentType: "text/plain", Body: []byte("who are you? " + refusal.SignInURL)}
-				}
-				return idserver.Rendered{Status: http.StatusTeapot}
-			}
-		})
-		_, a := w.browser(t).pass(w.RequireUser(), "GET", "/")
-		if a.Status != 401 || string(a.Body) != "who are you? /auth/login" || field(a, "Content-Type") != "text/plain" || field(a, "WWW-Authenticate") != "Bearer" {
-			t.Errorf("%d %q %s: a refusal must stay one", a.Status, field(a, "Content-Type"), a.Body)
-		}
-		_, a = w.browser(t).pass(w.RequireUser(), "GET", "/", bearer("x"))
-		if a.Status != http.StatusTeapot || code(t, a) != idserver.CodeInvalidToken {
-			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
 }

@@ -163,8 +163,6 @@ func (b *browser) visit() (*idserver.User, string) {
 	return idserver.UserFrom(ctx), idserver.AccessTokenFrom(ctx)
 }
 
-const nearlyOver = 14*time.Minute + 30*time.Second // of an access token's 15 minutes: it is refreshed
-
 // authorizedCode begins a sign-in by hand and returns it with the code that the provider gave.
 func authorizedCode(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, string) {
 	t.Helper()
@@ -489,4 +487,18 @@ func query(t *testing.T, address string) url.Values {
 
 func bearer(token string) edit {
 	return func(r *idserver.Request) { r.Header.(http.Header)["Authorization"] = []string{"Bearer " + token} }
+}
+
+func origin(value string) edit { return func(r *idserver.Request) { send(r, "Origin", value) } }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// silence is a network that never answers.
+type silence struct{}
+
+func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }

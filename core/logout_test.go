@@ -2,7 +2,11 @@ package idserver_test
 
 import (
 	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,4 +153,291 @@ func TestSignOutRevokesTheLatest(t *testing.T) {
 			t.Error("the refresh token of the session that was signed out is still good")
 		}
 	})
+}
+
+// gate is a network to the provider that holds token answers which have come, while it is shut.
+type gate struct {
+	http.RoundTripper
+	mu      sync.Mutex
+	shut    chan struct{} // nil: open
+	arrived chan struct{} // one for each answer that is held
+}
+
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := g.RoundTripper.RoundTrip(r)
+	g.mu.Lock()
+	shut := g.shut
+	g.mu.Unlock()
+	if shut != nil && r.URL.Path == "/connect/token" {
+		g.arrived <- struct{}{}
+		select {
+		case <-shut:
+		case <-r.Context().Done():
+		}
+	}
+	return response, err
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut, g.arrived = make(chan struct{}), make(chan struct{}, 16)
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.shut)
+	g.shut = nil
+}
+
+// behindGate makes w's client anew, with a gate to the provider.
+func (w *world) behindGate(t *testing.T, edit ...func(*idserver.Config)) *gate {
+	g := &gate{RoundTripper: w.provider.HTTPClient().Transport}
+	w.Client = w.client(t, append(edit, func(c *idserver.Config) { c.HTTP.Client = &http.Client{Transport: g} })...)
+	return g
+}
+
+// A session that was signed out is not revived by a cookie that somebody kept of it: another tab's, a copy, or the one from
+// before a refresh.
+func TestSignedOutSessionIsNotRevived(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		kept := &browser{t, w.Client, copyOf(b.cookies)}
+		other := w.signedIn(t, "alice")
+		b.route("POST", "/auth/logout", navigates)
+		if kept.admits(w.Client) {
+			t.Error("the cookie from before the sign-out is admitted")
+		}
+		if !other.admits(w.Client) {
+			t.Error("another session of the same person was ended")
+		}
+		for range 3 { // until its access token would have been refreshed, and later
+			w.clock.advance(7 * time.Minute)
+			if (&browser{t, w.Client, copyOf(kept.cookies)}).admits(w.Client) {
+				t.Fatal("the cookie from before the sign-out is admitted later")
+			}
+		}
+	})
+}
+
+// A session without a refresh token is ended by its own id: a copy of its cookie is refused too, and no other session is.
+func TestSignOutWithoutRefreshToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "refresh_token") })
+		b, other := w.signedIn(t, "alice"), w.signedIn(t, "alice")
+		w.clock.advance(10 * time.Minute)
+		early := &browser{t, w.Client, copyOf(b.cookies)}
+		if !b.admits(w.Client) { // which writes its cookie anew
+			t.Fatal("not signed in")
+		}
+		late := &browser{t, w.Client, copyOf(b.cookies)}
+		if early.cookies["idserver-8080"] == late.cookies["idserver-8080"] {
+			t.Fatal("the cookie was not written anew")
+		}
+		if a := b.route("POST", "/auth/logout", navigates); a.Status != 303 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		if n := w.provider.Requests(idtest.Revocation); n != 0 {
+			t.Errorf("%d revocations of nothing", n)
+		}
+		for range 6 {
+			if early.admits(w.Client) || late.admits(w.Client) {
+				t.Fatal("a copied cookie is admitted after the sign-out")
+			}
+			w.clock.advance(9 * time.Minute)
+			if !other.admits(w.Client) {
+				t.Fatal("another session of the same person was ended")
+			}
+		}
+	})
+}
+
+// The old cookie signs out after a refresh in another tab, whose cookie is of the next refresh token.
+func TestSignOutEndsTheRefreshedSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		old := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		if u, _ := b.visit(); u == nil {
+			t.Fatal("not refreshed")
+		}
+		late := &browser{t, w.Client, copyOf(old.cookies)}
+		old.route("POST", "/auth/logout", navigates)
+		if b.admits(w.Client) {
+			t.Error("the refreshed session goes on after the sign-out")
+		}
+		if late.admits(w.Client) {
+			t.Error("the session from before the refresh is served from memory after the sign-out")
+		}
+	})
+}
+
+// The refreshed session signs out, and a tab still has the cookie from before: the result of that refresh is in memory, and is
+// not served.
+func TestSignOutAfterRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		old := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		b.visit()
+		b.route("POST", "/auth/logout", navigates)
+		if old.admits(w.Client) {
+			t.Error("the cookie from before the refresh is served the session that was signed out")
+		}
+	})
+}
+
+// A refresh is under way when the session is signed out: its answer must not bring the session back.
+func TestSignOutDuringRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		g := w.behindGate(t)
+		b := w.signedIn(t, "alice")
+		out := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		g.close()
+		var visit sync.WaitGroup
+		visit.Go(func() {
+			if u, _ := b.visit(); u != nil {
+				t.Error("the answer of the refresh is admitted after the sign-out")
+			}
+		})
+		<-g.arrived
+		out.route("POST", "/auth/logout", navigates)
+		g.open()
+		visit.Wait()
+		if b.admits(w.Client) {
+			t.Error("the session lives after the sign-out")
+		}
+	})
+}
+
+// A tab that still has the cookie from before a refresh signs out. What is sent to the provider is what is good now: the refresh
+// token, which a provider that knows no families would keep, and the ID token, which one may have to recognise.
+func TestSignOutSendsTheLatest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		seen := &recorder{RoundTripper: w.provider.HTTPClient().Transport}
+		w.Client = w.client(t, func(c *idserver.Config) { c.HTTP.Client = &http.Client{Transport: seen} })
+		var issued []map[string]any
+		w.provider.SetTokenResponse(func(r map[string]any) { issued = append(issued, r) })
+		b := w.signedIn(t, "alice")
+		old := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		if u, _ := b.visit(); u == nil || len(issued) != 2 {
+			t.Fatalf("%d answers, want a sign-in and a refresh", len(issued))
+		}
+		a := old.route("POST", "/auth/logout", navigates)
+		if got := query(t, field(a, "Location")).Get("id_token_hint"); got != issued[1]["id_token"] {
+			t.Errorf("id_token_hint is %q: not the latest ID token", got)
+		}
+		var revoked []url.Values
+		for _, request := range seen.requests {
+			if request.form.Has("token") {
+				revoked = append(revoked, request.form)
+			}
+		}
+		if len(revoked) != 1 || revoked[0].Get("token") != issued[1]["refresh_token"] {
+			t.Errorf("revoked were %v, want the latest refresh token once", revoked)
+		}
+	})
+}
+
+// Who signs out waits seconds at most, although a process that has just started must learn where to before, and nobody answers:
+// the cookies are deleted by the answer.
+func TestSignOutIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		cfg := w.cfg
+		cfg.HTTP.Client, cfg.HTTP.Timeout = &http.Client{Transport: silence{}}, time.Hour
+		client, err := idserver.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		begun := time.Now()
+		a := (&browser{t, client, b.cookies}).route("POST", "/auth/logout", navigates)
+		if waited := time.Since(begun); waited > 10*time.Second || a.Status != 303 || field(a, "Location") != "/" {
+			t.Errorf("%d %q after %v", a.Status, field(a, "Location"), waited)
+		}
+		if _, ok := b.cookies["idserver-8080"]; ok {
+			t.Error("the session's cookie is kept")
+		}
+	})
+}
+
+// A session that cannot be read is signed out here, and the provider is not asked.
+func TestSignOutOfNobodyAsksNobody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		w.provider.ResetRequests()
+		b.cookies["idserver-8080"] = "junk"
+		a := b.route("POST", "/auth/logout", navigates)
+		if a.Status != 303 || field(a, "Location") != "/" || b.cookies["idserver-8080"] != "" || w.provider.Requests(idtest.Revocation) != 0 {
+			t.Errorf("%d %q", a.Status, field(a, "Location"))
+		}
+	})
+}
+
+// A session that was signed out with its newest cookie is over for every older one, however many refreshes lie between, and
+// also where the last of them could not find out who the user is.
+func TestSignedOutAlongTheChain(t *testing.T) {
+	for name, row := range map[string]struct {
+		life      time.Duration // of an access token
+		refreshes int
+		away      bool // userinfo
+	}{
+		"one refresh":                     {15 * time.Minute, 1, false},
+		"one refresh, userinfo is away":   {15 * time.Minute, 1, true},
+		"two refreshes within a minute":   {30 * time.Second, 2, false},
+		"five refreshes within a minute":  {10 * time.Second, 5, false},
+		"two refreshes, userinfo is away": {30 * time.Second, 2, true},
+		"three refreshes of a long life":  {15 * time.Minute, 3, false},
+		"none":                            {15 * time.Minute, 0, false},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetTokenResponse(func(r map[string]any) { r["expires_in"] = int(row.life.Seconds()) })
+			b := w.signedIn(t, "alice")
+			copies := []map[string]string{maps.Clone(b.cookies)}
+			if row.away {
+				w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+				w.provider.Fail(idtest.UserInfo, idtest.Fault{Status: 503})
+			}
+			for range row.refreshes {
+				w.clock.advance(row.life*4/5 + time.Second + row.life/10)
+				if u, _ := b.visit(); u == nil {
+					t.Fatal("not signed in")
+				}
+				copies = append(copies, maps.Clone(b.cookies))
+			}
+			if a := b.route("POST", "/auth/logout", navigates); a.Status != 303 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			revocations := w.provider.Requests(idtest.Revocation)
+			for second := range 90 {
+				for i, cookies := range copies {
+					if u, _ := (&browser{t, w.Client, maps.Clone(cookies)}).visit(); u != nil {
+						t.Fatalf("cookie %d is admitted %d s after the sign-out", i, second)
+					}
+				}
+				w.clock.advance(time.Second)
+			}
+			for range 3 { // and the provider is not asked again by who signs out with an old one
+				for _, cookies := range copies {
+					(&browser{t, w.Client, maps.Clone(cookies)}).route("POST", "/auth/logout", navigates)
+				}
+			}
+			if again := w.provider.Requests(idtest.Revocation) - revocations; again != 0 {
+				t.Errorf("%d revocations after the sign-out", again)
+			}
+		}))
+	}
 }

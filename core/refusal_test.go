@@ -11,6 +11,27 @@ import (
 	"github.com/signward/idserver-go/core/idtest"
 )
 
+func TestRenderRefusal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) {
+			c.RenderRefusal = func(_ context.Context, refusal idserver.Refusal) idserver.Rendered {
+				if refusal.Code == idserver.CodeNotSignedIn {
+					return idserver.Rendered{Status: 200, ContentType: "text/plain", Body: []byte("who are you? " + refusal.SignInURL)}
+				}
+				return idserver.Rendered{Status: http.StatusTeapot}
+			}
+		})
+		_, a := w.browser(t).pass(w.RequireUser(), "GET", "/")
+		if a.Status != 401 || string(a.Body) != "who are you? /auth/login" || field(a, "Content-Type") != "text/plain" || field(a, "WWW-Authenticate") != "Bearer" {
+			t.Errorf("%d %q %s: a refusal must stay one", a.Status, field(a, "Content-Type"), a.Body)
+		}
+		_, a = w.browser(t).pass(w.RequireUser(), "GET", "/", bearer("x"))
+		if a.Status != http.StatusTeapot || code(t, a) != idserver.CodeInvalidToken {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	})
+}
+
 // No refusal is kept by a cache, none is framed or guessed to be another type, and each says so although it is a problem
 // document, a page, or the application's own.
 func TestRefusalsAreNotKept(t *testing.T) {
@@ -77,72 +98,6 @@ func TestCauseIsNotShown(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "hunter2") || !strings.Contains(w.log.String(), "written-by-a-stranger") {
 		t.Error("the operator is not told")
-	}
-}
-
-// Where a refused person may go from there: to a sign-in that comes back to the page; as somebody else when this one is known and
-// not admitted; and nowhere when the request came from another site, or signing in is of no use.
-func TestSignInURL(t *testing.T) {
-	w := newWorld(t)
-	carol := w.signedIn(t, "carol")
-	crossSite := func(r *idserver.Request) { send(r, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example") }
-	for name, row := range map[string]struct {
-		a       idserver.Answer
-		url     string
-		another bool
-	}{
-		"a bad token, navigating":  {second(carol.pass(w.RequireUser(), "GET", "/a?b=c", navigates, bearer("x"))), "/auth/login?return_to=%2Fa%3Fb%3Dc", false},
-		"a bad token of a program": {second(carol.pass(w.RequireUser(), "GET", "/a?b=c", bearer("x"))), "/auth/login", false},
-		"not the role, navigating": {second(carol.pass(w.RequireRole("admin"), "GET", "/a?b=c", navigates)), "/auth/login?return_to=%2Fa%3Fb%3Dc&prompt=login", true},
-		"not the role, hostile":    {second(carol.pass(w.RequireRole("admin"), "GET", "//evil.example", navigates)), "/auth/login?prompt=login", true},
-		"not the role, a script":   {second(carol.pass(w.RequireRole("admin"), "GET", "/a", fetches)), "/auth/login", true},
-		"not admitted, navigating": {second(carol.pass(w.Require(func(*idserver.User) bool { return false }), "GET", "/a", navigates)), "/auth/login?return_to=%2Fa&prompt=login", true},
-		"from another site":        {second(carol.pass(w.RequireUser(), "POST", "/a", crossSite)), "", false},
-		"a sign-out from another":  {carol.route("POST", "/auth/logout", crossSite), "", false},
-		"HEAD of login":            {carol.route("HEAD", "/auth/login", navigates), "", false},
-		"HEAD of the callback":     {carol.route("HEAD", "/auth/callback"), "", false},
-		"a login in a frame": {carol.route("GET", "/auth/login?return_to=/x", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }),
-			"/auth/login?return_to=%2Fx", false},
-		"an unreadable callback": {w.browser(t).route("GET", "/auth/callback", navigates), "/auth/login", false},
-	} {
-		if row.a.Refusal == nil || row.a.Refusal.SignInURL != row.url || (row.a.Refusal.User != nil) != row.another {
-			t.Errorf("%s: %d, sign in at %+v, want %q", name, row.a.Status, row.a.Refusal, row.url)
-		}
-		if body := string(row.a.Body); row.url == "" && strings.Contains(body, "/auth/login") || row.url != "" && !strings.Contains(body, "/auth/login") {
-			t.Errorf("%s: the answer is %s", name, body)
-		}
-		if strings.Contains(string(row.a.Body), "someone else") != (row.another && strings.HasPrefix(field(row.a, "Content-Type"), "text/html")) {
-			t.Errorf("%s: the page says %s", name, row.a.Body)
-		}
-	}
-	w.provider.SetMetadata(func(m map[string]any) { m["issuer"] = "https://evil.example" })
-	fresh := w.client(t)
-	b := &browser{t, fresh, map[string]string{}}
-	if a := b.route("GET", "/auth/login", navigates); code(t, a) != idserver.CodeProviderMisconfigured || a.Refusal.SignInURL != "" {
-		t.Errorf("a provider that is not set up: %d, sign in at %q", a.Status, a.Refusal.SignInURL)
-	}
-	if _, a := b.pass(w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" }).RequireUser(), "GET", "/", navigates); a.Refusal.SignInURL != "" {
-		t.Errorf("an API sends to %q", a.Refusal.SignInURL)
-	}
-}
-
-// Fetch Metadata decides where there is some: a request from another site passes for none because it brings no Origin (which
-// extensions and privacy settings take out).
-func TestCrossSiteWithoutOrigin(t *testing.T) {
-	w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://admin.example"} })
-	for _, site := range []string{"cross-site", "same-site", "Cross-Site", "unknown"} {
-		for _, method := range []string{"POST", "PUT", "DELETE"} {
-			for _, origin := range []string{"", base, "null"} {
-				b := w.signedIn(t, "alice")
-				from := func(r *idserver.Request) { send(r, "Sec-Fetch-Site", site, "Origin", origin) }
-				if _, a := b.pass(w.RequireUser(), method, "/", from); a.Status != 403 || code(t, a) != idserver.CodeCrossSite {
-					t.Errorf("%s of %s with Origin %q: %d", method, site, origin, a.Status)
-				}
-				if a := b.route("POST", "/auth/logout", from); a.Status != 403 || !b.admits(w.Client) {
-					t.Errorf("a sign-out of %s with Origin %q: %d", site, origin, a.Status)
-				}
-			}
-		}
 	}
 }
 

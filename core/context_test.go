@@ -12,6 +12,8 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
+type key struct{}
+
 // A guard behind another one of the same client takes the user whom that one found, and gives the same answer: an application may put the
 // two together and return the last one's, and middleware between them may have changed what the first one wrote.
 func TestGuardBehindAnother(t *testing.T) {
@@ -137,8 +139,6 @@ func TestLoadUserForgetsWhomItDoesNotFind(t *testing.T) {
 	})
 }
 
-type key struct{}
-
 // A context that holds a user opens nothing to a request that has not the credentials by which that user was found.
 func TestAdmittedIsBoundToItsRequest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -205,6 +205,12 @@ func TestAdmittedIsBoundToItsRequest(t *testing.T) {
 	})
 }
 
+// bag is a context that cannot be compared.
+type bag struct {
+	context.Context
+	values map[string]int
+}
+
 // A log that prints a request's context, or its user, prints no token and no cookie.
 func TestAdmittedPrintsNoSecret(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -265,10 +271,4 @@ func TestSameContext(t *testing.T) {
 			}
 		}
 	})
-}
-
-// bag is a context that cannot be compared.
-type bag struct {
-	context.Context
-	values map[string]int
 }
