@@ -37,12 +37,8 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 			return &known.user, nil
 		}
 	}
-	issuer, err := p.issuer(ctx, now)
-	if err != nil {
-		return nil, err
-	}
 	revoked := p.revoked.Added() // a revocation from here on is noticed at the next use
-	v, facts, err := p.proveAccessToken(ctx, accessToken, issuer, want, now)
+	v, facts, err := p.proveAccessToken(ctx, accessToken, presented, want, now)
 	if err != nil {
 		return nil, err
 	}
@@ -57,17 +53,28 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 		if set, ok := p.keys.Fresh(now); ok && meant(set, v.header, v.key) != nil {
 			known.set.Store(&set[0])
 		}
-		p.remember(e, accessToken, issuer)
+		p.remember(e, accessToken, v.Issuer)
 	}
 	return &known.user, nil
 }
 
-// proveAccessToken verifies and checks a token that is not remembered.
-func (p *provider) proveAccessToken(ctx context.Context, accessToken, issuer string, want AccessTokenCheck, now time.Time) (v verified, facts accessFacts, err error) {
-	if v, err = p.verify(ctx, accessToken, now); err != nil {
-		return v, facts, err
-	}
-	if facts, err = accessTokenFacts(v.Claims, v.header.Type); err != nil {
+// proveAccessToken verifies and checks a token that is not remembered. What it says of itself is looked at first: a token
+// that is for somebody else or expired has nothing fetched for it, and is refused while the provider is away too.
+func (p *provider) proveAccessToken(ctx context.Context, accessToken string, from provenance, want AccessTokenCheck, now time.Time) (v verified, facts accessFacts, err error) {
+	issuer := ""
+	v, err = p.verify(ctx, accessToken, from, now, func(unverified verified) (err error) {
+		if facts, err = accessTokenFacts(unverified.Claims, unverified.header.Type); err != nil {
+			return err
+		}
+		if err = facts.check(unverified.Issuer, unverified.Issuer, p.cfg.ClientID, want, now); err != nil { // all but the issuer
+			return err
+		}
+		if issuer, err = p.issuer(ctx, now); err != nil {
+			return err
+		}
+		return facts.check(unverified.Issuer, issuer, p.cfg.ClientID, want, now)
+	})
+	if err != nil {
 		return v, facts, err
 	}
 	if err := facts.check(v.Issuer, issuer, p.cfg.ClientID, want, p.now()); err != nil { // the keys may have taken a while
@@ -79,14 +86,9 @@ func (p *provider) proveAccessToken(ctx context.Context, accessToken, issuer str
 	return v, facts, nil
 }
 
-// verifyAccessToken returns the claims of an access token that is valid here.
+// verifyAccessToken returns the claims of an access token that the provider has just issued and that is valid here.
 func (p *provider) verifyAccessToken(ctx context.Context, accessToken string) (*claims.Claims, error) {
-	now := p.now()
-	issuer, err := p.issuer(ctx, now)
-	if err != nil {
-		return nil, err
-	}
-	v, _, err := p.proveAccessToken(ctx, accessToken, issuer, AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway), now)
+	v, _, err := p.proveAccessToken(ctx, accessToken, issuedAccessToken, AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway), p.now())
 	return v.Claims, err
 }
 

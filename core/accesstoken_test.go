@@ -44,12 +44,12 @@ func TestAccessTokenAccepted(t *testing.T) {
 		"no jti, client_id nor scope":    {all(claim("jti", nil), claim("client_id", nil), claim("scope", nil)), idserver.AccessTokenCheck{}},
 		"azp of another client":          {claim("azp", "another"), idserver.AccessTokenCheck{}},
 		"scope as an array":              {all(claim("scope", nil), claim("scp", []string{"a", "b"})), idserver.AccessTokenCheck{}},
-		"exp within the leeway":          {dated("exp", -9), idserver.AccessTokenCheck{}},
+		"exp within the leeway":          {all(dated("iat", -60), dated("exp", -9)), idserver.AccessTokenCheck{}},
 		"nbf within the leeway":          {dated("nbf", 10), idserver.AccessTokenCheck{}},
 		"iat within the leeway":          {dated("iat", 10), idserver.AccessTokenCheck{}},
 		"another audience, asked for":    {claim("aud", "other-api"), idserver.AccessTokenCheck{Audience: "other-api"}},
-		"more leeway":                    {dated("exp", -59), idserver.AccessTokenCheck{Leeway: time.Minute}},
-		"the most leeway there is":       {dated("exp", -299), idserver.AccessTokenCheck{Leeway: time.Hour}},
+		"more leeway":                    {all(dated("iat", -60), dated("exp", -59)), idserver.AccessTokenCheck{Leeway: time.Minute}},
+		"the most leeway there is":       {all(dated("iat", -300), dated("exp", -299)), idserver.AccessTokenCheck{Leeway: time.Hour}},
 		"no leeway":                      {dated("exp", 1), idserver.AccessTokenCheck{Leeway: -1}},
 		"leeway below zero is none":      {dated("exp", 1), idserver.AccessTokenCheck{Leeway: -time.Hour}},
 		"claims of the same name, other": {claim("AUD", "another"), idserver.AccessTokenCheck{}},
@@ -79,7 +79,7 @@ func TestAccessTokenRefused(t *testing.T) {
 		check  idserver.AccessTokenCheck
 	}{
 		"opaque":           {idserver.ReasonMalformed, func(i *idToken) { i.raw = "2YotnFZFEjr1zCsicMWpAA" }, idserver.AccessTokenCheck{}},
-		"too long":         {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 16<<10)), idserver.AccessTokenCheck{}},
+		"too long":         {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 64<<10)), idserver.AccessTokenCheck{}},
 		"a claim twice":    {idserver.ReasonMalformed, payload(`{"sub":"alice","sub":"bob"}`), idserver.AccessTokenCheck{}},
 		"exp a string":     {idserver.ReasonMalformed, claim("exp", "4102444800"), idserver.AccessTokenCheck{}},
 		"exp huge":         {idserver.ReasonMalformed, claim("exp", json.RawMessage("1e300")), idserver.AccessTokenCheck{}},
@@ -177,7 +177,8 @@ func TestAccessTokenCostsNoRequests(t *testing.T) {
 	})
 }
 
-// While the provider is away nothing is said of any token; with keys at hand tokens go on being judged.
+// While the provider is away nothing is said of a token that may be good: for now, or where somebody has to mend something,
+// until then. With keys at hand tokens go on being judged, and what a token says of itself is no secret of the provider's.
 func TestAccessTokenWithoutProvider(t *testing.T) {
 	w := newWorld(t)
 	good, expired := w.provider.MintAccessToken("alice"), newAccessToken(w)
@@ -189,17 +190,29 @@ func TestAccessTokenWithoutProvider(t *testing.T) {
 			t.Errorf("got %v, want ErrUnavailable alone", err)
 		}
 	}
+	misconfigured := func(client *idserver.Client, token string) {
+		t.Helper()
+		_, err := client.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
+		if !errors.Is(err, idserver.ErrDiscovery) || errors.Is(err, idserver.ErrUnavailable) || errors.Is(err, idserver.ErrInvalidToken) || !strings.Contains(err.Error(), "IDSERVER_AUTHORITY") {
+			t.Errorf("got %v, want ErrDiscovery alone, with what to change", err)
+		}
+	}
+	mended := []string{"404", "410", "HTML", "a redirect"}
 	for _, endpoint := range []idtest.Endpoint{idtest.Discovery, idtest.KeySet} {
 		for name, fault := range map[string]idtest.Fault{
-			"500": {}, "404": {Status: 404}, "429": {Status: 429}, "drop": {Drop: true}, "HTML": {HTML: true}, "endless": {Endless: true},
-			"a redirect": {Redirect: "http://127.0.0.1:1/"}, "nothing": {Status: 200}, "no keys": {Body: `{"keys":[]}`},
-			"only a broken key": {Body: `{"keys":[{"kty":"RSA"}]}`}, "keys twice": {Body: `{"keys":[],"keys":[]}`},
+			"500": {}, "404": {Status: 404}, "410": {Status: 410}, "429": {Status: 429}, "drop": {Drop: true}, "HTML": {HTML: true}, "endless": {Endless: true},
+			"a redirect": {Redirect: "http://127.0.0.1:1/"}, "nothing": {Status: 200}, "an array": {Body: `[]`}, "twice": {Body: `{"keys":[],"keys":[]}`},
 		} {
 			t.Run(string(endpoint)+" "+name, func(t *testing.T) {
 				w.provider.Fail(endpoint, fault)
 				client := w.client(t)
-				unavailable(client, good)
-				unavailable(client, expired.token())
+				if slices.Contains(mended, name) {
+					misconfigured(client, good)
+				} else {
+					unavailable(client, good)
+				}
+				_, err := client.ValidateAccessToken(t.Context(), expired.token(), idserver.AccessTokenCheck{})
+				refused(t, err, idserver.ReasonExpired)
 				w.provider.Heal(endpoint)
 			})
 		}

@@ -142,7 +142,7 @@ func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, ch
 // ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. The error
 // is an [InvalidTokenError], or wraps [ErrUnavailable] if the keys are not available, or is ctx's.
 func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
-	claims, err := c.provider.verifyIDToken(ctx, idToken, check)
+	claims, err := c.provider.verifyIDToken(ctx, idToken, check, presented)
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}

@@ -3,10 +3,12 @@ package idserver
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/endpoint"
+	"github.com/signward/idserver-go/core/internal/fetched"
 )
 
 // Err is what every error of this package and of those below it (sgid) is: errors.Is(err, idserver.Err) tells them from the
@@ -45,6 +47,11 @@ func (e *DiscoveryError) Error() string {
 }
 
 func (e *DiscoveryError) Unwrap() []error { return []error{ErrDiscovery, e.Err} }
+
+// misconfigured reports whether somebody has to mend something before the provider's metadata and keys can be used.
+func misconfigured(err error) bool {
+	return errors.Is(err, ErrDiscovery) && !errors.Is(err, ErrUnavailable)
+}
 
 // Reason is why a token was refused. Reasons are stable, and each is an error of its own: errors.Is(err,
 // idserver.ReasonExpired).
@@ -90,7 +97,32 @@ func (e *InvalidTokenError) Error() string {
 func (e *InvalidTokenError) Unwrap() []error { return []error{ErrInvalidToken, e.Reason, e.Err} }
 
 func invalidToken(reason Reason, format string, args ...any) error {
+	for i := range args {
+		args[i] = shown(args[i])
+	}
 	return &InvalidTokenError{reason, fmt.Errorf(format, args...)}
+}
+
+// maxShown limits what a token says of itself in an error, in bytes: anybody may have made it up.
+const maxShown = 128
+
+func shown(arg any) any {
+	switch arg := arg.(type) {
+	case string:
+		if len(arg) > maxShown {
+			return strings.ToValidUTF8(arg[:maxShown], "") + "..."
+		}
+	case []string:
+		var all []string
+		for _, s := range arg[:min(len(arg), 4)] {
+			all = append(all, shown(s).(string))
+		}
+		if len(arg) > len(all) {
+			all = append(all, "...")
+		}
+		return all
+	}
+	return arg
 }
 
 // AuthorizationError is the error with which the provider sent the browser back instead of a code, RFC 6749 section
@@ -214,11 +246,14 @@ func answerErrors(kind error, status int, err error) []error {
 func retryAfter(err error) time.Duration {
 	var token *TokenEndpointError
 	var info *UserInfoError
+	var later *fetched.Later
 	switch {
 	case errors.As(err, &token):
 		return token.RetryAfter
 	case errors.As(err, &info):
 		return info.RetryAfter
+	case errors.As(err, &later): // of the metadata or the keys
+		return later.After
 	}
 	return 0
 }

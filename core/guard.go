@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/jose"
 )
 
 // LoadUser returns a guard that lets every request through; [UserFrom] then returns the user if one is signed in. A
@@ -179,10 +181,12 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	now, revoked := c.cfg.Now(), c.provider.revoked.Added()
 	user, err := c.provider.validateAccessToken(ctx, token, AccessTokenCheck{}, now)
 	switch {
-	case err != nil && !isToken68(token): // only checked here because it takes longer than to recognize a token
+	case err != nil && len(token) <= jose.MaxToken && !isToken68(token): // only checked here because it takes longer than to recognize a token
 		return v, refused(CodeInvalidRequest, errors.New("the Authorization header is not of the form: Bearer <access token>"))
 	case errors.Is(err, ErrInvalidToken):
 		return v, refused(CodeInvalidToken, err)
+	case misconfigured(err):
+		return v, refused(CodeProviderMisconfigured, err)
 	case err != nil:
 		return v, refused(CodeProviderUnavailable, err)
 	}
@@ -192,7 +196,11 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 // isToken68 reports whether s can be a bearer token, RFC 6750 section 2.1.
 func isToken68(s string) bool {
 	body := strings.TrimRight(s, "=")
-	return body != "" && !strings.ContainsFunc(body, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~+/", c))
-	})
+	for i := range len(body) {
+		c := body[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/", c) >= 0) {
+			return false
+		}
+	}
+	return body != ""
 }

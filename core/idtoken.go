@@ -34,20 +34,28 @@ func (c IDTokenCheck) String() string {
 // maxIDTokenAge limits how long ago an ID token may have been issued when it is first seen.
 const maxIDTokenAge = 10 * time.Minute
 
-// verifyIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes.
-func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*claims.Claims, error) {
+// verifyIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes. One that did not come straight from
+// the provider is also checked before anything is fetched for it.
+func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck, from provenance) (*claims.Claims, error) {
 	issuer, err := p.issuer(ctx, p.now())
 	if err != nil {
 		return nil, err
 	}
-	v, err := p.verify(ctx, idToken, p.now()) // steps 1 and 6 to 8
+	rules := func(v verified) error {
+		return checkIDToken(v.Claims, idTokenRules{
+			IDTokenCheck: check, issuer: issuer, clientID: p.cfg.ClientID, now: p.now(), leeway: p.cfg.Provider.Leeway,
+			algorithm: v.header.Algorithm, kind: v.header.Type,
+		})
+	}
+	before := rules
+	if from != presented {
+		before = nil
+	}
+	v, err := p.verify(ctx, idToken, from, p.now(), before) // steps 1 and 6 to 8
 	if err != nil {
 		return nil, err
 	}
-	return v.Claims, checkIDToken(v.Claims, idTokenRules{
-		IDTokenCheck: check, issuer: issuer, clientID: p.cfg.ClientID, now: p.now(), leeway: p.cfg.Provider.Leeway,
-		algorithm: v.header.Algorithm, kind: v.header.Type,
-	})
+	return v.Claims, rules(v)
 }
 
 // idTokenRules are what checkIDToken compares with.

@@ -1,9 +1,11 @@
 package idserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,21 +13,66 @@ import (
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/fetched"
 	"github.com/signward/idserver-go/core/internal/jose"
+	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
 // metadata is the part of the provider's metadata that is used, OpenID Connect Discovery 1.0 section 3.
 type metadata struct {
-	Issuer                string   `json:"issuer"`
-	AuthorizationEndpoint string   `json:"authorization_endpoint"`
-	TokenEndpoint         string   `json:"token_endpoint"`
-	UserInfoEndpoint      string   `json:"userinfo_endpoint"`
-	RevocationEndpoint    string   `json:"revocation_endpoint"`
-	EndSessionEndpoint    string   `json:"end_session_endpoint"`
-	JWKSURI               string   `json:"jwks_uri"`
-	ScopesSupported       []string `json:"scopes_supported"`
-	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
-	SendsIssuer           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	Issuer                string
+	AuthorizationEndpoint string
+	TokenEndpoint         string
+	UserInfoEndpoint      string
+	RevocationEndpoint    string
+	EndSessionEndpoint    string
+	JWKSURI               string
+	ScopesSupported       []string
+	TokenAuthMethods      []string // nil: it does not say
+	SendsIssuer           bool     // RFC 9207
+
+	ignored []string // what is wrong with members that count as absent
 }
+
+// parseMetadata reads the members that are used. One that is not of its type counts as absent: most are not needed, and
+// check notices if one that is needed is not there.
+func parseMetadata(document []byte) (*metadata, error) {
+	object, err := strictjson.ParseObject(document)
+	if err != nil {
+		return nil, err
+	}
+	m := new(metadata)
+	for name, field := range map[string]*string{
+		"issuer": &m.Issuer, "authorization_endpoint": &m.AuthorizationEndpoint, "token_endpoint": &m.TokenEndpoint,
+		"jwks_uri": &m.JWKSURI, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint,
+		"end_session_endpoint": &m.EndSessionEndpoint,
+	} {
+		if value := object.Get(name); value != "" && value != "null" {
+			var ok bool
+			if *field, ok = strictjson.String(value); !ok {
+				m.ignore(name, "a string is wanted")
+			}
+		}
+	}
+	for name, field := range map[string]*[]string{
+		"scopes_supported": &m.ScopesSupported, "token_endpoint_auth_methods_supported": &m.TokenAuthMethods,
+	} {
+		if value := object.Get(name); value != "" && value != "null" {
+			all, mixed, ok := strictjson.Strings(value)
+			if *field = all; mixed || !ok {
+				m.ignore(name, "an array of strings is wanted")
+			}
+		}
+	}
+	switch value := object.Get("authorization_response_iss_parameter_supported"); value {
+	case "true":
+		m.SendsIssuer = true
+	case "", "false", "null":
+	default:
+		m.ignore("authorization_response_iss_parameter_supported", "true or false is wanted")
+	}
+	return m, nil
+}
+
+func (m *metadata) ignore(name, why string) { m.ignored = append(m.ignored, name+": "+why) }
 
 // override replaces the values that the configuration sets.
 func (m *metadata) override(e Endpoints) {
@@ -39,45 +86,75 @@ func (m *metadata) override(e Endpoints) {
 	}
 }
 
-// check refuses metadata that another issuer published, or whose URLs must not be sent secrets.
+// check refuses metadata that another issuer published, and URLs that must not be sent secrets. A URL that nothing depends
+// on counts as absent then.
 func (m *metadata) check(cfg Config) error {
 	authority := strings.TrimSuffix(cfg.Authority, "/")
 	switch {
 	case m.Issuer == "":
-		return errors.New("no issuer in it")
+		return m.missing("no issuer in it")
 	case cfg.Provider.Issuer != "" && m.Issuer != cfg.Provider.Issuer:
 		return fmt.Errorf("its issuer is %q, and Config.Provider.Issuer (IDSERVER_ISSUER) is %q: they must be equal", m.Issuer, cfg.Provider.Issuer)
 	case cfg.Provider.Issuer == "" && m.Issuer != authority && m.Issuer != cfg.Authority:
 		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Provider.Issuer (IDSERVER_ISSUER) to %q", m.Issuer, cfg.Authority, m.Issuer)
 	}
+	web := cfg.BaseURL != ""
+	for _, endpoint := range []struct {
+		name   string
+		url    *string
+		needed bool
+	}{
+		{"authorization_endpoint", &m.AuthorizationEndpoint, web},
+		{"token_endpoint", &m.TokenEndpoint, web},
+		{"jwks_uri", &m.JWKSURI, true},
+		{"userinfo_endpoint", &m.UserInfoEndpoint, false},
+		{"revocation_endpoint", &m.RevocationEndpoint, false},
+		{"end_session_endpoint", &m.EndSessionEndpoint, false},
+	} {
+		if *endpoint.url == "" {
+			continue
+		}
+		err := checkEndpoint(*endpoint.url, cfg)
+		switch {
+		case err != nil && endpoint.needed:
+			return fmt.Errorf("its %s %q: %w", endpoint.name, *endpoint.url, err)
+		case err != nil:
+			m.ignore(endpoint.name, fmt.Sprintf("%q: %v", shown(*endpoint.url), err))
+			*endpoint.url = ""
+		}
+	}
+	if m.JWKSURI == "" {
+		return m.missing("no jwks_uri in it: set Config.Provider.Endpoints.JWKS")
+	}
+	if web && (m.AuthorizationEndpoint == "" || m.TokenEndpoint == "") {
+		return m.missing("no authorization_endpoint or no token_endpoint in it: set Config.Provider.Endpoints")
+	}
+	return nil
+}
+
+// missing says what is not there and, as that may be the reason, what counts as absent.
+func (m *metadata) missing(text string) error {
+	if len(m.ignored) > 0 {
+		text += " (" + strings.Join(m.ignored, "; ") + ")"
+	}
+	return errors.New(text)
+}
+
+// checkEndpoint checks a URL of the metadata.
+func checkEndpoint(raw string, cfg Config) error {
 	trusted, err := parseServerURL(cfg.Authority)
 	if err != nil {
 		return err
 	}
-	for name, endpoint := range map[string]string{
-		"authorization_endpoint": m.AuthorizationEndpoint, "token_endpoint": m.TokenEndpoint, "jwks_uri": m.JWKSURI,
-		"userinfo_endpoint": m.UserInfoEndpoint, "revocation_endpoint": m.RevocationEndpoint, "end_session_endpoint": m.EndSessionEndpoint,
-	} {
-		if endpoint == "" {
-			continue
-		}
-		u, err := parseServerURL(endpoint)
-		if err != nil {
-			return fmt.Errorf("its %s %q: %w", name, endpoint, err)
-		}
+	u, err := parseServerURL(raw)
+	switch {
+	case err != nil:
+		return err
+	case (isLoopback(u.Hostname()) || isUnspecified(u.Hostname())) && !isLoopback(trusted.Hostname()):
 		// A provider elsewhere must not make us send requests to services on our own machine.
-		if (isLoopback(u.Hostname()) || isUnspecified(u.Hostname())) && !isLoopback(trusted.Hostname()) {
-			return fmt.Errorf("its %s %q is on loopback, and Config.Authority is not", name, endpoint)
-		}
-		if cfg.HTTP.InsecureSkipTLSVerify && !isLoopback(u.Hostname()) {
-			return fmt.Errorf("its %s %q is not on loopback, and InsecureSkipTLSVerify is on", name, endpoint)
-		}
-	}
-	if m.JWKSURI == "" {
-		return errors.New("no jwks_uri in it: set Config.Provider.Endpoints.JWKS")
-	}
-	if cfg.BaseURL != "" && (m.AuthorizationEndpoint == "" || m.TokenEndpoint == "") {
-		return errors.New("no authorization_endpoint or no token_endpoint in it: set Config.Provider.Endpoints")
+		return errors.New("it is on loopback, and Config.Authority is not")
+	case cfg.HTTP.InsecureSkipTLSVerify && !isLoopback(u.Hostname()):
+		return errors.New("it is not on loopback, and InsecureSkipTLSVerify is on")
 	}
 	return nil
 }
@@ -94,31 +171,101 @@ func (c Config) configured() (*metadata, bool) {
 	return m, true
 }
 
+const wellKnown = "/.well-known/openid-configuration"
+
 // fetchMetadata fetches the provider's metadata.
-func (p *provider) fetchMetadata(ctx context.Context, _ *metadata) (fetched.Document[*metadata], error) {
+func (p *provider) fetchMetadata(ctx context.Context, held *metadata) (fetched.Document[*metadata], error) {
 	var document fetched.Document[*metadata]
 	if m, ok := p.cfg.configured(); ok {
 		document.Value = m
 		return document, nil
 	}
-	location := strings.TrimSuffix(p.cfg.Authority, "/") + "/.well-known/openid-configuration"
+	location := strings.TrimSuffix(p.cfg.Authority, "/") + wellKnown
 	fail := func(err error) (fetched.Document[*metadata], error) {
 		p.cfg.Logger.WarnContext(ctx, "idserver: metadata not read", "url", location, "error", err)
 		return document, &DiscoveryError{location, err}
 	}
-	a, err := p.do(ctx, "metadata", endpoint.Call{URL: location})
-	if err != nil {
-		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
+	a, err := p.published(ctx, "metadata", location, p.otherAuthority)
+	if a != nil {
+		document.Fresh, document.RetryAfter = a.MaxAge(), a.RetryAfter()
 	}
-	document.Fresh, document.Value = a.MaxAge(), new(metadata)
-	if err := a.JSON(document.Value); err != nil {
+	if err != nil {
+		return fail(err)
+	}
+	if document.Value, err = parseMetadata(bytes.TrimPrefix(a.Body, byteOrderMark)); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	document.Value.override(p.cfg.Provider.Endpoints)
 	if err := document.Value.check(p.cfg); err != nil {
 		return fail(err)
 	}
+	p.warnOfMetadata(ctx, location, document.Value, held)
 	return document, nil
+}
+
+// warnOfMetadata says once what of the metadata is not used as it is.
+func (p *provider) warnOfMetadata(ctx context.Context, location string, m, held *metadata) {
+	slices.Sort(m.ignored)
+	if held == nil {
+		held = new(metadata)
+	}
+	if len(m.ignored) > 0 && !slices.Equal(m.ignored, held.ignored) {
+		p.cfg.Logger.WarnContext(ctx, "idserver: members of the metadata are not usable and count as absent", "url", location, "members", m.ignored)
+	}
+	methods := m.TokenAuthMethods
+	unknown := len(methods) > 0 && !slices.Contains(methods, clientSecretBasic) && !slices.Contains(methods, clientSecretPost)
+	if unknown && p.cfg.ClientSecret != "" && p.cfg.Provider.ClientAuth == "" && !slices.Equal(methods, held.TokenAuthMethods) {
+		p.cfg.Logger.WarnContext(ctx, "idserver: the token endpoint lists neither client_secret_basic nor client_secret_post; the secret is sent by the first. Set Config.Provider.ClientAuth (IDSERVER_CLIENT_AUTH) if it takes the other",
+			"url", location, "token_endpoint_auth_methods_supported", shown(methods))
+	}
+}
+
+// otherAuthority says what to change if there is no metadata where the configuration leads, but perhaps at target.
+func (p *provider) otherAuthority(target string) string {
+	if base, _, found := strings.Cut(p.cfg.Authority, "/.well-known"); found {
+		return fmt.Sprintf("Config.Authority (IDSERVER_AUTHORITY) is the URL before /.well-known: set it to %q", base)
+	}
+	if base, found := strings.CutSuffix(target, wellKnown); found {
+		return fmt.Sprintf("if that is the provider you trust, set Config.Authority (IDSERVER_AUTHORITY) to %q", base)
+	}
+	return fmt.Sprintf("check Config.Authority (IDSERVER_AUTHORITY), which is %q", p.cfg.Authority)
+}
+
+// otherKeys is the same for the key set.
+func (p *provider) otherKeys(string) string {
+	if p.cfg.Provider.Endpoints.JWKS != "" {
+		return "check Config.Provider.Endpoints.JWKS"
+	}
+	return "the metadata names this URL as its jwks_uri: check Config.Authority (IDSERVER_AUTHORITY), or set Config.Provider.Endpoints.JWKS"
+}
+
+// published fetches what the provider publishes at a URL. What waiting does not mend is not ErrUnavailable: nothing there, a
+// redirect, a page for people. advice says what to change then, given the redirect's target or "".
+func (p *provider) published(ctx context.Context, name, url string, advice func(target string) string) (*endpoint.Answer, error) {
+	a, err := p.do(ctx, name, endpoint.Call{URL: url})
+	var redirect *endpoint.RedirectError
+	switch {
+	case errors.As(err, &redirect):
+		return nil, fmt.Errorf("%w: %s", err, advice(redirect.Target))
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case a.Status/100 == 4 && a.Status != http.StatusRequestTimeout && a.Status != http.StatusTooEarly && a.Status != http.StatusTooManyRequests:
+		return a, fmt.Errorf("status %d: %s", a.Status, advice(""))
+	case a.Status != http.StatusOK:
+		return a, fmt.Errorf("%w: status %d", ErrUnavailable, a.Status)
+	case isHTML(a):
+		return a, fmt.Errorf("HTML where JSON is wanted: %s", advice(""))
+	}
+	return a, nil
+}
+
+var byteOrderMark = []byte("\ufeff")
+
+// isHTML reports whether an answer is a page: JSON may come under any content type.
+func isHTML(a *endpoint.Answer) bool {
+	body := bytes.TrimSpace(bytes.TrimPrefix(a.Body, byteOrderMark))
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	return bytes.HasPrefix(body, []byte("<")) || kind == "text/html" && !bytes.HasPrefix(body, []byte("{"))
 }
 
 // fetchKeys fetches the provider's key set. A response without a single usable key is an error: it must not replace good
@@ -127,30 +274,30 @@ func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docu
 	var document fetched.Document[[]jose.Key]
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
+		document.RetryAfter = retryAfter(err)
 		return document, err
 	}
 	fail := func(err error) (fetched.Document[[]jose.Key], error) {
 		p.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
-		return document, &DiscoveryError{m.JWKSURI, fmt.Errorf("%w: %w", ErrUnavailable, err)}
+		return document, &DiscoveryError{m.JWKSURI, err}
 	}
-	a, err := p.do(ctx, "keys", endpoint.Call{URL: m.JWKSURI})
+	a, err := p.published(ctx, "keys", m.JWKSURI, p.otherKeys)
+	if a != nil {
+		document.Fresh, document.RetryAfter = a.MaxAge(), a.RetryAfter()
+	}
 	if err != nil {
 		return fail(err)
 	}
-	document.Fresh = a.MaxAge()
-	if a.Status != http.StatusOK {
-		return fail(fmt.Errorf("status %d", a.Status))
-	}
-	keys, skipped, err := jose.ParseSet(a.Body, p.cfg.Provider.Algorithms)
+	keys, skipped, err := jose.ParseSet(bytes.TrimPrefix(a.Body, byteOrderMark), p.cfg.Provider.Algorithms)
 	if err != nil {
-		return fail(err)
+		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	if len(skipped) > 0 { // one line, and not long: anyone can have the keys fetched again
 		p.cfg.Logger.InfoContext(ctx, "idserver: published keys are left out", "url", m.JWKSURI, "keys", len(skipped), "reason", errors.Join(skipped[:min(len(skipped), 3)]...))
 	}
-	switch same := func(a, b jose.Key) bool { return a.Same(&b) }; {
+	switch same := func(a, b jose.Key) bool { return a.Same(&b) && a.Named == b.Named }; {
 	case len(keys) == 0:
-		return fail(errors.New("no key in it that can be used"))
+		return fail(fmt.Errorf("%w: no key in it that can be used", ErrUnavailable))
 	case slices.EqualFunc(keys, held, same):
 		document.Value = held // and what was verified with these keys need not be looked at again
 	default:

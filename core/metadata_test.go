@@ -122,10 +122,6 @@ func TestMetadataRefused(t *testing.T) {
 		"authorization, http":        {doc{"authorization_endpoint": "http://id.example/a"}, nil, []string{"authorization_endpoint", "https"}},
 		"token, http":                {doc{"token_endpoint": "http://id.example/t"}, nil, []string{"token_endpoint", "https"}},
 		"keys, http":                 {doc{"jwks_uri": "http://id.example/j"}, nil, []string{"jwks_uri", "https"}},
-		"userinfo, http":             {doc{"userinfo_endpoint": "http://id.example/u"}, nil, []string{"userinfo_endpoint", "https"}},
-		"revocation, http":           {doc{"revocation_endpoint": "http://id.example/r"}, nil, []string{"revocation_endpoint", "https"}},
-		"end session, http":          {doc{"end_session_endpoint": "http://id.example/e"}, nil, []string{"end_session_endpoint", "https"}},
-		"end session, script":        {doc{"end_session_endpoint": "javascript:alert(1)"}, nil, []string{"end_session_endpoint", "https"}},
 		"authorization, data":        {doc{"authorization_endpoint": "data:text/html,x"}, nil, []string{"authorization_endpoint", "https"}},
 		"keys, file":                 {doc{"jwks_uri": "file:///etc/passwd"}, nil, []string{"jwks_uri", "https"}},
 		"token, relative":            {doc{"token_endpoint": "/t"}, nil, []string{"token_endpoint", "https"}},
@@ -136,7 +132,8 @@ func TestMetadataRefused(t *testing.T) {
 		"token on 127.0.0.1":         {doc{"token_endpoint": "http://127.0.0.1:6379/t"}, nil, []string{"token_endpoint", "loopback"}},
 		"keys on [::1]":              {doc{"jwks_uri": "https://[::1]/j"}, nil, []string{"jwks_uri", "loopback"}},
 		"keys on ::ffff:127.1":       {doc{"jwks_uri": "https://[::ffff:127.0.0.1]/j"}, nil, []string{"jwks_uri", "loopback"}},
-		"userinfo, localhost":        {doc{"userinfo_endpoint": "http://x.localhost/u"}, nil, []string{"userinfo_endpoint", "loopback"}},
+		"keys a list":                {doc{"jwks_uri": []string{"https://id.example/j"}}, nil, []string{"jwks_uri", "string is wanted"}},
+		"authorization a number":     {doc{"authorization_endpoint": 1}, nil, []string{"authorization_endpoint", "string is wanted"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			network := &provided{status: 200, kind: "application/json", body: document(row.doc)}
@@ -266,8 +263,9 @@ func TestMetadataRecovers(t *testing.T) {
 				if !errors.As(err, &e) || !errors.Is(err, idserver.ErrDiscovery) || e.URL != w.provider.URL()+"/.well-known/openid-configuration" {
 					t.Fatalf("got %v, want a DiscoveryError", err)
 				}
-				if name != "null" && !errors.Is(err, idserver.ErrUnavailable) { // null is metadata without an issuer
-					t.Errorf("%v is not ErrUnavailable", err)
+				mended := name == "404" || name == "HTML" || name == "a redirect" // waiting does not help
+				if errors.Is(err, idserver.ErrUnavailable) == mended {
+					t.Errorf("is ErrUnavailable: %t: %v", !mended, err)
 				}
 				if strings.Contains(err.Error(), "\n") {
 					t.Errorf("the error %q has lines", err)

@@ -16,9 +16,21 @@ func TestMetadataLeadsToOwnMachine(t *testing.T) {
 		"[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "0.0.0.0.", "[::]", "[::ffff:0.0.0.0]",
 	} {
 		for _, name := range []string{"token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint"} {
-			client := elsewhere(t, &provided{status: 200, kind: "application/json", body: document(map[string]any{name: "https://" + host + ":8443/x"})}, nil)
-			if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); !errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), "loopback") {
-				t.Errorf("%s on %s: %v", name, host, err)
+			network := &provided{status: 200, kind: "application/json", body: document(map[string]any{name: "https://" + host + ":8443/x"})}
+			client := elsewhere(t, network, nil)
+			_, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+			switch name { // what nobody needs to sign in counts as absent
+			case "userinfo_endpoint":
+				_, err = client.UserInfo(t.Context(), "a", "b")
+			case "revocation_endpoint":
+				err = client.RevokeToken(t.Context(), "a")
+			default:
+				if err == nil || !strings.Contains(err.Error(), "loopback") {
+					t.Errorf("%s on %s: %v", name, host, err)
+				}
+			}
+			if asked := network.location.Load().(string); !errors.Is(err, idserver.ErrDiscovery) || !strings.HasPrefix(asked, "https://id.example/") {
+				t.Errorf("%s on %s: %v, and %s was asked", name, host, err, asked)
 			}
 		}
 	}

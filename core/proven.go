@@ -133,7 +133,7 @@ func (p *provider) forgetToken(ctx context.Context, token string) {
 	}
 	// A provider accepts the revocation of any string. Only what may be accepted here takes up memory: forged tokens
 	// would push the real ones out of it.
-	if _, err := p.verify(context.WithoutCancel(ctx), token, p.now()); err != nil && !errors.Is(err, ErrUnavailable) {
+	if _, err := p.verify(context.WithoutCancel(ctx), token, presented, p.now(), nil); err != nil && !errors.Is(err, ErrUnavailable) {
 		return
 	}
 	if known, err := parseClaims(message.Payload); err == nil && p.now().Before(known.Expiry.Add(maxLeeway)) {

@@ -33,7 +33,12 @@ func TestWarmTokenAfterTheKeySetChanges(t *testing.T) {
 		"the same key":    {func(p *idtest.Provider) []any { return []any{jwkOf(p, p.KeyID())} }, nil},
 		"a key beside it": {func(p *idtest.Provider) []any { return []any{jwkOf(p, p.KeyID()), jwkOf(p, "other")} }, nil},
 		"another kid":     {func(p *idtest.Provider) []any { return []any{jwkOf(p, "other")} }, idserver.ReasonUnknownKey},
-		"its kid twice":   {func(p *idtest.Provider) []any { return []any{jwkOf(p, p.KeyID()), jwkOf(p, p.KeyID())} }, idserver.ReasonAmbiguousKey},
+		"its kid twice":   {func(p *idtest.Provider) []any { return []any{jwkOf(p, p.KeyID()), jwkOf(p, p.KeyID())} }, nil},
+		"another key of its kid beside it": {func(p *idtest.Provider) []any {
+			kid, own := p.KeyID(), jwkOf(p, p.KeyID())
+			p.RotateKey()
+			return []any{own, jwkOf(p, kid)}
+		}, idserver.ReasonAmbiguousKey},
 		"another key of its kid": {func(p *idtest.Provider) []any {
 			kid := p.KeyID()
 			p.RotateKey()

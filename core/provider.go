@@ -21,7 +21,7 @@ type provider struct {
 	redirectURI string // for authorization requests that name none; "" in an API
 	http        *endpoint.Client
 	metadata    *fetched.Value[*metadata]
-	keys        keys.Set
+	keys        *keys.Set
 	headers     jose.Headers
 	proven      *memo.Memo[proven] // nil: nothing is remembered
 	revoked     *expiring.Set      // access tokens that would otherwise be valid for a while, by signedHash
@@ -39,7 +39,7 @@ func newProvider(cfg Config) *provider {
 		revoked: expiring.New(cfg.Now, maxRevoked),
 	}
 	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)
-	p.keys = keys.Set{Value: fetched.New(cfg.Now, mathrand.Float64, p.fetchKeys)}
+	p.keys = keys.New(fetched.New(cfg.Now, mathrand.Float64, p.fetchKeys))
 	return p
 }
 

@@ -62,7 +62,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	if tokens.IDToken == "" {
 		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
 	}
-	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge})
+	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge}, issuedIDToken)
 	if err != nil {
 		return nil, spent(err)
 	}
@@ -92,7 +92,7 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 	var idToken *claims.Claims
 	renewed := tokens.IDToken != ""
 	if renewed {
-		idToken, err = p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject})
+		idToken, err = p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject}, issuedIDToken)
 	} else {
 		tokens.IDToken = old.IDToken
 		idToken, err = p.claimsBefore(ctx, old)
@@ -242,12 +242,14 @@ func (p *provider) authentication(m *metadata) endpoint.Authentication {
 	return endpoint.SecretPost{ClientID: id, ClientSecret: secret}
 }
 
+// clientAuth is client_secret_basic where the metadata does not say (OpenID Connect Discovery section 3, RFC 8414) and where
+// it lists both, as RFC 6749 section 2.3.1 prefers.
 func (p *provider) clientAuth(m *metadata) string {
 	switch {
 	case p.cfg.Provider.ClientAuth != "":
 		return p.cfg.Provider.ClientAuth
-	case slices.Contains(m.TokenAuthMethods, clientSecretBasic) && !slices.Contains(m.TokenAuthMethods, clientSecretPost):
-		return clientSecretBasic
+	case slices.Contains(m.TokenAuthMethods, clientSecretPost) && !slices.Contains(m.TokenAuthMethods, clientSecretBasic):
+		return clientSecretPost
 	}
-	return clientSecretPost
+	return clientSecretBasic
 }

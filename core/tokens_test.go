@@ -538,11 +538,13 @@ func TestClientAuthentication(t *testing.T) {
 		metadata   func(map[string]any)
 		want       string // the Authorization header; "": the form has it
 	}{
-		"both on offer":            {id: "app", secret: "s3cret", metadata: methods(basic, post)},
+		"both on offer":            {id: "app", secret: "s3cret", metadata: methods(post, basic), want: "Basic YXBwOnMzY3JldA=="},
 		"post on offer":            {id: "app", secret: "s3cret", metadata: methods(post)},
 		"basic on offer":           {id: "app", secret: "s3cret", metadata: methods(basic), want: "Basic YXBwOnMzY3JldA=="},
 		"basic and others":         {id: "app", secret: "s3cret", metadata: methods("private_key_jwt", basic), want: "Basic YXBwOnMzY3JldA=="},
-		"nothing on offer":         {id: "app", secret: "s3cret", metadata: absent},
+		"nothing on offer":         {id: "app", secret: "s3cret", metadata: absent, want: "Basic YXBwOnMzY3JldA=="},
+		"an empty list":            {id: "app", secret: "s3cret", metadata: methods(), want: "Basic YXBwOnMzY3JldA=="},
+		"neither on offer":         {id: "app", secret: "s3cret", metadata: methods("private_key_jwt", "tls_client_auth"), want: "Basic YXBwOnMzY3JldA=="},
 		"basic by configuration":   {id: "app", secret: "s3cret", auth: basic, metadata: methods(post), want: "Basic YXBwOnMzY3JldA=="},
 		"post by configuration":    {id: "app", secret: "s3cret", auth: post, metadata: methods(basic)},
 		"a public client":          {id: "app", metadata: methods(basic, "none")},

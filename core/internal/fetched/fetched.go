@@ -8,6 +8,7 @@ package fetched
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,9 @@ import (
 
 // Document is the result of a fetch.
 type Document[T any] struct {
-	Value T
-	Fresh time.Duration // how long the provider allows it to be kept; 0: it did not say
+	Value      T
+	Fresh      time.Duration // how long the provider allows it to be kept; 0: it did not say
+	RetryAfter time.Duration // with an error: how long the provider wants to be left alone; 0: it did not say
 }
 
 // Limits on what a provider may ask for, and on how often this package asks.
@@ -25,9 +27,10 @@ const (
 	minFresh     = time.Minute
 	maxFresh     = time.Hour
 	maxStale     = 24 * time.Hour   // how long a good document serves without the provider
-	refetchEvery = 10 * time.Second // at most one fetch by Refetch in this time
+	refetchEvery = 10 * time.Second // at most one fetch of a Budget in this time, after its burst
 	firstRetry   = time.Second      // after a failure; doubled with each further one
 	lastRetry    = time.Minute
+	maxAway      = time.Hour // how long the provider may ask to be left alone
 )
 
 var errClosed = errors.New("the client is closed")
@@ -48,13 +51,15 @@ type Value[T any] struct {
 	flight    *flight[T]
 	failures  int       // since the last success
 	failed    error     // the last failure; nil after a success
-	retryAt   time.Time // no fetch before this time, after a failure
-	demanded  time.Time // when Refetch last started a fetch
+	retryAt   time.Time // no fetch that nobody demands before this time, after a failure
+	awayUntil time.Time // no fetch at all before this time: the provider asked for that
+	demanded  Budget    // of Refetch
 	refreshAt *time.Timer
 }
 
 type held[T any] struct {
 	value      T
+	number     int       // from 1, one more with each fetch
 	confirmed  time.Time // when the provider last confirmed it
 	refreshDue time.Time // before it expires
 }
@@ -71,7 +76,7 @@ type flight[T any] struct {
 // There are no conditional requests on purpose. Whoever can answer once in the provider's place could send a document of
 // their own with the ETag of the genuine one, and the provider itself would confirm theirs with 304 from then on.
 func New[T any](now func() time.Time, jitter func() float64, fetch func(ctx context.Context, held T) (Document[T], error)) *Value[T] {
-	v := &Value[T]{fetch: fetch, now: now, jitter: jitter}
+	v := &Value[T]{fetch: fetch, now: now, jitter: jitter, demanded: Budget{Burst: 1}}
 	v.background, v.stop = context.WithCancel(context.Background())
 	return v
 }
@@ -82,6 +87,14 @@ func (v *Value[T]) Fresh(now time.Time) (value T, ok bool) {
 		return h.value, true // as is nearly always the case, and without a lock
 	}
 	return value, false
+}
+
+// Held returns the document if there is one that may still be served at now, and its number. Nothing is fetched.
+func (v *Value[T]) Held(now time.Time) (value T, number int) {
+	if h := v.held.Load(); h != nil && now.Sub(h.confirmed) < maxStale {
+		return h.value, h.number
+	}
+	return value, 0
 }
 
 // Get returns the document. It waits for the network only if there is none that may still be served; ctx limits how long
@@ -101,8 +114,8 @@ func (v *Value[T]) GetAt(ctx context.Context, now time.Time) (T, error) {
 		v.mu.Unlock()
 		return h.value, nil
 	}
-	if v.flight == nil && now.Before(v.retryAt) {
-		err := v.failed
+	if v.flight == nil && now.Before(v.retryAt) && v.background.Err() == nil {
+		err := &Later{v.retryAt.Sub(now), v.failed}
 		v.mu.Unlock()
 		var none T
 		return none, err
@@ -112,28 +125,55 @@ func (v *Value[T]) GetAt(ctx context.Context, now time.Time) (T, error) {
 	return f.wait(ctx)
 }
 
-// Refetch fetches the document again for a caller who missed something in the one that Get returned, such as a key that
-// is not in the set. It joins a fetch in flight, whose result everyone gets. At most one fetch starts in ten seconds,
-// whether it succeeds or not; in between, Refetch returns the document that is held, or the error of the fetch that
-// failed.
+// Refetch fetches the document again. It joins a fetch in flight, whose result everyone gets. At most one fetch starts in
+// ten seconds, whether it succeeds or not; in between, Refetch returns the document that is held, or the error of the
+// fetch that failed.
 func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
-	v.mu.Lock()
-	now := v.now()
-	if v.flight == nil && !v.demanded.IsZero() && now.Sub(v.demanded) < refetchEvery {
-		h, err := v.held.Load(), v.failed
-		v.mu.Unlock()
-		if err == nil && h != nil {
-			return h.value, nil
-		}
-		var none T
-		return none, err
+	value, _, err := v.RefetchWithin(ctx, &v.demanded, math.MaxInt)
+	if !errors.Is(err, ErrHeldBack) {
+		return value, err
 	}
-	if v.flight == nil && v.background.Err() == nil {
-		v.demanded = now
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if h := v.held.Load(); v.failed == nil && h != nil {
+		return h.value, nil
+	}
+	return value, &Later{max(v.retryAt.Sub(v.now()), 0), v.failed}
+}
+
+// RefetchWithin fetches the document again for a caller who missed something in the one of that number, such as a key that
+// is not in the set, if the budget allows it. If there is a later one, or a fetch is in flight, that is the result instead,
+// at no cost, and joined is true: it may have been on its way before the call. The error is a Later if nothing was fetched,
+// because the budget is spent (ErrHeldBack) or because the provider wants to be left alone.
+func (v *Value[T]) RefetchWithin(ctx context.Context, b *Budget, number int) (value T, joined bool, err error) {
+	v.mu.Lock()
+	if h := v.held.Load(); h != nil && h.number > number {
+		v.mu.Unlock()
+		return h.value, true, nil
+	}
+	joined = v.flight != nil
+	if !joined && v.background.Err() == nil {
+		if err := v.mayStart(b); err != nil {
+			v.mu.Unlock()
+			return value, false, err
+		}
 	}
 	f := v.start()
 	v.mu.Unlock()
-	return f.wait(ctx)
+	value, err = f.wait(ctx)
+	return value, joined, err
+}
+
+// mayStart takes a fetch from the budget. The caller holds the lock.
+func (v *Value[T]) mayStart(b *Budget) error {
+	now := v.now()
+	if now.Before(v.awayUntil) {
+		return &Later{v.awayUntil.Sub(now), v.failed}
+	}
+	if wait := b.take(now); wait > 0 {
+		return &Later{wait, ErrHeldBack}
+	}
+	return nil
 }
 
 // Close stops a fetch in flight and waits for it to end. Nothing is fetched afterwards.
@@ -177,10 +217,10 @@ func (v *Value[T]) start() *flight[T] {
 		document, err := v.fetch(v.background, before)
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		if f.err = err; err == nil {
+		if err == nil {
 			f.value = v.keep(document)
 		} else {
-			v.putOff(err)
+			f.err = v.putOff(err, document.RetryAfter)
 		}
 		v.flight = nil
 		close(f.done)
@@ -196,18 +236,22 @@ func (v *Value[T]) keep(d Document[T]) T {
 	}
 	fresh = min(max(fresh, minFresh), maxFresh)
 	now := v.now()
-	next := &held[T]{value: d.Value, confirmed: now}
+	next := &held[T]{value: d.Value, number: 1, confirmed: now}
+	if before := v.held.Load(); before != nil {
+		next.number = before.number + 1
+	}
 	// Between 75 and 90 per cent of its lifetime, so that a fleet does not ask in step.
 	ahead := time.Duration(float64(fresh) * (0.75 + 0.15*v.jitter()))
 	next.refreshDue = now.Add(ahead)
 	v.held.Store(next)
-	v.failures, v.failed, v.retryAt = 0, nil, time.Time{}
+	v.failures, v.failed, v.retryAt, v.awayUntil = 0, nil, time.Time{}, time.Time{}
 	v.refreshIn(ahead)
 	return next.value
 }
 
-// putOff records a failure: what is held stays, and the next attempt comes later. The caller holds the lock.
-func (v *Value[T]) putOff(err error) {
+// putOff records a failure: what is held stays, and the next attempt comes later, and not before the provider wants it.
+// The caller holds the lock.
+func (v *Value[T]) putOff(err error, away time.Duration) *Later {
 	v.failed = err
 	delay := min(firstRetry<<min(v.failures, 10), lastRetry)
 	if v.held.Load() == nil {
@@ -215,10 +259,17 @@ func (v *Value[T]) putOff(err error) {
 	}
 	v.failures++
 	delay = time.Duration(float64(delay) * (0.5 + 0.5*v.jitter()))
-	v.retryAt = v.now().Add(delay)
+	now := v.now()
+	v.awayUntil = time.Time{}
+	if away = min(away, maxAway); away > 0 {
+		v.awayUntil = now.Add(away)
+		delay += away // and a fleet does not come back in step
+	}
+	v.retryAt = now.Add(delay)
 	if v.held.Load() != nil {
 		v.refreshIn(delay)
 	}
+	return &Later{delay, err}
 }
 
 // refreshIn fetches again after d even if nobody asks by then: what the provider withdrew disappears in time even where

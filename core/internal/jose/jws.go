@@ -14,8 +14,8 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// MaxToken limits the size of a compact token, in bytes, before any of it is decoded.
-const MaxToken = 16 << 10
+// MaxToken limits the size of a compact token, in bytes, before any of it is decoded: one with 300 groups has 20 kB.
+const MaxToken = 64 << 10
 
 // Why a token is refused. The reason is for logs and tests; the sender of a bad token is not told.
 var (

@@ -20,6 +20,7 @@ type Key struct {
 	ID         string // kid; empty if the key has none
 	Public     crypto.PublicKey
 	Algorithms []string // what it may be used with, never empty
+	Named      bool     // its own alg says so; otherwise its type and the caller's list
 }
 
 // ParseSet parses the signature keys of a JSON Web Key Set, RFC 7517 section 5. A key that is broken, of an unknown kind,
@@ -55,6 +56,10 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 	if err := strictjson.Unmarshal(element, &members); err != nil {
 		return Key{}, err
 	}
+	whole, err := strictjson.ParseObject(element)
+	if err != nil {
+		return Key{}, err
+	}
 	switch {
 	case members.Type == "oct":
 		// Anyone who reads the set could sign with it.
@@ -66,11 +71,11 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 	case members.Operations != nil && !slices.Contains(members.Operations, "verify"):
 		return Key{}, errors.New("its key_ops lack verify")
 	}
-	public, err := publicKey(element)
+	public, err := publicKey(material(whole))
 	if err != nil {
 		return Key{}, err
 	}
-	key := Key{ID: members.ID, Public: public}
+	key := Key{ID: members.ID, Public: public, Named: members.Algorithm != ""}
 	switch {
 	case members.Algorithm != "":
 		key.Algorithms = []string{members.Algorithm}
@@ -90,6 +95,26 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 		return Key{}, fmt.Errorf("no accepted algorithm (alg %q)", members.Algorithm)
 	}
 	return key, nil
+}
+
+// material returns a key of nothing but its type and its numbers (RFC 7518 section 6, RFC 8037 section 2): another member,
+// such as an x5c that is not as RFC 7517 wants it, does not spoil a key for which it is not needed.
+func material(whole strictjson.Object) []byte {
+	names := []string{"kty", "crv", "x", "y"}
+	if whole.Get("kty") == `"RSA"` {
+		names = []string{"kty", "n", "e"}
+	}
+	var text []byte
+	for _, name := range names {
+		if value := whole.Get(name); value != "" {
+			text = fmt.Appendf(text, ",%q:%s", name, value)
+		}
+	}
+	if len(text) == 0 {
+		return []byte("{}")
+	}
+	text[0] = '{'
+	return append(text, '}')
 }
 
 // publicKey lets jwx parse the key's numbers, and refuses weak ones.
@@ -130,6 +155,9 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 		if len(public) != ed25519.PublicKeySize {
 			return nil, errors.New("Ed25519 of a wrong length")
 		}
+		if isSmallOrder(public) {
+			return nil, errors.New("Ed25519 of a small order, for which anybody can sign")
+		}
 		return public, nil
 	}
 	return nil, errors.New("of a type that does not sign")
@@ -158,6 +186,10 @@ func (k *Key) Same(other *Key) bool {
 	if k.ID != other.ID || !slices.Equal(k.Algorithms, other.Algorithms) {
 		return false
 	}
+	return k.sameMaterial(other)
+}
+
+func (k *Key) sameMaterial(other *Key) bool {
 	switch k.Public.(type) { // mostly a pointer to the same key: Equal would encode the numbers
 	case *rsa.PublicKey, *ecdsa.PublicKey:
 		if k.Public == other.Public {
@@ -169,8 +201,8 @@ func (k *Key) Same(other *Key) bool {
 }
 
 // Select returns the one key that the header can refer to: the key with its kid that may be used with its alg or, if it
-// has no kid, the only key that may. Keys of different types may share a kid. The errors are ErrUnknownKey, ErrAlgorithm
-// and ErrAmbiguous.
+// has no kid, the only key that may. Keys of different types may share a kid, and a key that is listed more than once is
+// one key. The errors are ErrUnknownKey, ErrAlgorithm and ErrAmbiguous.
 func Select(keys []Key, h Header) (*Key, error) {
 	var found *Key
 	fitting := 0
@@ -181,9 +213,10 @@ func Select(keys []Key, h Header) (*Key, error) {
 			continue
 		}
 		sawKeyID = true
-		if slices.Contains(key.Algorithms, h.Algorithm) {
-			found = key
-			fitting++
+		if slices.Contains(key.Algorithms, h.Algorithm) && (found == nil || !found.sameMaterial(key)) {
+			if fitting++; found == nil {
+				found = key
+			}
 		}
 	}
 	switch {
@@ -196,6 +229,28 @@ func Select(keys []Key, h Header) (*Key, error) {
 	default:
 		return nil, ErrUnknownKey
 	}
+}
+
+// Admissible reports whether a list of algorithms with the header's in it would let one of the keys that the header refers
+// to be used with it: a key without an alg of its own.
+func Admissible(keys []Key, h Header) bool {
+	a, known := algorithms[h.Algorithm]
+	return known && slices.ContainsFunc(keys, func(k Key) bool {
+		return (h.KeyID == nil || k.ID == *h.KeyID) && !k.Named && a.fits(k.Public)
+	})
+}
+
+// Others returns the keys of the set that are like key in type and in what the algorithm may be used with, other than key
+// itself: at most eight.
+func Others(keys []Key, key *Key, algorithm string) []Key {
+	var others []Key
+	for i := range keys {
+		k := &keys[i]
+		if len(others) < 8 && slices.Contains(k.Algorithms, algorithm) && !k.sameMaterial(key) { // which fits one type only
+			others = append(others, *k)
+		}
+	}
+	return others
 }
 
 // Verify checks the message's signature with key. The algorithm must be one of the key's: the token's alg only selects

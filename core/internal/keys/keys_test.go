@@ -1,10 +1,14 @@
 package keys
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/fetched"
@@ -30,12 +34,30 @@ func (i *issuer) fetch(context.Context, []jose.Key) (fetched.Document[[]jose.Key
 	return fetched.Document[[]jose.Key]{Value: set}, nil
 }
 
-func setOf(t *testing.T, i *issuer) Set {
-	now := time.Now()
-	v := fetched.New(func() time.Time { return now }, func() float64 { return 0.5 }, i.fetch)
-	t.Cleanup(v.Close)
-	return Set{v}
+func (i *issuer) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.fetches
 }
+
+// clock is moved by the test.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
+
+func (c *clock) move(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c.t.Add(d) }
+
+func setOf(t *testing.T, i *issuer) (*Set, *clock) {
+	c := &clock{t: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
+	v := fetched.New(c.now, func() float64 { return 0.5 }, i.fetch)
+	t.Cleanup(v.Close)
+	return New(v), c
+}
+
+func named(algorithm, kid string) jose.Header { return jose.Header{Algorithm: algorithm, KeyID: &kid} }
 
 func TestFind(t *testing.T) {
 	type sets = [][]jose.Key
@@ -66,17 +88,17 @@ func TestFind(t *testing.T) {
 		"no kid, one fits":              {sets{{one, ec}}, "RS256", none, "one", nil, 1},
 		"no kid, two fit":               {sets{{one, two}}, "RS256", none, "", jose.ErrAmbiguous, 1},
 		"away":                          {sets{nil}, "RS256", "1", "", ErrUnavailable, 1},
-		"away when it matters":          {sets{{one}, nil}, "RS256", "2", "", ErrUnavailable, 2},
+		"away when it matters":          {sets{{one}, nil}, "RS256", "2", "", ErrUnavailable, 4}, // a burst of three
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := &issuer{sets: row.sets}
-			set := setOf(t, i)
+			set, clock := setOf(t, i)
 			h := jose.Header{Algorithm: row.alg}
 			if row.kid != none {
 				h.KeyID = &row.kid
 			}
 			for range 3 {
-				got, err := set.Find(t.Context(), h, time.Now())
+				got, err := set.Find(t.Context(), h, Anybody, clock.now())
 				if !errors.Is(err, row.err) || (err == nil) != (row.err == nil) {
 					t.Fatalf("got %v, %v, want %v", got, err, row.err)
 				}
@@ -99,16 +121,189 @@ func TestFind(t *testing.T) {
 // A provider that is away says nothing of the keys that are at hand.
 func TestFindWhileAway(t *testing.T) {
 	i := &issuer{sets: [][]jose.Key{{{ID: "1", Public: "one", Algorithms: []string{"RS256"}}}, nil}}
-	set := setOf(t, i)
-	known, unknown := "1", "2"
-	for range 3 {
-		if _, err := set.Find(t.Context(), jose.Header{Algorithm: "RS256", KeyID: &known}, time.Now()); err != nil {
+	set, clock := setOf(t, i)
+	for range 5 {
+		if _, err := set.Find(t.Context(), named("RS256", "1"), Anybody, clock.now()); err != nil {
 			t.Errorf("a known key: %v", err)
 		}
-		if _, err := set.Find(t.Context(), jose.Header{Algorithm: "RS256", KeyID: &unknown}, time.Now()); !errors.Is(err, ErrUnavailable) || errors.Is(err, jose.ErrUnknownKey) {
+		if _, err := set.Find(t.Context(), named("RS256", "2"), Anybody, clock.now()); !errors.Is(err, ErrUnavailable) || errors.Is(err, jose.ErrUnknownKey) {
 			t.Errorf("an unknown key: got %v, want ErrUnavailable alone", err)
 		}
 	}
+}
+
+// numbered is a set of the kids 1 to n.
+func numbered(n int) (keys []jose.Key) {
+	for i := range n {
+		keys = append(keys, jose.Key{ID: fmt.Sprint(i + 1), Public: fmt.Sprint(i + 1), Algorithms: []string{"RS256"}})
+	}
+	return keys
+}
+
+// Who sends made-up kids spends a budget: then nothing is known of any unknown kid, and it is never said to be unknown. A kid
+// that was asked for is unknown, for ten seconds and without asking again.
+func TestUnknownKids(t *testing.T) {
+	i := &issuer{sets: [][]jose.Key{numbered(1)}}
+	set, clock := setOf(t, i)
+	find := func(kid string, from Origin, want error, fetches int) {
+		t.Helper()
+		_, err := set.Find(t.Context(), named("RS256", kid), from, clock.now())
+		if !errors.Is(err, want) || errors.Is(err, ErrUnavailable) != (want == ErrUnavailable) {
+			t.Fatalf("%s: got %v, want %v", kid, err, want)
+		}
+		var later *fetched.Later
+		if errors.Is(err, fetched.ErrHeldBack) && (!errors.As(err, &later) || later.After <= 0 || later.After > 10*time.Second) {
+			t.Errorf("%s: it does not say when to come back: %v", kid, err)
+		}
+		if got := i.count(); got != fetches {
+			t.Fatalf("%s: %d fetches, want %d", kid, got, fetches)
+		}
+	}
+	find("1", Anybody, nil, 1)
+	find("a", Anybody, jose.ErrUnknownKey, 2)
+	find("a", Anybody, jose.ErrUnknownKey, 2)
+	find("b", Anybody, jose.ErrUnknownKey, 3)
+	find("c", Anybody, jose.ErrUnknownKey, 4)
+	find("d", Anybody, ErrUnavailable, 4)
+	find("a", Anybody, jose.ErrUnknownKey, 4)
+	find("d", Endpoint, jose.ErrUnknownKey, 5) // whose budget is another
+	find("d", Endpoint, jose.ErrUnknownKey, 6) // and who is told what is so now
+	find("a", Endpoint, jose.ErrUnknownKey, 7)
+	find("a", Endpoint, ErrUnavailable, 7)
+	clock.move(10*time.Second - 1)
+	find("d", Anybody, ErrUnavailable, 7)
+	find("a", Anybody, jose.ErrUnknownKey, 7)
+	clock.move(1)
+	find("d", Anybody, jose.ErrUnknownKey, 8)
+	find("a", Anybody, ErrUnavailable, 8)
+	clock.move(-time.Hour) // the clock is set right
+	find("e", Anybody, jose.ErrUnknownKey, 9)
+	find("e", Endpoint, jose.ErrUnknownKey, 10)
+}
+
+// A key that comes while the budget is spent is found as soon as anybody's fetch has brought it.
+func TestFoundByAnothersFetch(t *testing.T) {
+	i := &issuer{sets: [][]jose.Key{numbered(1), numbered(1), numbered(1), numbered(1), numbered(2)}}
+	set, clock := setOf(t, i)
+	for _, kid := range []string{"1", "a", "b", "c", "2"} {
+		_, _ = set.Find(t.Context(), named("RS256", kid), Anybody, clock.now())
+	}
+	if key, err := set.Find(t.Context(), named("RS256", "2"), Endpoint, clock.now()); err != nil || key.ID != "2" {
+		t.Fatalf("for a token from the endpoint: %v, %v", key, err)
+	}
+	if key, err := set.Find(t.Context(), named("RS256", "2"), Anybody, clock.now()); err != nil || key.ID != "2" || i.count() != 5 {
+		t.Errorf("for anybody then: %v, %v, with %d fetches", key, err, i.count())
+	}
+}
+
+// The number of fetches under a flood of everything that strangers can send: a burst of three, and two in ten seconds.
+func TestFetchesUnderAFlood(t *testing.T) {
+	i := &issuer{sets: [][]jose.Key{{edKey(1)}}}
+	set, clock := setOf(t, i)
+	known, err := set.Find(t.Context(), named("EdDSA", "1"), Anybody, clock.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for second := range 60 {
+		for n := range 100 {
+			_, _ = set.Find(t.Context(), named("RS256", fmt.Sprint("made-up-", second, n)), Anybody, clock.now())
+			_, _ = set.FindAnew(t.Context(), named("EdDSA", "1"), known, Anybody, clock.now())
+		}
+		if got, most := i.count()-1, 3+2*(1+second/10); got > most {
+			t.Fatalf("%d fetches in %d s, want at most %d", got, second+1, most)
+		}
+		clock.move(time.Second)
+	}
+	if n := i.count() - 1; n < 12 {
+		t.Errorf("%d fetches in a minute: good tokens of new keys wait for the others", n)
+	}
+	if n := len(set.absent.since); n > maxAbsent {
+		t.Errorf("%d kids are remembered", n)
+	}
+}
+
+// A kid that is a kilobyte is not kept, and of very many no more than the limit.
+func TestAbsentIsBounded(t *testing.T) {
+	var a absent
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range 3 * maxAbsent {
+		h := named("RS256", fmt.Sprint(n))
+		if a.add(h, now); !a.has(h, now) || len(a.since) > maxAbsent {
+			t.Fatalf("kid %d is remembered: %t, of %d", n, a.has(h, now), len(a.since))
+		}
+	}
+	h := named("RS256", "later")
+	if a.add(h, now.Add(absentFor)); len(a.since) != 1 || a.has(h, now) || a.has(h, now.Add(2*absentFor)) || !a.has(h, now.Add(2*absentFor-1)) {
+		t.Errorf("%d are left of those that are over", len(a.since))
+	}
+}
+
+// A key that came anew under the kid of the known one is found, within a budget of its own.
+func TestFindAnew(t *testing.T) {
+	first, second := edKey(1), edKey(2)
+	i := &issuer{sets: [][]jose.Key{{first}}}
+	set, clock := setOf(t, i)
+	known, err := set.Find(t.Context(), named("EdDSA", "1"), Anybody, clock.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 { // strangers spend what they can
+		_, _ = set.Find(t.Context(), named("EdDSA", fmt.Sprint("made-up-", n)), Anybody, clock.now())
+	}
+	i.mu.Lock()
+	i.sets, i.fetches = [][]jose.Key{{first}, {second}, {first}}, 0
+	i.mu.Unlock()
+	anew := func(from Origin, want *jose.Key, err error) {
+		t.Helper()
+		got, found := set.FindAnew(t.Context(), named("EdDSA", "1"), known, from, clock.now())
+		if !errors.Is(found, err) || err == nil && !got.Same(want) {
+			t.Fatalf("got %v, %v, want %v, %v", got, found, want, err)
+		}
+	}
+	anew(Anybody, &first, nil)
+	anew(Anybody, &second, nil)
+	anew(Anybody, &second, nil) // without asking: it is at hand, and is not the known one
+	known = &second
+	anew(Anybody, nil, ErrUnavailable)
+	anew(Endpoint, &first, nil)
+}
+
+func edKey(n byte) jose.Key {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
+	return jose.Key{ID: "1", Public: private.Public(), Algorithms: []string{"EdDSA"}}
+}
+
+// Whoever joins a fetch that was in flight when the token came does not take what it brings for the last word.
+func TestFindBehindAFetchInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		fetches := 0 // one runs at a time
+		v := fetched.New(time.Now, func() float64 { return 0.5 }, func(context.Context, []jose.Key) (fetched.Document[[]jose.Key], error) {
+			fetches++
+			set := numbered(1)
+			if fetches == 2 {
+				<-release
+			} else if fetches > 2 {
+				set = numbered(2)
+			}
+			return fetched.Document[[]jose.Key]{Value: set}, nil
+		})
+		defer v.Close()
+		set := New(v)
+		done := make(chan error, 2)
+		ask := func(kid string) {
+			_, err := set.Find(t.Context(), named("RS256", kid), Anybody, time.Now())
+			done <- err
+		}
+		go ask("made-up")
+		synctest.Wait()
+		go ask("2") // of the key that was published after the answer had left
+		synctest.Wait()
+		close(release)
+		if a, b := <-done, <-done; a == nil == (b == nil) || fetches != 3 {
+			t.Errorf("got %v and %v with %d fetches, want that one of both is known", a, b, fetches)
+		}
+	})
 }
 
 // A caller who leaves is told so, at the first fetch and at the second; the provider is not to blame.
@@ -127,7 +322,7 @@ func TestFindCallerLeaves(t *testing.T) {
 			t.Cleanup(v.Close)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-reached; cancel() }()
-			_, err := Set{v}.Find(ctx, jose.Header{Algorithm: "RS256"}, time.Now())
+			_, err := New(v).Find(ctx, jose.Header{Algorithm: "RS256"}, Anybody, time.Now())
 			if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) || errors.Is(err, jose.ErrUnknownKey) {
 				t.Errorf("got %v, want context.Canceled alone", err)
 			}
