@@ -11,43 +11,64 @@ import (
 	"github.com/signward/idserver-go/core/internal/fault"
 )
 
-// Config describes one relying party at one provider. The zero value of an optional field means its default.
+// Config describes one relying party at one provider. A web application sets the first five fields, an API the first. The
+// zero value of an optional field means its default. [ConfigFromEnv] reads what a container sets.
 type Config struct {
-	// Authority is the provider's URL. Its metadata is read from below this URL (OpenID Connect Discovery 1.0 section 4).
-	// Required. http is allowed on loopback only.
+	// Authority is the provider's URL, below which its metadata is (OpenID Connect Discovery 1.0 section 4). Required. http
+	// is allowed on loopback only.
 	Authority string
 	// ClientID is the client_id registered at the provider. Required with BaseURL.
 	ClientID string
-	// ClientSecret is the client's secret. Leave it empty for a public client.
+	// ClientSecret is the client's secret. Empty for a public client.
 	ClientSecret string
+	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
+	// routes on; an API leaves it empty. http is allowed on loopback only.
+	BaseURL string
+	// SessionSecret is what cookies are sealed with, at least 32 random bytes. Required with BaseURL.
+	SessionSecret string
+
 	// ApplicationName is what the built-in pages call the application, in at most 64 bytes. Default: the host of BaseURL.
 	ApplicationName string
-	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
-	// routes on. http is allowed on loopback only.
-	BaseURL string
-	// RoutesPath is the path of the sign-in routes below BaseURL. Default: /auth. The redirect_uri to register at the
-	// provider is BaseURL + RoutesPath + /callback.
+	// RoutesPath is the path of the sign-in routes below BaseURL. The redirect_uri to register at the provider is BaseURL +
+	// RoutesPath + /callback. Default: /auth.
 	RoutesPath string
-	// SessionSecret is the secret that cookies are sealed with, at least 32 bytes. Required with BaseURL.
-	SessionSecret string
-	// AfterSignIn and AfterSignOut are where the browser goes when no other page was asked for: paths of this application
-	// as browsers see them, including the path of BaseURL. Default: the root of BaseURL.
+	// AfterSignIn and AfterSignOut are where the browser goes when no other page was asked for: paths as browsers see them,
+	// including the path of BaseURL. Default: the root of BaseURL.
 	AfterSignIn, AfterSignOut string
 	// TrustedOrigins are other origins (scheme://host[:port]) that users may be returned to after sign-in, that may send
-	// unsafe requests with the session cookie, and whose scripts may read the responses of the sign-in routes and of
-	// guarded routes (CORS, with credentials). The cookies are SameSite=Lax: browsers send them within one site only,
-	// such as from https://www.example.com to https://api.example.com.
+	// unsafe requests with the session cookie, and whose scripts may read the answers of sign-in routes and guards (CORS,
+	// with credentials). Browsers send the cookies, which are SameSite=Lax, within one site only.
 	TrustedOrigins []string
 
-	// Scopes are the scopes requested at sign-in. Default: openid profile email, and roles if the provider's metadata
-	// lists it. openid is always added.
+	// Scopes are requested at sign-in; openid always is. Default: openid profile email, and roles if the provider's metadata
+	// lists it.
 	Scopes []string
 	// Audience is the aud that a bearer access token must have. Default: idserver-api.
 	Audience string
-	// RolesClaim is where the roles are among the claims, in order of preference: each the name of a claim or, for a claim
-	// within claims, a path such as realm_access/roles. A claim whose whole name has slashes, such as
-	// https://app.example/roles, goes before a path. The first that is there wins. Default: roles.
+	// RolesClaim is where the roles are among the claims, in order of preference: each the name of a claim, or a path such
+	// as realm_access/roles. A claim whose whole name has slashes, such as https://app.example/roles, goes before a path.
+	// The first that is there wins. Default: roles.
 	RolesClaim []string
+
+	// AdmitUser is called with the user at each sign-in, once every check has passed, and at each refresh, but not for
+	// bearer access tokens: what must hold for them too belongs in [Client.Require]. It may add roles or claims
+	// ([User.Set]). An error refuses the user and is logged: the sign-in with the code sign_in_refused, and at a refresh the
+	// session ends; one that wraps ErrUnavailable means that the application cannot decide now: 503, and a session
+	// continues. In ctx, [AccessTokenFrom] finds the access token and [AppDataFrom] the app_data of the link to /auth/login.
+	// It is called concurrently.
+	AdmitUser func(ctx context.Context, user *User) error
+	// UserInfoResponse returns what GET /auth/userinfo answers, to be encoded as JSON. In ctx, [AccessTokenFrom] finds the
+	// access token. An error of this package is answered as if the route had met it: 503 for ErrUnavailable, 502 for
+	// ErrUserInfo, 401 for a UserInfoError of status 401; any other is a 500. It is called concurrently. Default: the user,
+	// as [User.MarshalJSON] encodes it.
+	UserInfoResponse func(ctx context.Context, user *User) (any, error)
+	// RenderRefusal returns status, content type and body of every refusal, in place of the built-in page and problem+json.
+	// The refusal's header fields and cookies are sent either way. A zero Rendered stands for the built-in one. It is called
+	// concurrently.
+	RenderRefusal func(ctx context.Context, refusal Refusal) Rendered
+	// Events are told when somebody signed in, a request was refused and so on: what audit logs and metrics hang on.
+	Events Events
+
 	// Session bounds the sessions in time and names the secrets that only open them.
 	Session SessionConfig
 	// Provider is for a provider whose metadata is missing, wrong or not enough.
@@ -55,43 +76,19 @@ type Config struct {
 	// HTTP is how requests are sent to the provider.
 	HTTP HTTPConfig
 
-	// TokenCacheBytes bounds the memory used to remember access tokens whose signature was verified (see
-	// [Client.ValidateAccessToken]), and, separately, session cookies that were opened: up to twice as much in total. Default:
-	// 16 MiB, about 10,000 tokens of 1 kB. An entry larger than 1/32 of it is not kept; a negative value turns both off.
-	TokenCacheBytes int
-
-	// AdmitUser is called with the user at each sign-in, once every check has passed, and at each refresh. It may modify
-	// the user (to add roles, or with [User.Set]) and may refuse the user by returning an error, which is logged: at
-	// sign-in the browser is shown a page with the code sign_in_refused, at a refresh the session ends. An error that
-	// wraps ErrUnavailable means that the application cannot decide now: the sign-in is answered with 503, and a session
-	// continues. AdmitUser is not called for bearer access tokens; what must hold for them too belongs in
-	// [Client.Require]. It is called concurrently. In ctx, [AccessTokenFrom] finds the user's access token and
-	// [AppDataFrom] the app_data of the link to /auth/login.
-	AdmitUser func(ctx context.Context, user *User) error
-	// UserInfoResponse, if set, returns what GET /auth/userinfo answers, to be encoded as JSON. ctx holds the user and, for
-	// [AccessTokenFrom], the access token. An error of this package is answered as if the route itself had met it: 503
-	// provider_unavailable for ErrUnavailable, 502 provider_error for ErrUserInfo, 401 invalid_token for a UserInfoError
-	// of status 401; any other error is a 500. It is called concurrently. Default: the user, as [User.MarshalJSON]
-	// encodes it.
-	UserInfoResponse func(ctx context.Context, user *User) (any, error)
-	// RenderRefusal, if set, provides the status, content type and body of every refusal, in place of the built-in page
-	// and problem+json. The refusal's header fields and cookies are sent either way. For a refusal where it returns a
-	// zero Rendered, the built-in rendering is used. It is called concurrently.
-	RenderRefusal func(ctx context.Context, refusal Refusal) Rendered
-
-	// Events are functions that are called when somebody signed in, a request was refused and so on: what audit logs and
-	// metrics hang on.
-	Events Events
-	// Logger receives what an operator needs to know, and never a secret. Problems for the operator to fix are logged as
-	// warnings, sign-ins and refusals as information, and requests that merely lack credentials at level Debug. Default:
-	// slog.Default().
+	// Logger receives what an operator needs to know, and never a secret: problems to fix as warnings, sign-ins and refusals
+	// as information, requests that merely lack credentials at level Debug. Default: slog.Default().
 	Logger *slog.Logger
 	// LogSubject is how the log names people. Default: [SubjectHashed].
 	LogSubject SubjectLog
+	// TokenCacheBytes bounds the memory for access tokens whose signature was verified (see [Client.ValidateAccessToken]) and,
+	// as much again, for session cookies that were opened. An entry larger than 1/32 of it is not kept; a negative value
+	// turns both off. Default: 16 MiB, about 10,000 tokens of 1 kB.
+	TokenCacheBytes int
 	// Now is the clock. It is called concurrently. Default: time.Now.
 	Now func() time.Time
-	// Rand is the source of randomness for states, nonces, code verifiers and the keys of cookies. It is read
-	// concurrently. Default: crypto/rand.
+	// Rand is the source of states, nonces, code verifiers and the keys of cookies. It is read concurrently. Default:
+	// crypto/rand.
 	Rand io.Reader
 
 	fromEnv fault.List // what ConfigFromEnv could not read

@@ -17,7 +17,8 @@ import (
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
 //   - IDSERVER_LOG_SUBJECT;
-//   - APPLICATION_NAME, BASE_URL, SESSION_SECRET, and SESSION_SECRET_OLD and TRUSTED_ORIGINS, separated by commas.
+//   - APPLICATION_NAME, BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD, the last separated by commas;
+//   - TRUSTED_ORIGINS, separated by spaces or commas.
 //
 // An empty variable is as good as none. It does not validate them: [New] does, and its errors name these variables next to
 // the fields. A duration that cannot be read is an error of New too.

@@ -11,13 +11,13 @@ import (
 	"github.com/signward/idserver-go/core/internal/fetched"
 )
 
-// Err is what every error of this package and of those below it (sgid) is: errors.Is(err, idserver.Err) tells them from the
-// application's own. That includes errors that wrap one of another package, such as context.Canceled.
-var Err = baseerror.Err
-
 // The kinds of errors, for errors.Is. The types below carry the details, for errors.As. No error of this package contains
 // a token, a code, a secret or a cookie.
 var (
+	// Err is what every error of this package and of those below it (sgid) is: it tells them from the application's own. That
+	// includes errors that wrap one of another package, such as context.Canceled.
+	Err = baseerror.Err
+
 	// ErrDiscovery means that the provider's metadata or keys could not be fetched or used. See [DiscoveryError].
 	ErrDiscovery = baseerror.New("the provider's metadata is not usable")
 	// ErrInvalidToken means that a token was refused. See [InvalidTokenError].
