@@ -30,7 +30,7 @@ func New(cfg Config) (*Client, error) {
 	origin, key, faults := cfg.validate()
 	c := &Client{cfg: cfg, key: key, issuer: origin + "/v2"}
 	engine, err := idserver.New(c.engineConfig())
-	if faults = append(faults, passedOn(err)...); len(faults) > 0 {
+	if faults = append(faults, passedOn(err, faults)...); len(faults) > 0 {
 		if engine != nil {
 			engine.Close()
 		}
@@ -50,7 +50,7 @@ func (c *Client) engineConfig() idserver.Config {
 		AfterSignIn: cfg.AfterSignIn, AfterSignOut: cfg.AfterSignOut, TrustedOrigins: cfg.TrustedOrigins,
 		Session: cfg.Session, HTTP: cfg.HTTP, TokenCacheBytes: cfg.TokenCacheBytes,
 		AdmitUser: cfg.AdmitUser, UserInfoResponse: cfg.UserInfoResponse, RenderRefusal: cfg.RenderRefusal, Events: cfg.Events,
-		Logger: cfg.Logger, Now: cfg.Now, Rand: cfg.Rand,
+		Logger: cfg.Logger, LogSubject: cfg.LogSubject, Now: cfg.Now, Rand: cfg.Rand,
 		Provider: idserver.ProviderConfig{
 			Issuer: c.issuer, ClientAuth: "client_secret_post", Algorithms: []string{"RS256"}, Leeway: cfg.Leeway, NoUserInfo: true,
 			Endpoints: idserver.Endpoints{

@@ -23,10 +23,10 @@ func TestEngineConfig(t *testing.T) {
 		UserInfoResponse: func(context.Context, *idserver.User) (any, error) { return nil, nil },
 		RenderRefusal:    func(context.Context, idserver.Refusal) idserver.Rendered { return idserver.Rendered{} },
 		Events:           idserver.Events{KeysFetched: func(context.Context, idserver.KeysEvent) {}},
-		Logger:           slog.Default(), Now: time.Now, Rand: strings.NewReader(""),
+		Logger:           slog.Default(), LogSubject: idserver.SubjectPlain, Now: time.Now, Rand: strings.NewReader(""),
 		PrivateKey: "k", RedirectURI: "r", Hostname: "h", Leeway: time.Minute,
 	}
-	ours := []string{"PrivateKey", "RedirectURI", "Hostname", "Leeway"}
+	own := []string{"PrivateKey", "RedirectURI", "Hostname", "Leeway"}
 	engine := (&Client{cfg: cfg}).engineConfig()
 	of, to := reflect.ValueOf(cfg), reflect.ValueOf(engine)
 	for field, value := range of.Fields() {
@@ -34,7 +34,7 @@ func TestEngineConfig(t *testing.T) {
 		switch {
 		case value.IsZero():
 			t.Errorf("%s is not set by this test", name)
-		case slices.Contains(ours, name):
+		case slices.Contains(own, name):
 		case !to.FieldByName(name).IsValid():
 			t.Errorf("%s is not a field of idserver.Config", name)
 		case value.Kind() == reflect.Func:
@@ -47,6 +47,12 @@ func TestEngineConfig(t *testing.T) {
 			}
 		case !reflect.DeepEqual(to.FieldByName(name).Interface(), value.Interface()):
 			t.Errorf("%s is %v, want %v", name, to.FieldByName(name), value)
+		}
+	}
+	settled := []string{"Authority", "Audience", "RolesClaim", "Provider"}
+	for field := range to.Type().Fields() {
+		if name := field.Name; field.IsExported() && !slices.Contains(settled, name) && !of.FieldByName(name).IsValid() {
+			t.Errorf("idserver.Config has %s: give it to Config, or name it here as settled by sgID", name)
 		}
 	}
 	if engine.Provider.Leeway != cfg.Leeway {

@@ -54,20 +54,30 @@ func isURL(text string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.Fragment == ""
 }
 
-// passedOn returns the faults that idserver.New found in what is the application's own, under the names of this package.
-// ClientID is reported here, and Provider.Endpoints and Provider.Issuer are made from Hostname, as Authority is.
-func passedOn(err error) (faults fault.List) {
+// ours are the fields of idserver.Config that this package or its variables call by another name.
+var ours = map[string]fault.Fault{
+	"Authority":       {Field: "Hostname", Variable: "SGID_HOSTNAME"},
+	"ClientID":        {Field: "ClientID", Variable: "SGID_CLIENT_ID"},
+	"ClientSecret":    {Field: "ClientSecret", Variable: "SGID_CLIENT_SECRET"},
+	"Scopes":          {Field: "Scopes", Variable: "SGID_SCOPES"},
+	"Provider.Leeway": {Field: "Leeway"},
+}
+
+// passedOn returns the faults that idserver.New found, under the names of this package. Left out are those of fields that
+// are reported already, and of Provider.Endpoints and Provider.Issuer, which are made from Hostname, as Authority is.
+func passedOn(err error, reported fault.List) (faults fault.List) {
 	found, ok := errors.AsType[fault.List](err)
 	if !ok && err != nil {
 		faults.Add("Config", "", "is refused: %w", err)
 	}
 	for _, f := range found {
+		name, renamed := ours[f.Field]
 		switch {
-		case f.Field == "Authority":
-			f = &fault.Fault{Field: "Hostname", Variable: "SGID_HOSTNAME", Err: f.Err}
-		case f.Field == "Provider.Leeway":
-			f = &fault.Fault{Field: "Leeway", Err: f.Err}
-		case f.Field == "ClientID", strings.HasPrefix(f.Field, "Provider."):
+		case slices.ContainsFunc(reported, func(r *fault.Fault) bool { return r.Field == f.Field }):
+			continue
+		case renamed:
+			f = &fault.Fault{Field: name.Field, Variable: name.Variable, Err: f.Err}
+		case strings.HasPrefix(f.Field, "Provider."):
 			continue
 		case strings.HasPrefix(f.Variable, "IDSERVER_"): // which ConfigFromEnv does not read
 			f = &fault.Fault{Field: f.Field, Err: f.Err}

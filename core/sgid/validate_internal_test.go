@@ -11,28 +11,31 @@ import (
 // What idserver.New reports is told under the names of this package, and only if it is not reported here already.
 func TestPassedOn(t *testing.T) {
 	t.Parallel()
+	reported := fault.List{{Field: "ClientSecret"}}
 	for name, row := range map[string]struct {
 		found fault.Fault
 		want  string
 	}{
 		"the authority":           {fault.Fault{Field: "Authority", Variable: "IDSERVER_AUTHORITY"}, "Hostname (SGID_HOSTNAME) is wrong"},
 		"the leeway":              {fault.Fault{Field: "Provider.Leeway", Variable: "IDSERVER_LEEWAY"}, "Leeway is wrong"},
-		"the client ID":           {fault.Fault{Field: "ClientID", Variable: "IDSERVER_CLIENT_ID"}, ""},
+		"the client ID":           {fault.Fault{Field: "ClientID", Variable: "IDSERVER_CLIENT_ID"}, "ClientID (SGID_CLIENT_ID) is wrong"},
+		"the scopes":              {fault.Fault{Field: "Scopes", Variable: "IDSERVER_SCOPES"}, "Scopes (SGID_SCOPES) is wrong"},
+		"reported already":        {fault.Fault{Field: "ClientSecret", Variable: "IDSERVER_CLIENT_SECRET"}, ""},
 		"an endpoint":             {fault.Fault{Field: "Provider.Endpoints.Token"}, ""},
 		"a variable of both":      {fault.Fault{Field: "BaseURL", Variable: "BASE_URL"}, "BaseURL (BASE_URL) is wrong"},
 		"a variable of core only": {fault.Fault{Field: "HTTP.Timeout", Variable: "IDSERVER_TIMEOUT"}, "HTTP.Timeout is wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row.found.Err = errors.New("is wrong")
-			if got := passedOn(fmt.Errorf("configuration: %w", fault.List{&row.found})).Error(); got != row.want {
+			if got := passedOn(fmt.Errorf("configuration: %w", fault.List{&row.found}), reported).Error(); got != row.want {
 				t.Errorf("%q, want %q", got, row.want)
 			}
 		})
 	}
-	if faults := passedOn(errors.New("something else")); len(faults) != 1 {
+	if faults := passedOn(errors.New("something else"), nil); len(faults) != 1 {
 		t.Errorf("an error that is no list: %v", faults)
 	}
-	if faults := passedOn(nil); faults != nil {
+	if faults := passedOn(nil, nil); faults != nil {
 		t.Errorf("no error: %v", faults)
 	}
 }

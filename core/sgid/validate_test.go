@@ -22,6 +22,10 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"no client ID":              {func(c *sgid.Config) { c.ClientID = "" }, "ClientID (SGID_CLIENT_ID) is empty"},
 		"no client ID, without web": {func(c *sgid.Config) { c.ClientID, c.BaseURL, c.SessionSecret = "", "", "" }, "ClientID (SGID_CLIENT_ID) is empty"},
+		"white space":               {func(c *sgid.Config) { c.ClientID += " " }, "ClientID (SGID_CLIENT_ID) begins or ends"},
+		"a secret with white space": {func(c *sgid.Config) { c.ClientSecret += "\n" }, "ClientSecret (SGID_CLIENT_SECRET) begins or ends"},
+		"scopes with commas":        {func(c *sgid.Config) { c.Scopes = []string{"openid,myinfo.name"} }, "Scopes (SGID_SCOPES)"},
+		"an unknown LogSubject":     {func(c *sgid.Config) { c.LogSubject = "x" }, "configuration: LogSubject"},
 		"no client secret":          {func(c *sgid.Config) { c.ClientSecret = "" }, "ClientSecret (SGID_CLIENT_SECRET) is empty"},
 		"no private key":            {func(c *sgid.Config) { c.PrivateKey = "" }, "PrivateKey (SGID_PRIVATE_KEY)"},
 		"a public key":              {func(c *sgid.Config) { c.PrivateKey = strings.ReplaceAll(c.PrivateKey, "PRIVATE", "PUBLIC") }, "public key"},
