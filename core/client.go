@@ -17,6 +17,9 @@ type Client struct {
 	provider *provider
 	site     site
 	cors     cors
+	// documents are routes at absolute paths, such as /.well-known/..., which exist without Config.BaseURL too. Routes has
+	// them on the root router only.
+	documents []siteRoute
 
 	warnedOfLimit atomic.Bool
 }

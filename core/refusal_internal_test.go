@@ -31,3 +31,49 @@ func TestCodesAreListed(t *testing.T) {
 		t.Errorf("README.md lists %d codes, want %d", len(listed), len(refusalKinds))
 	}
 }
+
+func TestChallenge(t *testing.T) {
+	for name, row := range map[string]struct {
+		code       RefusalCode
+		parameters []parameter
+		want       string
+	}{
+		"no credentials: bare": {CodeNotSignedIn, nil, `Bearer`},
+		"no credentials, and where to read about it": {CodeNotSignedIn, []parameter{{"resource_metadata", "https://api.example/.well-known/oauth-protected-resource"}},
+			`Bearer resource_metadata="https://api.example/.well-known/oauth-protected-resource"`},
+		"an error": {CodeInvalidToken, nil, `Bearer error="invalid_token"`},
+		"the error first, the others in their order": {CodeInvalidToken, []parameter{{"scope", "orders:read orders:write"}, {"max_age", "300"}, {"acr_values", "b a"}},
+			`Bearer error="invalid_token", scope="orders:read orders:write", max_age="300", acr_values="b a"`},
+		"an empty value":                         {CodeInvalidToken, []parameter{{"scope", ""}}, `Bearer error="invalid_token", scope=""`},
+		"a quote ends nothing":                   {CodeInvalidRequest, []parameter{{"scope", `a", error="none`}}, `Bearer error="invalid_request", scope="a\", error=\"none"`},
+		"a backslash at the end escapes nothing": {CodeInvalidRequest, []parameter{{"scope", `a\`}, {"algs", "ES256"}}, `Bearer error="invalid_request", scope="a\\", algs="ES256"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 2 { // what is given is not changed
+				if got := challenge(row.code, row.parameters...); got != (Field{"WWW-Authenticate", row.want}) {
+					t.Errorf("%s: %s\nwant %s", got.Name, got.Value, row.want)
+				}
+			}
+		})
+	}
+}
+
+// A denial's parameters are in the refusal.
+func TestChallengeOfADenial(t *testing.T) {
+	c, err := New(Config{Authority: "https://op.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	a := c.refuse(t.Context(), &Request{Method: "GET", Path: "/"}, &denial{code: CodeInvalidToken, challenge: []parameter{{"max_age", "60"}}})
+	want := Field{"WWW-Authenticate", `Bearer error="invalid_token", max_age="60"`}
+	for _, f := range a.Add {
+		if f.Name == want.Name && f.Value != want.Value {
+			t.Errorf("%s, want %s", f.Value, want.Value)
+		}
+		if f == want {
+			return
+		}
+	}
+	t.Error("the refusal has no challenge")
+}

@@ -40,19 +40,31 @@ type Route struct {
 // adapter that can tell only afterwards. Any other is an error, because guards, cookies and the provider expect the routes
 // there; so is a client without Config.BaseURL, which has none.
 func (c *Client) Routes(mount string) ([]Route, error) {
+	var documents []Route
+	if mount != "" && strings.Trim(mount, "/") == "" {
+		documents = c.served("", c.documents)
+	}
 	signIn := c.site.routes()
-	if signIn == nil {
+	switch {
+	case signIn == nil && documents != nil:
+		return documents, nil
+	case signIn == nil:
 		return nil, baseerror.New("idserver: the sign-in routes need Config.BaseURL (environment: BASE_URL), where browsers reach the application")
 	}
 	below, err := c.below(mount)
 	if err != nil {
 		return nil, err
 	}
-	var routes []Route
-	for _, s := range append(signIn, siteRoute{http.MethodGet, "/userinfo", c.userInfoRoute, true}) {
+	signIn = append(signIn, siteRoute{http.MethodGet, "/userinfo", c.userInfoRoute, true})
+	return append(c.cors.routes(below, c.served(below, signIn)), documents...), nil
+}
+
+// served makes routes of what the client answers; below comes before their paths.
+func (c *Client) served(below string, all []siteRoute) (routes []Route) {
+	for _, s := range all {
 		routes = append(routes, Route{s.method, below + s.path, c.serve(s)})
 	}
-	return c.cors.routes(below, routes), nil
+	return routes
 }
 
 // below returns what comes before the path of a sign-in route, on a router that is mounted at mount.
@@ -72,7 +84,7 @@ func (c *Client) guards() {}
 // step answers a request, or returns an error that says how it is refused.
 type step func(context.Context, *Request) (Answer, error)
 
-// siteRoute is a sign-in route.
+// siteRoute is a sign-in route or a document.
 type siteRoute struct {
 	method, path string
 	step         step
