@@ -97,6 +97,7 @@ func Run(t T, application Application) {
 		t.Errorf("step %q was not reached", name)
 	}
 	halfClosed(newSuite(t, application))
+	encrypted(newSuite(t, application))
 }
 
 func newSuite(t T, application Application) *suite {
@@ -202,6 +203,12 @@ func (s *suite) registerClient() {
 // serve starts an application and returns its address.
 func (s *suite) serve(edit ...func(*idserver.Config)) string {
 	s.t.Helper()
+	return s.serveOn(func(l net.Listener) net.Listener { return l }, edit...)
+}
+
+// serveOn is like serve on a listener that is made of a plain one.
+func (s *suite) serveOn(listen func(net.Listener) net.Listener, edit ...func(*idserver.Config)) string {
+	s.t.Helper()
 	cfg := s.provider.Config(suiteOrigin)
 	cfg.SessionSecret, cfg.TrustedOrigins = suiteSecret, []string{suiteFriend}
 	cfg.Now, cfg.Logger = s.clock.Now, slog.New(slog.DiscardHandler)
@@ -217,7 +224,7 @@ func (s *suite) serve(edit ...func(*idserver.Config)) string {
 		s.t.Fatalf("%v", err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.application(client, listener) }()
+	go func() { ended <- s.application(client, listen(listener)) }()
 	s.t.Cleanup(func() {
 		listener.Close()
 		<-ended // it ends because the listener was closed, which is not a failure

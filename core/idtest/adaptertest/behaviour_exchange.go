@@ -41,6 +41,7 @@ func (c *suiteClock) advance(d time.Duration) {
 // visitor is a browser: it keeps cookies as one does.
 type visitor struct {
 	s         *suite
+	scheme    string
 	transport *http.Transport
 	jar       *cookiejar.Jar
 }
@@ -58,7 +59,7 @@ func (s *suite) visitor(addr string) *visitor {
 		DisableCompression: true,
 	}
 	s.t.Cleanup(transport.CloseIdleConnections)
-	return &visitor{s, transport, jar}
+	return &visitor{s, "http", transport, jar}
 }
 
 // The header fields that browsers and programs send.
@@ -106,7 +107,7 @@ func (v *visitor) try(method, target string, header map[string][]string) (exchan
 func (v *visitor) send(method, target string, header map[string][]string, body io.Reader) (e exchange, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+suiteHost+target, body)
+	request, err := http.NewRequestWithContext(ctx, method, v.scheme+"://"+suiteHost+target, body)
 	if err != nil {
 		return e, err
 	}

@@ -197,6 +197,13 @@ func TestRunBites(t *testing.T) {
 				return own
 			}
 		},
+		"TLS is left out": func(a *adapter) {
+			a.request = func(r *http.Request) idserver.Request {
+				own := idserver.RequestFrom(r)
+				own.TLS = nil
+				return own
+			}
+		},
 		"the framework's path is read": func(a *adapter) {
 			a.request = func(r *http.Request) idserver.Request {
 				own := idserver.RequestFrom(r)

@@ -3,6 +3,7 @@ package adaptertest
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,9 +22,9 @@ const learntLater = "X-Learnt-Later"
 const inspectLimit = 16
 
 // Inspect is a guard of the application's own. It answers with what the adapter hands over: method, path, query, host, a
-// header field that no adapter knows of, the first 16 bytes of the body, and whether the connection is encrypted.
+// header field that no adapter knows of, the first 16 bytes of the body, and whose certificate the connection has.
 func Inspect(ctx context.Context, r idserver.Request) (context.Context, idserver.Answer) {
-	seen := inspected{r.Method, r.Path, r.RawQuery, r.Host, slices.Clone(r.Header.Values(learntLater)), "none", r.TLS != nil}
+	seen := inspected{r.Method, r.Path, r.RawQuery, r.Host, slices.Clone(r.Header.Values(learntLater)), "none", peer(r.TLS)}
 	if r.Body != nil {
 		body, err := io.ReadAll(io.LimitReader(r.Body, inspectLimit))
 		if seen.body = cmp.Or(string(body), "none"); err != nil {
@@ -45,12 +46,23 @@ func Inspect(ctx context.Context, r idserver.Request) (context.Context, idserver
 type inspected struct {
 	method, path, query, host string
 	lines                     []string
-	body                      string
-	encrypted                 bool
+	body, peer                string
+}
+
+// peer says who is at the other end of an encrypted connection.
+func peer(state *tls.ConnectionState) string {
+	switch {
+	case state == nil:
+		return "false"
+	case len(state.PeerCertificates) == 0:
+		return "true"
+	default:
+		return "true, with " + state.PeerCertificates[0].Subject.CommonName
+	}
 }
 
 func (i inspected) String() string {
-	return fmt.Sprintf("%s path %s query %q host %s, %s %q, body %q, TLS %t\n", i.method, i.path, i.query, i.host, learntLater, i.lines, i.body, i.encrypted)
+	return fmt.Sprintf("%s path %s query %q host %s, %s %q, body %q, TLS %s\n", i.method, i.path, i.query, i.host, learntLater, i.lines, i.body, i.peer)
 }
 
 // keepers are the running isolation suites by the domain that they ask: Inspect is a plain guard, which knows of none.

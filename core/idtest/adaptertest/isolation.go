@@ -102,7 +102,7 @@ func (k *keeper) add(seen inspected) {
 
 // ask sends a request to a guard that keeps it.
 func (k *keeper) ask(v *visitor, name string) {
-	want := inspected{"POST", "/suite/inspect", "n=" + name, name + "." + k.run, []string{name + " one", name + " two"}, "body of " + name, false}
+	want := inspected{"POST", "/suite/inspect", "n=" + name, name + "." + k.run, []string{name + " one", name + " two"}, "body of " + name, peer(nil)}
 	k.mu.Lock()
 	k.sent[want.query] = want.String()
 	k.mu.Unlock()
