@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -51,7 +52,7 @@ func target(r *http.Request) (path, query string) {
 		if err != nil {
 			u = r.URL
 		}
-		return u.EscapedPath(), u.RawQuery
+		return cmp.Or(u.EscapedPath(), "/"), u.RawQuery
 	}
 	path, query, _ = strings.Cut(uri, "?")
 	return path, query

@@ -2,6 +2,7 @@ package idfiber_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -200,6 +201,45 @@ func TestRefusalsAsErrors(t *testing.T) {
 			}
 			if h := answer.Header; h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") || strings.Contains(h.Get("Content-Type"), "problem") || h.Get("Content-Security-Policy") != "" {
 				t.Errorf("header %v", h)
+			}
+		})
+	}
+}
+
+// A body above fiber's limit is refused before any guard, and a stream is read only as far as a guard wants.
+func TestBodyLimit(t *testing.T) {
+	client, err := idserver.New(idtest.NewProvider(t).Config(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for name, row := range map[string]struct {
+		cfg  fiber.Config
+		body int
+		want string // in the answer; "" if the guard is not reached
+	}{
+		"below":           {fiber.Config{BodyLimit: 64}, 64, "aaaaaaaaaaaaaaaa"},
+		"above":           {fiber.Config{BodyLimit: 64}, 65, ""},
+		"above, a stream": {fiber.Config{BodyLimit: 64, StreamRequestBody: true}, 65, "aaaaaaaaaaaaaaaa"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app, reached := fiber.New(row.cfg), false
+			app.Post("/", idfiber.New(client).Guard(func(ctx context.Context, r idserver.Request) (context.Context, idserver.Answer) {
+				reached = true
+				return adaptertest.Inspect(ctx, r)
+			}))
+			answer, err := app.Test(httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("a", row.body))), -1)
+			if reached != (row.want != "") {
+				t.Errorf("the guard is reached: %t (%v)", reached, err)
+			}
+			if row.want == "" {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(body), `body "`+row.want+`"`) {
+				t.Errorf("the guard sees %s (%v)", body, err)
 			}
 		})
 	}
