@@ -32,7 +32,7 @@ func TestRoutesWithDocuments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := Config{Authority: "https://op.example", ClientID: "app", BaseURL: row.baseURL}
 			if row.baseURL != "" {
-				cfg.SessionSecret = "a-session-secret-of-at-least-32-bytes"
+				cfg.SessionSecret = "3kf8Zq0vXn2Lr7Ts5Yb1Hc9Wd4Mg6Pj8"
 			}
 			c, err := New(cfg)
 			if err != nil {
