@@ -92,23 +92,25 @@ func TestInsecureSkipTLSVerify(t *testing.T) {
 	provider.StartTLS()
 	t.Cleanup(provider.Close)
 	for _, insecure := range []bool{false, true} {
-		log := &logBuffer{}
-		cfg := goodConfig()
-		cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = provider.URL, insecure
-		cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
-		client, err := idserver.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(client.Close)
-		warned := strings.Contains(log.String(), "InsecureSkipTLSVerify")
-		_, err = client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
-		if insecure != warned || insecure != (err == nil) {
-			t.Errorf("InsecureSkipTLSVerify %v: warned %v, %v", insecure, warned, err)
-		}
-		if !insecure && !errors.Is(err, idserver.ErrDiscovery) {
-			t.Errorf("got %v, want ErrDiscovery", err)
-		}
+		t.Run(fmt.Sprint(insecure), func(t *testing.T) {
+			log := &logBuffer{}
+			cfg := goodConfig()
+			cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = provider.URL, insecure
+			cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+			client, err := idserver.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(client.Close)
+			warned := strings.Contains(log.String(), "InsecureSkipTLSVerify")
+			_, err = client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+			if insecure != warned || insecure != (err == nil) {
+				t.Errorf("InsecureSkipTLSVerify %v: warned %v, %v", insecure, warned, err)
+			}
+			if !insecure && !errors.Is(err, idserver.ErrDiscovery) {
+				t.Errorf("got %v, want ErrDiscovery", err)
+			}
+		})
 	}
 }
 

@@ -45,9 +45,11 @@ func TestResultsAreKept(t *testing.T) {
 // What a flight itself says is neither a refusal by the provider nor a fault of the application's.
 func TestFlown(t *testing.T) {
 	for _, err := range []error{flight.ErrLeft, flight.ErrBusy, flight.ErrClosed, flight.ErrPanicked} {
-		if _, got := flown(&Tokens{}, fmt.Errorf("x: %w", err)); !errors.Is(got, ErrUnavailable) || !errors.Is(got, err) {
-			t.Errorf("%v becomes %v", err, got)
-		}
+		t.Run(err.Error(), func(t *testing.T) {
+			if _, got := flown(&Tokens{}, fmt.Errorf("x: %w", err)); !errors.Is(got, ErrUnavailable) || !errors.Is(got, err) {
+				t.Errorf("%v becomes %v", err, got)
+			}
+		})
 	}
 	tokens := &Tokens{}
 	if got, err := flown(tokens, ErrInvalidToken); got != tokens || err != ErrInvalidToken {

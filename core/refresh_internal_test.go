@@ -10,8 +10,10 @@ func TestRefreshAt(t *testing.T) {
 	for life, want := range map[time.Duration]time.Duration{
 		time.Hour: 59 * time.Minute, 5 * time.Minute: 4 * time.Minute, time.Minute: 48 * time.Second, 10 * time.Second: 8 * time.Second,
 	} {
-		if got := refreshAt(issued, issued.Add(life)).Sub(issued); got != want {
-			t.Errorf("a life of %v is renewed after %v, want %v", life, got, want)
-		}
+		t.Run(life.String(), func(t *testing.T) {
+			if got := refreshAt(issued, issued.Add(life)).Sub(issued); got != want {
+				t.Errorf("a life of %v is renewed after %v, want %v", life, got, want)
+			}
+		})
 	}
 }

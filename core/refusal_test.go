@@ -55,16 +55,18 @@ func TestRefusalsAreNotKept(t *testing.T) {
 			"a frame":                 w.browser(t).route("GET", "/auth/login", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }),
 			"userinfo of nobody":      w.browser(t).route("GET", "/auth/userinfo", fetches),
 		} {
-			if a.Status < 400 || field(a, "Cache-Control") != "no-store" || field(a, "X-Content-Type-Options") != "nosniff" || field(a, "Vary") != "Authorization, Cookie" {
-				t.Errorf("%s, %s: %d %+v", name, what, a.Status, a.Set)
-			}
-			isPage := strings.HasPrefix(field(a, "Content-Type"), "text/html") && edits == nil
-			if policy := field(a, "Content-Security-Policy"); isPage && (!strings.Contains(policy, "frame-ancestors 'none'") || !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "base-uri 'none'")) {
-				t.Errorf("%s, %s: the policy is %q", name, what, policy)
-			}
-			if name == "its own" && (string(a.Body) != "no" || field(a, "Content-Type") != "text/html; charset=utf-8") {
-				t.Errorf("%s: %q %q, want what RenderRefusal made, as HTML", what, field(a, "Content-Type"), a.Body)
-			}
+			t.Run(name+", "+what, func(t *testing.T) {
+				if a.Status < 400 || field(a, "Cache-Control") != "no-store" || field(a, "X-Content-Type-Options") != "nosniff" || field(a, "Vary") != "Authorization, Cookie" {
+					t.Errorf("%d %+v", a.Status, a.Set)
+				}
+				isPage := strings.HasPrefix(field(a, "Content-Type"), "text/html") && edits == nil
+				if policy := field(a, "Content-Security-Policy"); isPage && (!strings.Contains(policy, "frame-ancestors 'none'") || !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "base-uri 'none'")) {
+					t.Errorf("the policy is %q", policy)
+				}
+				if name == "its own" && (string(a.Body) != "no" || field(a, "Content-Type") != "text/html; charset=utf-8") {
+					t.Errorf("%s: %q %q, want what RenderRefusal made, as HTML", what, field(a, "Content-Type"), a.Body)
+				}
+			})
 		}
 	}
 	signOut := newWorld(t).browser(t).route("GET", "/auth/logout", func(r *idserver.Request) { send(r, "Accept", "text/html") })
@@ -81,14 +83,16 @@ func TestCauseIsNotShown(t *testing.T) {
 		c.AdmitUser = func(context.Context, *idserver.User) error { return errors.New(cause) }
 	})
 	for name, how := range map[string]edit{"a page": navigates, "a problem document": fetches} {
-		b := w.browser(t)
-		a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), how)
-		if code(t, a) != idserver.CodeSignInRefused || a.Refusal == nil || !strings.Contains(a.Refusal.Unwrap().Error(), cause) {
-			t.Fatalf("%s: %d %s", name, a.Status, a.Body)
-		}
-		if strings.Contains(string(a.Body), "hunter2") || strings.Contains(a.Refusal.Error(), "hunter2") {
-			t.Errorf("%s tells the cause: %s", name, a.Body)
-		}
+		t.Run(name, func(t *testing.T) {
+			b := w.browser(t)
+			a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), how)
+			if code(t, a) != idserver.CodeSignInRefused || a.Refusal == nil || !strings.Contains(a.Refusal.Unwrap().Error(), cause) {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			if strings.Contains(string(a.Body), "hunter2") || strings.Contains(a.Refusal.Error(), "hunter2") {
+				t.Errorf("%s tells the cause: %s", name, a.Body)
+			}
+		})
 	}
 	b := w.browser(t)
 	q := query(t, b.begin("/auth/login"))

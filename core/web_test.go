@@ -32,15 +32,17 @@ func TestSignInURL(t *testing.T) {
 			"/auth/login?return_to=%2Fx", false},
 		"an unreadable callback": {w.browser(t).route("GET", "/auth/callback", navigates), "/auth/login", false},
 	} {
-		if row.a.Refusal == nil || row.a.Refusal.SignInURL != row.url || (row.a.Refusal.User != nil) != row.another {
-			t.Errorf("%s: %d, sign in at %+v, want %q", name, row.a.Status, row.a.Refusal, row.url)
-		}
-		if body := string(row.a.Body); row.url == "" && strings.Contains(body, "/auth/login") || row.url != "" && !strings.Contains(body, "/auth/login") {
-			t.Errorf("%s: the answer is %s", name, body)
-		}
-		if strings.Contains(string(row.a.Body), "someone else") != (row.another && strings.HasPrefix(field(row.a, "Content-Type"), "text/html")) {
-			t.Errorf("%s: the page says %s", name, row.a.Body)
-		}
+		t.Run(name, func(t *testing.T) {
+			if row.a.Refusal == nil || row.a.Refusal.SignInURL != row.url || (row.a.Refusal.User != nil) != row.another {
+				t.Errorf("%d, sign in at %+v, want %q", row.a.Status, row.a.Refusal, row.url)
+			}
+			if body := string(row.a.Body); row.url == "" && strings.Contains(body, "/auth/login") || row.url != "" && !strings.Contains(body, "/auth/login") {
+				t.Errorf("the answer is %s", body)
+			}
+			if strings.Contains(string(row.a.Body), "someone else") != (row.another && strings.HasPrefix(field(row.a, "Content-Type"), "text/html")) {
+				t.Errorf("the page says %s", row.a.Body)
+			}
+		})
 	}
 	w.provider.SetMetadata(func(m map[string]any) { m["issuer"] = "https://evil.example" })
 	fresh := w.client(t)
