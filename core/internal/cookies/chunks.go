@@ -31,9 +31,10 @@ func Split(name, value string) []Cookie {
 	return all
 }
 
-// Chunked is the inverse of Split. It reads no more than a value may have: what it returns is decoded and deciphered whole.
+// Chunked is the inverse of Split. It reads no more than a value may have: what it returns is decoded and deciphered whole,
+// and not written again as it is.
 func Chunked(lines []string, name string) (value string, ok bool) {
-	value, ok = One(lines, name)
+	value, ok = single(lines, name)
 	count, rest, chunked := strings.Cut(value, ".")
 	if !ok || !chunked {
 		return value, ok && len(value) <= MaxValue
@@ -45,7 +46,7 @@ func Chunked(lines []string, name string) (value string, ok bool) {
 	var whole strings.Builder
 	whole.WriteString(rest)
 	for i := 1; i < n; i++ {
-		chunk, ok := One(lines, chunkName(name, i))
+		chunk, ok := single(lines, chunkName(name, i))
 		if !ok {
 			return "", false
 		}

@@ -53,6 +53,15 @@ func beginsCookie(line string, at int) bool {
 // from a neighbouring host or over http, and there is no telling which. It is false as well if the value has bytes that
 // none may have that is written here: what is read may be written again.
 func One(lines []string, name string) (value string, ok bool) {
+	value, ok = single(lines, name)
+	if !ok || !validValue(value) {
+		return "", false
+	}
+	return value, true
+}
+
+// single is One without looking at the bytes, which takes longer than all else that a known session needs.
+func single(lines []string, name string) (value string, ok bool) {
 	for n, v := range Each(lines, name) {
 		if n != name {
 			continue
@@ -62,10 +71,7 @@ func One(lines []string, name string) (value string, ok bool) {
 		}
 		value, ok = v, true
 	}
-	if !ok || !validValue(value) {
-		return "", false
-	}
-	return value, true
+	return value, ok
 }
 
 // validValue reports whether a value has only bytes that may be in a cookie: those of RFC 6265 section 4.1.1 (cookie-octet).
