@@ -64,7 +64,9 @@ func (a *Auth) Guard(guard idserver.Guard) func(http.Handler) http.Handler {
 			if !answer.SameContext {
 				r = r.WithContext(ctx)
 			}
-			next.ServeHTTP(w, r)
+			behind, end := answer.Behind(w)
+			defer end()
+			next.ServeHTTP(behind, r)
 		})
 	}
 }

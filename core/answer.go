@@ -13,6 +13,7 @@ import (
 type Answer struct {
 	Status int
 	Set    []Field // replace those that the application may have set
+	Absent []Field // set unless the application has set them
 	Add    []Field // added to the application's, without duplicates: Set-Cookie, Vary, WWW-Authenticate
 	Body   []byte
 
@@ -62,12 +63,27 @@ func (a Answer) WithoutBody() Answer {
 // WriteHeader adds the header fields to h, which may hold fields of the application. A field of Add that is already there
 // is not added again.
 func (a Answer) WriteHeader(h http.Header) {
+	var lines []string // one piece of memory for all
+	line := func(value string) []string {
+		if lines == nil {
+			lines = make([]string, 0, len(a.Set)+len(a.Absent)+len(a.Add))
+		}
+		lines = append(lines, value)
+		return lines[len(lines)-1 : len(lines) : len(lines)]
+	}
 	for _, f := range a.Set {
-		h.Set(f.Name, f.Value)
+		h[http.CanonicalHeaderKey(f.Name)] = line(f.Value)
+	}
+	for _, f := range a.Absent {
+		if name := http.CanonicalHeaderKey(f.Name); len(h[name]) == 0 {
+			h[name] = line(f.Value)
+		}
 	}
 	for _, f := range a.Add {
-		name := http.CanonicalHeaderKey(f.Name)
-		if !slices.Contains(h[name], f.Value) { // a guard before this one may have written it
+		switch name := http.CanonicalHeaderKey(f.Name); {
+		case len(h[name]) == 0:
+			h[name] = line(f.Value)
+		case !slices.Contains(h[name], f.Value): // a guard before this one may have written it
 			h[name] = append(h[name], f.Value)
 		}
 	}
@@ -91,19 +107,22 @@ var noStore = Field{"Cache-Control", "no-store"}
 var (
 	onlyVary    = []Field{varyOnCredentials}
 	onlyNoStore = []Field{noStore}
+	onlyNobody  = []Field{nobodyElse}
+	onlyPrivate = []Field{{"Cache-Control", "private"}}
 )
 
-// passOn is the answer for a request that is let through. Unless the handler says otherwise, a page of a session is not to
-// be stored: the browser's back button would show it after sign-out (which clears the cache all the same). An answer with
-// cookies is not to be stored either, so that nobody else gets them.
+// passOn is the answer for a request that is let through. What is for a user is private, unless the application says
+// otherwise. A page of a session is not to be stored: the browser's back button would show it after sign-out (which clears
+// the cache all the same). An answer with cookies is for nobody else, whatever the application says: see [Answer.Last].
 func passOn(r *Request, user *User, fields []Field) Answer {
 	a := Answer{Add: onlyVary}
-	if len(fields) > 0 {
-		a.Add = append([]Field{varyOnCredentials}, fields...)
-	}
-	isPageOfSession := user != nil && !r.hasAuthorization() && r.isNavigation()
-	if len(fields) > 0 || isPageOfSession {
+	switch {
+	case len(fields) > 0:
+		a.Set, a.Add = onlyNobody, append([]Field{varyOnCredentials}, fields...)
+	case user != nil && !r.hasAuthorization() && r.isNavigation():
 		a.Set = onlyNoStore
+	case user != nil:
+		a.Absent = onlyPrivate
 	}
 	return a
 }

@@ -33,7 +33,8 @@ type Config struct {
 	// RoutesPath + /callback. Default: /auth.
 	RoutesPath string
 	// AfterSignIn and AfterSignOut are where the browser goes when no other page was asked for: paths as browsers see them,
-	// including the path of BaseURL. Default: the root of BaseURL.
+	// including the path of BaseURL. Default: the root of BaseURL. AfterSignOut may also be "none": the provider is then told
+	// no page to come back to, and shows its own. Use it where none is registered there.
 	AfterSignIn, AfterSignOut string
 	// TrustedOrigins are other origins (scheme://host[:port]) that users may be returned to after sign-in, that may send
 	// unsafe requests with the session cookie, and whose scripts may read the answers of sign-in routes and guards (CORS,
@@ -103,6 +104,10 @@ type SessionConfig struct {
 	Max time.Duration
 	// OldSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one here.
 	OldSecrets []string
+	// NoRotation says that the provider does not rotate refresh tokens, or issues none: several processes that share
+	// nothing but their settings may then use one session, such as those of fiber's Prefork. A session that was signed out
+	// is remembered only by the process that did it. See [Client.CheckProcesses].
+	NoRotation bool
 }
 
 // String describes the sessions without the secrets.

@@ -45,6 +45,10 @@ func contextName(ctx context.Context) string {
 	return fmt.Sprintf("%T", ctx)
 }
 
+// ContextKey is under which the context behind a guard holds itself, for an adapter whose framework hands on values of the
+// request besides contexts: where a context made of those has the guard's under this key, [UserFrom] finds the user in it.
+func ContextKey() any { return userContextKey{} }
+
 // userContextFrom returns what the innermost guard found, or nil if there was none or nobody was signed in.
 func userContextFrom(ctx context.Context) *userContext {
 	u, _ := ctx.Value(userContextKey{}).(*userContext)

@@ -10,7 +10,7 @@ import (
 
 // EndSession holds the parameters of RP-Initiated Logout 1.0 section 2. All are optional.
 type EndSession struct {
-	IDTokenHint           string // the ID token of the session to end
+	IDTokenHint           string // the ID token of the session to end; left out of a URL that would have more than 2 kB
 	PostLogoutRedirectURI string // must be registered at the provider
 	State                 string // returned with the redirect
 }
@@ -29,7 +29,20 @@ func (p *provider) endSessionURL(ctx context.Context, e EndSession) (string, err
 	if m.EndSessionEndpoint == "" {
 		return "", &DiscoveryError{p.cfg.Authority, errors.New("no end_session_endpoint in it")}
 	}
-	query := url.Values{"client_id": {p.cfg.ClientID}}
+	target := endSessionWith(m.EndSessionEndpoint, p.cfg.ClientID, e)
+	if len(target) > maxEndSessionURL { // client_id tells the provider what it needs to know of the token
+		e.IDTokenHint = ""
+		target = endSessionWith(m.EndSessionEndpoint, p.cfg.ClientID, e)
+	}
+	return target, nil
+}
+
+// maxEndSessionURL is how long a URL may be before the ID token is left out of it, in bytes: servers and firewalls refuse
+// long ones, and the person would be left on an error page.
+const maxEndSessionURL = 2 << 10
+
+func endSessionWith(endpoint, clientID string, e EndSession) string {
+	query := url.Values{"client_id": {clientID}}
 	for name, value := range map[string]string{
 		"id_token_hint": e.IDTokenHint, "post_logout_redirect_uri": e.PostLogoutRedirectURI, "state": e.State,
 	} {
@@ -37,7 +50,7 @@ func (p *provider) endSessionURL(ctx context.Context, e EndSession) (string, err
 			query.Set(name, value)
 		}
 	}
-	return withQuery(m.EndSessionEndpoint, query), nil
+	return withQuery(endpoint, query)
 }
 
 // withQuery adds parameters to an endpoint's URL, which may already have a query (RFC 6749 section 3.1).

@@ -72,11 +72,11 @@ func TestSignedOutForTheIdleTime(t *testing.T) {
 	s := &session{user: &User{Issuer: "i"}, id: [32]byte{1}}
 	w.end(s)
 	now = now.Add(59 * time.Minute)
-	if _, err := w.refresh(context.Background(), s); !errors.Is(err, errSignedOut) {
+	if _, err := w.refresh(context.Background(), &Request{}, s); !errors.Is(err, errSignedOut) {
 		t.Error("after 59 min of an hour it may come back")
 	}
 	now = now.Add(2 * time.Minute)
-	if _, err := w.refresh(context.Background(), s); err != nil {
+	if _, err := w.refresh(context.Background(), &Request{}, s); err != nil {
 		t.Error("it is remembered for ever")
 	}
 }

@@ -141,7 +141,7 @@ func (u *userContext) again(r *Request) Answer {
 func (c *Client) signInInstead(r *Request, err error) string {
 	d := denialOf(err)
 	lacksCredentials := d.code == CodeNotSignedIn && d.err == nil && !r.hasAuthorization()
-	if !lacksCredentials || !r.isNavigation() {
+	if !lacksCredentials || !r.isVisit() {
 		return ""
 	}
 	return c.site.signInURL(*r)

@@ -16,6 +16,13 @@ import (
 // maxLogins is how many sign-ins one browser may have pending at once, such as in tabs that were restored together.
 const maxLogins = 5
 
+// maxLoginBytes is how much of a request's header they may take: a link's return_to makes them long, and a server that
+// reads 16 kB would answer 431 to everything after four.
+const maxLoginBytes = 4 << 10
+
+// cookieSize is what a cookie takes in a request's header, in bytes.
+func cookieSize(name, value string) int { return len(name) + len("=") + len(value) + len("; ") }
+
 // maxLoginCookies is how many login cookies are looked at, because a stranger may send any number.
 const maxLoginCookies = 32
 
@@ -50,7 +57,9 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 
 	open, foreign := w.logins(r)
 	var others []string
-	for other := range cookies.Each(r.cookies(), w.names.Login) {
+	sizes := map[string]int{}
+	for other, value := range cookies.Each(r.cookies(), w.names.Login) {
+		sizes[other] += cookieSize(other, value)
 		if other != name && !slices.Contains(others, other) {
 			if others = append(others, other); len(others) == maxLoginCookies {
 				break
@@ -58,10 +67,12 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 		}
 	}
 	slices.SortFunc(others, func(a, b string) int { return cmp.Compare(open[b].Begun, open[a].Begun) }) // the newest first
+	total := cookieSize(name, sealed)
 	for i, other := range others {
 		p, ok := open[other]
+		total += sizes[other]
 		useful := ok && w.now().Sub(time.UnixMilli(p.Begun)) <= loginLife || slices.Contains(foreign, other)
-		if i >= maxLogins-1 || !useful {
+		if i >= maxLogins-1 || total > maxLoginBytes || !useful {
 			fields = append(fields, setCookie(w.jar.Delete(other, w.routesPath)))
 		}
 	}

@@ -4,6 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -33,7 +37,7 @@ func (w *web) signOut(ctx context.Context, r *Request) (Answer, error) {
 // endSession signs out here (the cookies), at the token endpoint (the refresh token) and at the provider (its own
 // session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens even if the others fail.
 func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, error) {
-	home := cmp.Or(w.cfg.AfterSignOut, w.home())
+	home := w.afterSignOut(r)
 	s, _, _ := w.loadSession(r, w.now())
 	cookies := append(w.dropSession(r), w.forgetSpentLogins(r)...)
 	if s == nil {
@@ -52,7 +56,7 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 		tell(ctx, w.cfg.Logger, w.cfg.Events.SignedOut, SignOutEvent{s.user.Issuer, s.user.Subject})
 	}
 
-	target, err := w.provider.endSessionURL(ctx, EndSession{IDTokenHint: latest.IDToken, PostLogoutRedirectURI: w.origin + home})
+	target, err := w.provider.endSessionURL(ctx, EndSession{IDTokenHint: latest.IDToken, PostLogoutRedirectURI: w.postLogout(home)})
 	if err != nil { // no such endpoint, or the provider is unavailable
 		target = home
 	}
@@ -63,6 +67,49 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	// The browser's back button would show pages of the session: browsers keep some even if the response said no-store.
 	a.Set = append(a.Set, Field{"Clear-Site-Data", `"cache"`})
 	return a, nil
+}
+
+// noPostLogout is the value of Config.AfterSignOut with which the provider is told no URI to come back to.
+const noPostLogout = "none"
+
+// afterSignOut returns the page to go to after a sign-out: what return_to asks for, by the same rules as at sign-in, in the
+// query or in the form.
+func (w *web) afterSignOut(r *Request) string {
+	query, _ := url.ParseQuery(r.RawQuery)
+	target := query.Get("return_to")
+	if target == "" && r.Method == http.MethodPost && r.Body != nil && r.hasForm() {
+		form, _ := io.ReadAll(io.LimitReader(r.Body, maxForm))
+		query, _ = url.ParseQuery(string(form))
+		target = query.Get("return_to")
+	}
+	home := w.home()
+	if w.cfg.AfterSignOut != noPostLogout {
+		home = cmp.Or(w.cfg.AfterSignOut, home)
+	}
+	return cmp.Or(w.returnTo(target), home)
+}
+
+// signOutURL returns where the button of the page posts to: it keeps a return_to.
+func (w *web) signOutURL(r *Request) string {
+	query, _ := url.ParseQuery(r.RawQuery)
+	if target := w.returnTo(query.Get("return_to")); target != "" {
+		return w.path("/logout") + "?return_to=" + url.QueryEscape(target)
+	}
+	return w.path("/logout")
+}
+
+// maxForm limits a form of the sign-out route, in bytes.
+const maxForm = 16 << 10
+
+// postLogout returns the post_logout_redirect_uri for a page, which must be registered at the provider.
+func (w *web) postLogout(page string) string {
+	switch {
+	case w.cfg.AfterSignOut == noPostLogout:
+		return ""
+	case strings.HasPrefix(page, "/"):
+		return w.origin + page
+	}
+	return page // of a trusted origin
 }
 
 // end refuses a session from now on, for as long as a cookie of it can live unused: a response in flight, another tab or a

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"html"
+	"net/http"
 	"strings"
 )
 
@@ -122,7 +123,10 @@ func (c *Client) refusalPage(r *Request, refusal *Refusal) []byte {
 		p.userIs = "Your account:"
 	}
 	switch {
-	case refusal.Code == CodeProviderUnavailable || refusal.Code == CodeInternal:
+	case refusal.Code == CodeProviderUnavailable || refusal.Code == CodeInternal || refusal.Code == CodeSessionNotRenewed:
+		if r.Method != http.MethodGet { // a link would not post the form again; the browser's reload does
+			break
+		}
 		p.actions = append(p.actions, action{"Try again", thisPage, false})
 	case refusal.SignInURL != "" && notAdmitted(refusal.Code):
 		p.actions = append(p.actions, action{"Sign in as someone else", refusal.SignInURL, false})
@@ -143,7 +147,7 @@ func (w *web) signOutPage(r *Request) []byte {
 		p.actions = []action{{"Sign in", w.loginURL(), false}, {"Start page", w.home(), false}}
 	} else {
 		p.title, p.text, p.user, p.userIs = "Sign out?", "You can sign in again whenever you like.", s.user, "Signed in as"
-		p.actions = []action{{"Sign out", w.path("/logout"), true}, {"Stay signed in", w.home(), false}}
+		p.actions = []action{{"Sign out", w.signOutURL(r), true}, {"Stay signed in", w.home(), false}}
 	}
 	return p.html()
 }

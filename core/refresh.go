@@ -25,7 +25,8 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // the grant was revoked), or the application did. A temporary failure changes nothing: the user stays signed in. A
 // refusal that may be due to the configuration ends the session once its access token has expired. errLeft is no verdict:
 // the caller left before there was one, and is neither admitted nor signed out.
-func (w *web) refresh(ctx context.Context, s *session) (next *session, err error) {
+// errNotRenewed is none either: see [web.mayRenew].
+func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *session, err error) {
 	if w.signedOut.Has(s.id) {
 		return nil, errSignedOut
 	}
@@ -33,17 +34,18 @@ func (w *web) refresh(ctx context.Context, s *session) (next *session, err error
 	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
 		return nil, nil
 	}
-	wait := ctx
-	if now.Before(s.tokens.Expiry) {
-		var cancel context.CancelFunc
-		wait, cancel = context.WithTimeout(ctx, refreshWait)
-		defer cancel()
+	known, ok := w.refreshes.Peek(s.refreshKey)
+	switch {
+	case ok || w.mayRenew(r):
+	case now.Before(s.tokens.Expiry):
+		return nil, nil
+	default:
+		return nil, errNotRenewed
 	}
-	tokens, err := flown(w.refreshes.Do(wait, s.refreshKey, func(ctx context.Context) (*Tokens, error) {
-		tokens, err := w.refreshTokens(ctx, &s.tokens)
-		tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
-		return tokens, err
-	}))
+	tokens, err := known.Value, known.Err
+	if !ok {
+		tokens, err = w.refreshOnce(ctx, s, now)
+	}
 	if w.signedOut.Has(s.id) { // signed out while the request was in flight, or a remembered result of a session that was
 		return nil, errSignedOut
 	}
@@ -86,6 +88,24 @@ func refreshOutcome(err error) string {
 	}
 	return "failed"
 }
+
+// refreshOnce waits for the refresh that is done once for everyone who holds the session.
+func (w *web) refreshOnce(ctx context.Context, s *session, now time.Time) (*Tokens, error) {
+	if now.Before(s.tokens.Expiry) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, refreshWait)
+		defer cancel()
+	}
+	return flown(w.refreshes.Do(ctx, s.refreshKey, func(ctx context.Context) (*Tokens, error) {
+		tokens, err := w.refreshTokens(ctx, &s.tokens)
+		tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
+		return tokens, err
+	}))
+}
+
+// errNotRenewed marks a request that may not refresh its session, though the access token has expired. What the provider
+// would say is not known: to call every request a WebSocket's must not be a way around it.
+var errNotRenewed = errors.New("the session must be refreshed by a request of another kind")
 
 var errSignedOut = errors.New("the session was signed out")
 

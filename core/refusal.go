@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -19,6 +20,7 @@ type RefusalCode string
 // The codes. The table in the module's README.md has the status of each and what to do about it.
 const (
 	CodeNotSignedIn           RefusalCode = "not_signed_in"
+	CodeSessionNotRenewed     RefusalCode = "session_not_renewed"
 	CodeInvalidToken          RefusalCode = "invalid_token"
 	CodeInvalidRequest        RefusalCode = "invalid_request"
 	CodeInsufficientRole      RefusalCode = "insufficient_role"
@@ -56,6 +58,9 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeNotSignedIn: {http.StatusUnauthorized,
 		words{"You are not signed in", "Please sign in to go on."},
 		words{"Not signed in", "Sign in, or send an access token, and try again."}},
+	CodeSessionNotRenewed: {http.StatusUnauthorized,
+		words{"Your session must be renewed first", "Please load the page again."},
+		words{"The session must be renewed first", "Its access token has expired, and a request of this kind renews none. Fetch something from the same origin, or load a page, and try again."}},
 	CodeInvalidToken: {http.StatusUnauthorized,
 		words{"Your sign-in is no longer valid", "Please sign in again."},
 		words{"The access token is not valid", "Get a new access token and try again."}},
@@ -205,8 +210,14 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		a.Add = append(a.Add, challenge(d.code, d.challenge...))
 	}
 	refusal.SignInURL = c.signInAgain(r, d.code)
-	if d.code == CodeNotSignedIn && c.site.loginURL() == "" {
+	if r.isHTMX() && d.code == CodeNotSignedIn && refusal.SignInURL != "" && !r.hasAuthorization() { // htmx follows no redirect with the whole window
+		a.Set = append(a.Set, Field{"HX-Redirect", refusal.SignInURL})
+	}
+	switch {
+	case d.code == CodeNotSignedIn && c.site.loginURL() == "":
 		refusal.Detail = "Send an access token and try again."
+	case d.code == CodeNotSignedIn && refusal.Navigation && r.Method == http.MethodPost: // a form that was filled in before the session ended
+		refusal.Detail = "What you sent was not saved. " + refusal.Detail
 	}
 	c.logRefusal(ctx, r, refusal, d.log)
 	c.render(ctx, r, refusal, &a)
@@ -222,9 +233,9 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 // With prompt=login, the provider lets a user who is signed in but not admitted choose another account.
 func (c *Client) signInAgain(r *Request, code RefusalCode) string {
 	switch {
-	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured:
+	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured, code == CodeSessionNotRenewed:
 		return ""
-	case !r.isNavigation():
+	case !r.isNavigation() && !r.isHTMX():
 		return c.site.loginURL()
 	}
 	again := c.site.signInURL(*r)
@@ -250,7 +261,7 @@ type parameter struct{ name, value string }
 // challenge is the WWW-Authenticate field of RFC 6750 section 3; for a request without credentials it has no error code
 // (section 3.1).
 func challenge(code RefusalCode, parameters ...parameter) Field {
-	if code != CodeNotSignedIn {
+	if code != CodeNotSignedIn && code != CodeSessionNotRenewed {
 		parameters = append([]parameter{{"error", string(code)}}, parameters...)
 	}
 	value := "Bearer"
@@ -305,19 +316,26 @@ func problem(refusal Refusal, status int) []byte {
 	return append(body, '\n')
 }
 
+// What a stranger wrote is cut before it is logged, in bytes: one request must not write a megabyte.
+const (
+	maxMethodText = 32
+	maxPathText   = 256
+	maxErrorText  = 4 << 10 // the stack of an application's panic is among them
+)
+
 // logRefusal logs what the operator has to fix as a warning and the rest as information; a request that merely lacks
 // credentials is routine.
 func (c *Client) logRefusal(ctx context.Context, r *Request, refusal Refusal, more []slog.Attr) {
 	level := slog.LevelInfo
 	switch {
-	case refusal.Code == CodeNotSignedIn, errors.Is(refusal.Err, context.Canceled): // the caller left
+	case refusal.Code == CodeNotSignedIn, refusal.Code == CodeSessionNotRenewed, errors.Is(refusal.Err, context.Canceled): // the caller left
 		level = slog.LevelDebug
 	case refusal.Status >= 500:
 		level = slog.LevelWarn
 	}
-	attributes := []slog.Attr{slog.String("code", string(refusal.Code)), slog.String("method", r.Method), slog.String("path", r.Path)}
+	attributes := []slog.Attr{slog.String("code", string(refusal.Code)), slog.String("method", endpoint.Printable(r.Method, maxMethodText)), slog.String("path", endpoint.Printable(r.Path, maxPathText))}
 	if refusal.Err != nil {
-		attributes = append(attributes, slog.String("error", refusal.Err.Error()))
+		attributes = append(attributes, slog.String("error", endpoint.Cut(refusal.Err.Error(), maxErrorText)))
 	}
 	if refusal.User != nil {
 		attributes = append(attributes, slog.String("subject", refusal.User.Subject))

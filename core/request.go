@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -89,22 +90,52 @@ const (
 	secFetchDest = "Sec-Fetch-Dest"
 )
 
-// isNavigation reports whether a browser is loading a page: judged by Fetch Metadata or, in a browser without it, by the
-// Accept header.
+// isNavigation reports whether a browser is loading a page, by a link or with a form: judged by Fetch Metadata or, in a
+// browser without it, by the Accept header and the type of what is posted.
 func (r *Request) isNavigation() bool {
-	if r.Method != http.MethodGet {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodPost, r.isHandshake():
+		return false
+	case r.value(secFetchMode) != "":
+		return r.value(secFetchMode) == "navigate"
+	case !strings.Contains(r.value("Accept"), "text/html"), r.isHTMX():
 		return false
 	}
-	if mode := r.value(secFetchMode); mode != "" {
-		return mode == "navigate"
-	}
-	return strings.Contains(r.value("Accept"), "text/html")
+	return r.Method == http.MethodGet || r.hasForm()
+}
+
+// isVisit reports whether a person opens a page that a redirect can lead back to.
+func (r *Request) isVisit() bool {
+	return r.Method == http.MethodGet && r.isNavigation() && !r.isPrefetch()
+}
+
+// hasForm reports whether the body is of a type that a form without a script sends.
+func (r *Request) hasForm() bool {
+	kind, _, _ := strings.Cut(r.value("Content-Type"), ";")
+	return slices.Contains([]string{"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}, strings.ToLower(strings.TrimSpace(kind)))
+}
+
+// isHTMX reports whether htmx sent the request.
+func (r *Request) isHTMX() bool { return r.value("Hx-Request") == "true" }
+
+// isHandshake reports whether the request begins something else than an answer, such as a WebSocket: by an upgrade (RFC
+// 6455 section 4.1), or by CONNECT in HTTP/2 and 3 (RFC 8441).
+func (r *Request) isHandshake() bool {
+	return r.Method == http.MethodConnect || len(r.values("Upgrade")) > 0 || len(r.values("Sec-Websocket-Key")) > 0 ||
+		len(r.values("Sec-Websocket-Version")) > 0 || r.value(secFetchMode) == "websocket"
 }
 
 func (r *Request) acceptsJSON() bool { return strings.Contains(r.value("Accept"), "application/json") }
 
 // isPrefetch reports whether a browser is fetching the page only because its user might go there.
-func (r *Request) isPrefetch() bool { return strings.Contains(r.value("Sec-Purpose"), "prefetch") }
+func (r *Request) isPrefetch() bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} { // the others are older browsers'
+		if strings.Contains(r.value(name), "prefetch") {
+			return true
+		}
+	}
+	return false
+}
 
 // cookies returns the lines of the Cookie header.
 func (r *Request) cookies() []string { return r.values("Cookie") }

@@ -17,6 +17,7 @@ type Guards interface {
 	RequireAllRoles(role string, more ...string) Guard
 	Routes(mount string) ([]Route, error)
 	CheckHeaderLimit(limit int)
+	CheckProcesses() error
 
 	guards()
 }
@@ -104,6 +105,16 @@ func (c *Client) serve(s siteRoute) func(context.Context, Request) Answer {
 		}
 		return a
 	}
+}
+
+// CheckProcesses returns an error if sessions of this client must not be used by several processes at once that share
+// nothing but their settings, such as those of fiber's Prefork: where the provider rotates refresh tokens, two of them
+// would send the same one, which it takes for theft. Config.Session.NoRotation says that it does not rotate them.
+func (c *Client) CheckProcesses() error {
+	if c.site.loginURL() == "" || c.cfg.Session.NoRotation {
+		return nil
+	}
+	return baseerror.New("idserver: several processes (fiber's Prefork) would refresh one session each by itself, and a provider that rotates refresh tokens ends it: turn Prefork off or, if the provider does not rotate them, set Config.Session.NoRotation")
 }
 
 // wantHeaderLimit is the size that a request's header may need, in bytes: the session's cookies, those of pending

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/cookies"
@@ -149,25 +150,52 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	case err != nil:
 		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
 	}
-	next, err := w.refresh(ctx, s)
-	if errors.Is(err, errLeft) {
+	next, err := w.refresh(ctx, r, s)
+	switch {
+	case errors.Is(err, errLeft):
 		return v, refused(CodeProviderUnavailable, err)
-	}
-	if err != nil {
+	case errors.Is(err, errNotRenewed):
+		return v, refused(CodeSessionNotRenewed, nil)
+	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
 		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
 	}
-	if next == nil && renew {
+	mayRenew := (next != nil || renew) && w.mayRenew(r)
+	switch {
+	case next == nil && mayRenew:
 		next = s.renewed(now)
+	case next == nil:
+		next = s
 	}
-	if next == nil {
-		return identity{user: s.user, accessToken: s.tokens.AccessToken, found: now, revoked: revoked}, nil
-	}
-	fields, err := w.saveSession(r, next)
-	if err != nil {
-		return v, refused(CodeInternal, err)
+	var fields []Field
+	if mayRenew {
+		if fields, err = w.saveSession(r, next); err != nil {
+			return v, refused(CodeInternal, err)
+		}
 	}
 	return identity{user: next.user, accessToken: next.tokens.AccessToken, fields: fields, found: now, revoked: revoked}, nil
+}
+
+// mayRenew reports whether a session may be refreshed and its cookies written with the answer to r. The answer must reach
+// the browser with its cookies: a refresh token that was rotated is lost with them, and the session half an hour later. So
+// only a person's navigation and a script of the application's own renew. The answer to a WebSocket's handshake keeps no
+// cookies, nobody may come for a prefetch's, a beacon's page is gone, and images, scripts, styles and fonts are what caches
+// store.
+func (w *web) mayRenew(r *Request) bool {
+	if r.isHandshake() || r.isPrefetch() {
+		return false
+	}
+	dest := r.value(secFetchDest)
+	switch r.value(secFetchMode) {
+	case "": // not a browser, or an old one
+		accept, _, _ := strings.Cut(r.value("Accept"), "/")
+		return dest == "" && !slices.Contains([]string{"image", "audio", "video", "font"}, accept) && !strings.HasPrefix(r.value("Accept"), "text/css")
+	case "navigate":
+		return slices.Contains([]string{"document", "iframe", "frame", ""}, dest)
+	case "cors", "same-origin":
+		return (dest == "empty" || dest == "") && (w.fromOwnPage(r) || r.value(secFetchSite) == "none")
+	}
+	return false
 }
 
 // saveSession writes the session's cookies, and deletes those left over from a longer one before it.

@@ -146,7 +146,7 @@ func (c *Config) checkSignIn(faults *fault.List) {
 		faults.Add("RoutesPath", "", "%q: want a path such as %s", c.RoutesPath, defaultRoutesPath)
 	}
 	for _, page := range []struct{ field, path string }{{"AfterSignIn", c.AfterSignIn}, {"AfterSignOut", c.AfterSignOut}} {
-		if page.path != "" && !isLocalPath(page.path) {
+		if page.path != "" && !isLocalPath(page.path) && !(page.field == "AfterSignOut" && page.path == noPostLogout) {
 			faults.Add(page.field, "", "%q: want a path of this application, such as /welcome", page.path)
 		}
 	}

@@ -118,29 +118,47 @@ func (w *web) close() {
 
 func (w *web) now() time.Time { return w.cfg.Now() }
 
-// signInURL returns where to send a navigation that needs a user, with the way back.
+// signInURL returns where to send a browser that needs a user, with the way back to its page.
 func (w *web) signInURL(r Request) string {
-	target := w.asSeen(&r)
+	target := w.pageOf(&r)
 	if p, _, _ := strings.Cut(target, "?"); p == w.loginURL() { // a sign-in that was not completed: the page that it was for
 		query, _ := url.ParseQuery(r.RawQuery)
 		target = query.Get("return_to")
 	}
-	if w.returnTo(target) == "" {
+	if target = w.returnTo(target); target == "" {
 		return w.loginURL()
 	}
 	return w.loginURL() + "?return_to=" + url.QueryEscape(target)
 }
 
-// crossSite reports whether an unsafe request comes from a page of another origin. It follows net/http's
-// CrossOriginProtection, but compares with the origin of BaseURL instead of the Host header, which a proxy may have
-// changed.
+// pageOf returns the page that the browser shows, or would show, when it sends r: what is posted, or fetched into a part of
+// a page, is none.
+func (w *web) pageOf(r *Request) string {
+	switch {
+	case r.isHTMX() && !(r.Method == http.MethodGet && r.value("Hx-Boosted") == "true"):
+		return r.value("Hx-Current-Url")
+	case r.Method == http.MethodPost:
+		return r.value("Referer")
+	}
+	return w.asSeen(r)
+}
+
+// crossSite reports whether an unsafe request, or a WebSocket's handshake, comes from a page of another origin. It follows
+// net/http's CrossOriginProtection, but compares with the origin of BaseURL instead of the Host header, which a proxy may
+// have changed. Browsers send Origin with every handshake, and no Sec-Fetch-Site with some; no other rule of theirs keeps a
+// page from opening a WebSocket to another origin, with its cookies (RFC 6455 section 10.2).
 func (w *web) crossSite(r Request) bool {
+	handshake := r.isHandshake()
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return false
+		if !handshake {
+			return false
+		}
 	}
 	site, origin := r.value(secFetchSite), r.value("Origin")
 	switch {
+	case handshake && origin != "":
+		return origin != w.origin && !slices.Contains(w.trusted, origin)
 	case site == "same-origin" || site == "none":
 		return false
 	case site == "" && origin == "": // not a browser, or one that is many years old

@@ -37,6 +37,9 @@ func (a *Auth) Mount(r fiber.Router) {
 		mount = cmp.Or(group.Prefix, "/")
 	}
 	routes, err := a.guards.Routes(mount)
+	if app, ok := r.(*fiber.App); err == nil && (fiber.IsChild() || ok && app.Config().Prefork) {
+		err = a.guards.CheckProcesses()
+	}
 	if err != nil {
 		panic(err)
 	}
@@ -83,7 +86,9 @@ func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {
 		writeHeader(c, answer)
 		if !answer.SameContext {
 			c.SetUserContext(ctx)
+			c.Context().SetUserValue(idserver.ContextKey(), ctx) // for net/http handlers behind fiber's adaptor
 		}
+		defer writeLast(c, answer)
 		return c.Next()
 	}
 }
@@ -102,9 +107,30 @@ func writeHeader(c *fiber.Ctx, answer idserver.Answer) {
 	for _, f := range answer.Set {
 		c.Set(f.Name, f.Value)
 	}
+	for _, f := range answer.Absent {
+		if len(c.Response().Header.Peek(f.Name)) == 0 {
+			c.Set(f.Name, f.Value)
+		}
+	}
 	for _, f := range answer.Add {
 		if !isWritten(c, f) {
 			c.Response().Header.Add(f.Name, f.Value)
+		}
+	}
+}
+
+// writeLast writes what an answer has to say after the handler.
+func writeLast(c *fiber.Ctx, answer idserver.Answer) {
+	header := &c.Response().Header
+	values := func(name string) (lines []string) {
+		for _, line := range header.PeekAll(name) {
+			lines = append(lines, string(line))
+		}
+		return lines
+	}
+	for _, f := range answer.Last(values) {
+		if header.Del(f.Name); f.Value != "" {
+			header.Set(f.Name, f.Value)
 		}
 	}
 }

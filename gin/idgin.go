@@ -2,6 +2,8 @@
 package idgin
 
 import (
+	"net/http"
+
 	"github.com/gin-gonic/gin"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -70,9 +72,35 @@ func (a *Auth) Guard(guard idserver.Guard) gin.HandlerFunc {
 		if !answer.SameContext {
 			c.Request = c.Request.WithContext(ctx)
 		}
+		if answer.Last(c.Writer.Header().Values) != nil {
+			last := &writer{c.Writer, answer}
+			c.Writer = last
+			defer last.write() // for a handler that wrote nothing
+		}
 		c.Next()
 	}
 }
+
+// writer writes an answer's last header fields before gin sends the header.
+type writer struct {
+	gin.ResponseWriter
+	answer idserver.Answer
+}
+
+func (w *writer) write() {
+	if !w.Written() {
+		w.answer.WriteLast(w.Header())
+	}
+}
+
+func (w *writer) WriteHeaderNow()             { w.write(); w.ResponseWriter.WriteHeaderNow() }
+func (w *writer) Write(b []byte) (int, error) { w.write(); return w.ResponseWriter.Write(b) }
+func (w *writer) WriteString(s string) (int, error) {
+	w.write()
+	return w.ResponseWriter.WriteString(s)
+}
+func (w *writer) Flush()                      { w.write(); w.ResponseWriter.Flush() }
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // end answers a request that goes no further.
 func (a *Auth) end(c *gin.Context, answer idserver.Answer) {

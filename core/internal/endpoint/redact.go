@@ -31,7 +31,7 @@ func (s secrets) orRedacted(text string, most int) string {
 	if s.in(text) {
 		return Redacted
 	}
-	return strings.TrimSpace(truncate(text, most))
+	return strings.TrimSpace(Cut(text, most))
 }
 
 // in reports whether text holds a fragment of a secret in any spelling.
@@ -128,11 +128,11 @@ func visible(text string, most int) string {
 		}
 		return r
 	}, text)
-	return strings.TrimSpace(truncate(text, most))
+	return strings.TrimSpace(Cut(text, most))
 }
 
-// truncate cuts between characters.
-func truncate(text string, most int) string {
+// Cut cuts a stranger's text between characters, at that many bytes.
+func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
