@@ -29,6 +29,7 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 		r.With(auth.RequireAllRoles("admin", "billing")).Get("/billing", seen)
 		r.With(auth.Guard(client.RequireBuiltInRole("billing"))).Get("/builtin", seen)
 		r.With(auth.Guard(client.Require(adaptertest.IsAlice))).Get("/own", seen)
+		r.With(auth.LoadUser()).Get("/public", public)
 		r.With(clash, auth.RequireUser()).Get("/clash", seen)
 		inspect := r.With(auth.Guard(adaptertest.Inspect))
 		inspect.Get("/inspect", seen)
@@ -55,6 +56,7 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	mux.Handle("GET /suite/billing", auth.RequireAllRoles("admin", "billing")(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/builtin", auth.Guard(client.RequireBuiltInRole("billing"))(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/own", auth.Guard(client.Require(adaptertest.IsAlice))(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/public", auth.LoadUser()(http.HandlerFunc(public)))
 	mux.Handle("GET /suite/clash", clash(auth.RequireUser()(http.HandlerFunc(seen))))
 	inspect := auth.Guard(adaptertest.Inspect)(http.HandlerFunc(seen))
 	mux.Handle("GET /suite/inspect", inspect) // HEAD too
@@ -67,6 +69,13 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 func seen(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte(adaptertest.Seen(r.Context(), idchi.User(r))))
+}
+
+func public(w http.ResponseWriter, r *http.Request) {
+	for name, value := range adaptertest.Public {
+		w.Header().Set(name, value)
+	}
+	seen(w, r)
 }
 
 func clash(next http.Handler) http.Handler {

@@ -144,7 +144,6 @@ func TestSignedOut(t *testing.T) {
 			"a navigation":               {"GET", []edit{navigates}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
 			"an old browser":             {"GET", []edit{func(r *idserver.Request) { send(r, "Accept", "text/html") }}, 303, "/auth/login?return_to=%2Fprofile%3Fa%3Db"},
 			"a script that takes HTML":   {"GET", []edit{func(r *idserver.Request) { fetches(r); send(r, "Accept", "text/html") }}, 401, ""},
-			"a form":                     {"POST", []edit{navigates}, 401, ""},
 			"a program":                  {"GET", nil, 401, ""},
 			"HEAD":                       {"HEAD", []edit{navigates}, 401, ""},
 			"a page of a hostile path":   {"GET", []edit{navigates, func(r *idserver.Request) { r.Path = "//evil.example" }}, 303, "/auth/login"},
@@ -157,6 +156,25 @@ func TestSignedOut(t *testing.T) {
 			if a.Status == 401 && (code(t, a) != idserver.CodeNotSignedIn || field(a, "WWW-Authenticate") != "Bearer" || !strings.HasPrefix(field(a, "Content-Type"), "application/problem+json")) {
 				t.Errorf("%s: %q %s", name, field(a, "WWW-Authenticate"), a.Body)
 			}
+		}
+		for name, row := range map[string]struct {
+			edits []edit
+			back  string
+		}{
+			"a form":                     {[]edit{navigates}, `"/auth/login"`},
+			"a form of a page here":      {[]edit{navigates, func(r *idserver.Request) { send(r, "Referer", base+"/form?a=b") }}, `"/auth/login?return_to=%2Fform%3Fa%3Db"`},
+			"a form of a page elsewhere": {[]edit{navigates, func(r *idserver.Request) { send(r, "Referer", "https://evil.example/form") }}, `"/auth/login"`},
+			"an old browser's form": {[]edit{func(r *idserver.Request) {
+				send(r, "Accept", "text/html", "Content-Type", "Multipart/Form-Data; boundary=x")
+			}}, `"/auth/login"`},
+			"a form with a prefetch's mark": {[]edit{navigates, func(r *idserver.Request) { send(r, "Purpose", "prefetch") }}, `"/auth/login"`},
+		} {
+			if _, a := b.pass(w.RequireUser(), "POST", "/profile", row.edits...); a.Status != 401 || !strings.HasPrefix(field(a, "Content-Type"), "text/html") || !strings.Contains(string(a.Body), "<a href="+row.back+">Sign in</a>") || !strings.Contains(string(a.Body), "What you sent was not saved.") {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
+		}
+		if _, a := b.pass(w.RequireUser(), "POST", "/profile", func(r *idserver.Request) { send(r, "Accept", "text/html", "Content-Type", "application/json") }); code(t, a) != idserver.CodeNotSignedIn {
+			t.Errorf("what no form sends: %s", a.Body)
 		}
 		api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
 		if _, a := b.pass(api.RequireUser(), "GET", "/", navigates); a.Status != 401 {
@@ -207,6 +225,40 @@ func TestCrossSite(t *testing.T) {
 			}
 			if _, a = b.pass(w.RequireUser(), row.method, "/api/echo", row.edit, bearer(w.provider.MintAccessToken("alice"))); a.Ends() {
 				t.Errorf("%s with a bearer token: %d", name, a.Status)
+			}
+		}
+	})
+}
+
+// A page may open a WebSocket to any origin, and its browser sends the cookies along (RFC 6455 section 10.2).
+func TestCrossSiteHandshake(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://admin.example"} })
+		b := w.signedIn(t, "alice")
+		for kind, row := range map[string]struct {
+			method string
+			header []string
+		}{
+			"an upgrade":           {"GET", []string{"Upgrade", "websocket"}},
+			"a key alone":          {"GET", []string{"Sec-Websocket-Key", "x"}},
+			"a version alone":      {"GET", []string{"Sec-Websocket-Version", "13"}},
+			"the mode":             {"GET", []string{"Sec-Fetch-Mode", "websocket"}},
+			"HTTP/2, RFC 8441":     {"CONNECT", nil},
+			"another upgrade":      {"GET", []string{"Upgrade", "h2c"}},
+			"a neighbour's mark":   {"GET", []string{"Upgrade", "websocket", "Sec-Fetch-Site", "same-site"}},
+			"a mark that is a lie": {"GET", []string{"Upgrade", "websocket", "Sec-Fetch-Site", "same-origin"}},
+		} {
+			for origin, refused := range map[string]bool{
+				base: false, "https://admin.example": false, "https://evil.example": true, "null": true, "http://127.0.0.1:9090": true,
+				"https://127.0.0.1:8080": true, base + ".evil.example": true,
+			} {
+				sent := func(r *idserver.Request) { send(r, append(row.header, "Origin", origin)...) }
+				if _, a := b.pass(w.RequireUser(), row.method, "/ws", sent); a.Ends() != refused || refused && code(t, a) != idserver.CodeCrossSite {
+					t.Errorf("%s from %s: %d %s", kind, origin, a.Status, a.Body)
+				}
+				if ctx, _ := b.pass(w.LoadUser(), row.method, "/ws", sent); (idserver.UserFrom(ctx) == nil) != refused {
+					t.Errorf("%s from %s: LoadUser finds %v", kind, origin, idserver.UserFrom(ctx))
+				}
 			}
 		}
 	})

@@ -244,3 +244,31 @@ func TestPlantedSpentCookie(t *testing.T) {
 		}
 	})
 }
+
+// What links of strangers have a browser keep must not make its requests too long for a server (431).
+func TestPendingSignInsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		size := func() (n int) {
+			for _, name := range b.logins() {
+				n += len(name) + len("=") + len(b.cookies[name]) + len("; ")
+			}
+			return n
+		}
+		for i := range 8 {
+			b.begin("/auth/login?return_to=" + url.QueryEscape("/"+strings.Repeat("p", 1200)+fmt.Sprint(i)))
+			w.clock.advance(time.Second)
+			if n := size(); n > 4096 {
+				t.Fatalf("after %d sign-ins: %d bytes in %d cookies", i+1, n, len(b.logins()))
+			}
+		}
+		if n := len(b.logins()); n < 1 || n > 4 {
+			t.Errorf("%d are kept", n)
+		}
+		last := b.begin("/auth/login?return_to=/last")
+		if a := b.route("GET", w.authorize(t, last, "alice"), navigates); field(a, "Location") != "/last" {
+			t.Errorf("the last one ends at %q", field(a, "Location"))
+		}
+	})
+}

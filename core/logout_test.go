@@ -2,9 +2,11 @@ package idserver_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -437,6 +439,106 @@ func TestSignedOutAlongTheChain(t *testing.T) {
 			}
 			if again := w.provider.Requests(idtest.Revocation) - revocations; again != 0 {
 				t.Errorf("%d revocations after the sign-out", again)
+			}
+		}))
+	}
+}
+
+// The provider comes back to the page that was asked for, by the rules of a sign-in's return_to.
+func TestSignOutReturnsTo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.AfterSignOut, c.TrustedOrigins = "/bye", []string{"https://admin.example"} })
+		for name, row := range map[string]struct{ target, want string }{
+			"nothing":          {"", base + "/bye"},
+			"a page here":      {"/seen?a=b", base + "/seen?a=b"},
+			"a page of ours":   {base + "/seen", base + "/seen"},
+			"a trusted origin": {"https://admin.example/bye", "https://admin.example/bye"},
+			"another origin":   {"https://evil.example/", base + "/bye"},
+			"another host":     {"//evil.example", base + "/bye"},
+			"a script":         {"javascript:alert(1)", base + "/bye"},
+			"a sign-in":        {"/auth/login", base + "/bye"},
+		} {
+			inQuery := "/auth/logout?return_to=" + url.QueryEscape(row.target)
+			inForm := func(r *idserver.Request) {
+				navigates(r)
+				send(r, "Content-Type", "application/x-www-form-urlencoded")
+				r.Body = strings.NewReader(url.Values{"return_to": {row.target}}.Encode())
+			}
+			for by, a := range map[string]idserver.Answer{
+				"a link":  w.signedIn(t, "alice").route("GET", inQuery, navigates),
+				"a post":  w.signedIn(t, "alice").route("POST", inQuery, navigates),
+				"a form":  w.signedIn(t, "alice").route("POST", "/auth/logout", inForm),
+				"a fetch": w.signedIn(t, "alice").route("POST", inQuery, fetches),
+			} {
+				address := field(a, "Location")
+				if by == "a fetch" {
+					var body struct{ URL string }
+					if err := json.Unmarshal(a.Body, &body); err != nil {
+						t.Fatal(err)
+					}
+					address = body.URL
+				}
+				if got := query(t, address).Get("post_logout_redirect_uri"); got != row.want {
+					t.Errorf("%s by %s: %q, want %q", name, by, got, row.want)
+				}
+			}
+			here := strings.TrimPrefix(row.want, base)
+			if a := w.browser(t).route("POST", inQuery, navigates); field(a, "Location") != here {
+				t.Errorf("%s: nobody goes to %q, want %q", name, field(a, "Location"), here)
+			}
+		}
+		asked := w.signedIn(t, "alice").route("GET", "/auth/logout?return_to=%2Fseen", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "cross-site") })
+		if !strings.Contains(string(asked.Body), `action="/auth/logout?return_to=%2Fseen"`) {
+			t.Errorf("the button forgets the page: %s", asked.Body)
+		}
+		asked = w.signedIn(t, "alice").route("GET", "/auth/logout?return_to=https://evil.example", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "cross-site") })
+		if strings.Contains(string(asked.Body), "evil") {
+			t.Errorf("the button leads elsewhere: %s", asked.Body)
+		}
+	})
+}
+
+// A form is read up to a limit.
+func TestSignOutWithEndlessForm(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		form := strings.NewReader(strings.Repeat("x", 1<<20) + "&return_to=/seen")
+		a := w.signedIn(t, "alice").route("POST", "/auth/logout", navigates, func(r *idserver.Request) {
+			send(r, "Content-Type", "application/x-www-form-urlencoded")
+			r.Body = form
+		})
+		if got := query(t, field(a, "Location")).Get("post_logout_redirect_uri"); got != base+"/" || form.Len() < 1<<19 {
+			t.Errorf("%q, and %d bytes are not read", got, form.Len())
+		}
+	})
+}
+
+// Where no page is registered at the provider, one that is sent ends on its error page.
+func TestSignOutWithoutPostLogoutURI(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.AfterSignOut = "none" })
+		for _, target := range []string{"/auth/logout", "/auth/logout?return_to=/seen"} {
+			a := w.signedIn(t, "alice").route("POST", target, navigates)
+			if q := query(t, field(a, "Location")); q.Has("post_logout_redirect_uri") || q.Get("client_id") == "" {
+				t.Errorf("%s: %q", target, field(a, "Location"))
+			}
+		}
+		if a := w.browser(t).route("POST", "/auth/logout", navigates); field(a, "Location") != "/" {
+			t.Errorf("nobody goes to %q", field(a, "Location"))
+		}
+	})
+}
+
+// Servers and firewalls refuse long URLs. What a provider needs to know, client_id says too.
+func TestSignOutWithLongIDToken(t *testing.T) {
+	for n, hint := range map[int]bool{0: true, 200: true, 3000: false} {
+		t.Run(fmt.Sprint(n, " bytes more"), inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetIDTokenClaims(func(c map[string]any) { c["x"] = strings.Repeat("x", n) })
+			address := field(w.signedIn(t, "alice").route("POST", "/auth/logout", navigates), "Location")
+			q := query(t, address)
+			if q.Has("id_token_hint") != hint || len(address) > 2048 || q.Get("post_logout_redirect_uri") != base+"/" || q.Get("client_id") != "example" {
+				t.Errorf("%d bytes, with %v", len(address), slices.Sorted(maps.Keys(q)))
 			}
 		}))
 	}

@@ -22,7 +22,7 @@ var overCacheControl = []string{
 // stays private that way, even if a handler behind [Client.LoadUser] calls its page public. Of any other answer, Last
 // returns nothing.
 func (a Answer) Last(values func(name string) []string) (fields []Field) {
-	if a.Ends() || !slices.ContainsFunc(a.Add, func(f Field) bool { return f.Name == "Set-Cookie" }) {
+	if !a.HasLast() {
 		return nil
 	}
 	if !isPrivate(values("Cache-Control")) {
@@ -34,6 +34,11 @@ func (a Answer) Last(values func(name string) []string) (fields []Field) {
 		}
 	}
 	return fields
+}
+
+// HasLast reports whether [Answer.Last] may return something: an adapter need not look at the handler's header otherwise.
+func (a Answer) HasLast() bool {
+	return !a.Ends() && slices.ContainsFunc(a.Add, func(f Field) bool { return f.Name == "Set-Cookie" })
 }
 
 // isPrivate reports whether a Cache-Control field keeps an answer out of shared caches (RFC 9111 section 5.2.2). The form
@@ -64,7 +69,7 @@ func (a Answer) WriteLast(h http.Header) {
 // panicked: the fields of [Answer.Last] are written before the handler's header is sent. Mostly there are none, and it is w
 // itself.
 func (a Answer) Behind(w http.ResponseWriter) (behind http.ResponseWriter, end func()) {
-	if a.Last(http.Header{}.Values) == nil {
+	if !a.HasLast() {
 		return w, func() {}
 	}
 	p := &privateWriter{ResponseWriter: w, answer: a}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
+	"github.com/signward/idserver-go/core/idtest"
 )
 
 // admits reports whether a browser's session is good, at a client that may be another process.
@@ -52,12 +53,12 @@ func TestSessionIsRenewedSeldom(t *testing.T) {
 		before := b.cookies["idserver-8080"]
 		w.clock.advance(6 * time.Minute)
 		_, a := b.pass(w.RequireUser(), "GET", "/")
-		if b.cookies["idserver-8080"] != before || field(a, "Cache-Control") != "" {
+		if b.cookies["idserver-8080"] != before || field(a, "Cache-Control") == "private, no-store" {
 			t.Error("written again within a tenth of the idle time")
 		}
 		w.clock.advance(time.Second)
 		_, a = b.pass(w.RequireUser(), "GET", "/")
-		if b.cookies["idserver-8080"] == before || field(a, "Cache-Control") != "no-store" {
+		if b.cookies["idserver-8080"] == before || field(a, "Cache-Control") != "private, no-store" {
 			t.Error("not written again after a tenth of the idle time, or cacheable with it")
 		}
 	})
@@ -242,4 +243,91 @@ func (w *world) authorizeAnywhere(t *testing.T, address string) string {
 		t.Fatal(err)
 	}
 	return callback.RawQuery
+}
+
+// A request whose answer may not bring its cookies renews nothing: a refresh token that was rotated would be lost, and the
+// session with it. Nor does what caches store.
+func TestSessionIsRenewedWhereCookiesArrive(t *testing.T) {
+	fetch := func(mode, dest, site string, more ...string) []string {
+		return append([]string{"Sec-Fetch-Mode", mode, "Sec-Fetch-Dest", dest, "Sec-Fetch-Site", site}, more...)
+	}
+	for name, row := range map[string]struct {
+		header []string
+		renews bool
+	}{
+		"a page":                        {fetch("navigate", "document", "same-origin"), true},
+		"a link elsewhere":              {fetch("navigate", "document", "cross-site"), true},
+		"a frame":                       {fetch("navigate", "iframe", "same-origin"), true},
+		"a script's fetch":              {fetch("cors", "empty", "same-origin"), true},
+		"a script's own mode":           {fetch("same-origin", "empty", "same-origin"), true},
+		"an event stream":               {fetch("cors", "empty", "same-origin", "Accept", "text/event-stream"), true},
+		"htmx":                          {fetch("cors", "empty", "same-origin", "Hx-Request", "true"), true},
+		"a trusted origin's script":     {fetch("cors", "empty", "same-site", "Origin", "https://admin.example"), true},
+		"a program":                     {nil, true},
+		"an old browser":                {[]string{"Accept", "text/html,*/*"}, true},
+		"a neighbour's script":          {fetch("cors", "empty", "same-site", "Origin", "http://127.0.0.1:9090"), false},
+		"an image":                      {fetch("no-cors", "image", "same-origin"), false},
+		"an image with CORS":            {fetch("cors", "image", "same-origin"), false},
+		"a script":                      {fetch("no-cors", "script", "same-origin"), false},
+		"a module":                      {fetch("cors", "script", "same-origin"), false},
+		"a style":                       {fetch("no-cors", "style", "same-origin"), false},
+		"a font":                        {fetch("cors", "font", "same-origin"), false},
+		"a film":                        {fetch("no-cors", "video", "same-origin"), false},
+		"a worker":                      {fetch("same-origin", "worker", "same-origin"), false},
+		"a manifest":                    {fetch("cors", "manifest", "same-origin"), false},
+		"an object":                     {fetch("navigate", "object", "same-origin"), false},
+		"what is not known yet":         {fetch("cors", "hologram", "same-origin"), false},
+		"a beacon":                      {fetch("no-cors", "empty", "same-origin"), false},
+		"a prefetch":                    {fetch("navigate", "document", "same-origin", "Sec-Purpose", "prefetch"), false},
+		"a prerender":                   {fetch("navigate", "document", "none", "Sec-Purpose", "prefetch;prerender"), false},
+		"an old browser's prefetch":     {[]string{"Purpose", "prefetch"}, false},
+		"Firefox's prefetch":            {[]string{"X-Moz", "prefetch"}, false},
+		"an old browser's image":        {[]string{"Accept", "image/webp,*/*"}, false},
+		"an old browser's style":        {[]string{"Accept", "text/css,*/*;q=0.1"}, false},
+		"a WebSocket":                   {[]string{"Upgrade", "websocket", "Connection", "Upgrade"}, false},
+		"a WebSocket over HTTP/2":       {[]string{"Sec-Websocket-Version", "13"}, false},
+		"a WebSocket with its metadata": {fetch("websocket", "empty", "same-origin"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"https://admin.example"} })
+				b := w.signedIn(t, "alice")
+				asks := func() idserver.Answer {
+					_, a := b.pass(w.RequireUser(), "GET", "/x", func(r *idserver.Request) { send(r, row.header...) })
+					return a
+				}
+				grants := w.provider.Requests(idtest.Token)
+				w.clock.advance(14*time.Minute + 30*time.Second)
+				if a := asks(); a.Ends() || (cookiesSet(a) > 0) != row.renews || (w.provider.Requests(idtest.Token) > grants) != row.renews {
+					t.Errorf("when a refresh is due: %d, %d cookies, %d refreshes", a.Status, cookiesSet(a), w.provider.Requests(idtest.Token)-grants)
+				}
+				w.clock.advance(time.Minute)
+				if a := asks(); a.Ends() == row.renews || cookiesSet(a) > 0 || !row.renews && code(t, a) != idserver.CodeSessionNotRenewed {
+					t.Errorf("when the access token has expired: %d, %d cookies", a.Status, cookiesSet(a))
+				}
+				if !b.admits(w.Client) {
+					t.Error("the session is lost")
+				}
+			})
+		})
+	}
+}
+
+// What the provider said to another request counts for one that may not ask itself.
+func TestSessionThatIsNotRenewedHearsOfRefusals(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		line := b.cookies["idserver-8080"]
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		w.provider.Fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant"})
+		if b.admits(w.Client) {
+			t.Fatal("the refresh is not refused")
+		}
+		b.cookies["idserver-8080"] = line
+		_, a := b.pass(w.RequireUser(), "GET", "/ws", func(r *idserver.Request) { send(r, "Upgrade", "websocket") })
+		if a.Status != 401 || code(t, a) != idserver.CodeNotSignedIn {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	})
 }

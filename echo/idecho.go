@@ -80,7 +80,7 @@ func (a *Auth) Guard(guard idserver.Guard) echo.MiddlewareFunc {
 			if !answer.SameContext {
 				c.SetRequest(c.Request().WithContext(ctx))
 			}
-			if answer.Last(c.Response().Header().Values) != nil {
+			if answer.HasLast() {
 				last := func() { answer.WriteLast(c.Response().Header()) }
 				c.Response().Before(last)
 				defer last() // for a handler that writes nothing

@@ -31,6 +31,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/billing", seen, auth.RequireAllRoles("admin", "billing"))
 	suite.GET("/builtin", seen, auth.Guard(client.RequireBuiltInRole("billing")))
 	suite.GET("/own", seen, auth.Guard(client.Require(adaptertest.IsAlice)))
+	suite.GET("/public", public, auth.LoadUser())
 	suite.GET("/clash", seen, clash, auth.RequireUser())
 	inspect := auth.Guard(adaptertest.Inspect)
 	suite.GET("/inspect", seen, inspect)
@@ -39,6 +40,13 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/rewritten", seen, rewrite, auth.RequireUser(), inspect)
 	suite.POST("/rewritten", seen, rewrite, auth.RequireUser(), inspect)
 	return http.Serve(listener, e)
+}
+
+func public(c echo.Context) error {
+	for name, value := range adaptertest.Public {
+		c.Response().Header().Set(name, value)
+	}
+	return seen(c)
 }
 
 func seen(c echo.Context) error {

@@ -44,6 +44,7 @@ func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) err
 	suite.Get("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.Get("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
 	suite.Get("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
+	suite.Get("/public", auth.LoadUser(), public, seen)
 	suite.Get("/clash", func(c *fiber.Ctx) error {
 		for name, value := range adaptertest.Clash {
 			c.Set(name, value)
@@ -56,6 +57,13 @@ func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) err
 	suite.Get("/rewritten", rewrite, auth.RequireUser(), inspect)
 	suite.Post("/rewritten", rewrite, auth.RequireUser(), inspect)
 	return app.Listener(listener)
+}
+
+func public(c *fiber.Ctx) error {
+	for name, value := range adaptertest.Public {
+		c.Set(name, value)
+	}
+	return c.Next()
 }
 
 func seen(c *fiber.Ctx) error {

@@ -72,7 +72,7 @@ func (a *Auth) Guard(guard idserver.Guard) gin.HandlerFunc {
 		if !answer.SameContext {
 			c.Request = c.Request.WithContext(ctx)
 		}
-		if answer.Last(c.Writer.Header().Values) != nil {
+		if answer.HasLast() {
 			last := &writer{c.Writer, answer}
 			c.Writer = last
 			defer last.write() // for a handler that wrote nothing

@@ -33,6 +33,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.GET("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
 	suite.GET("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
+	suite.GET("/public", auth.LoadUser(), public, seen)
 	suite.GET("/clash", func(c *gin.Context) {
 		for name, value := range adaptertest.Clash {
 			c.Header(name, value)
@@ -45,6 +46,12 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/rewritten", rewrite, auth.RequireUser(), inspect)
 	suite.POST("/rewritten", rewrite, auth.RequireUser(), inspect)
 	return http.Serve(listener, r)
+}
+
+func public(c *gin.Context) {
+	for name, value := range adaptertest.Public {
+		c.Header(name, value)
+	}
 }
 
 func seen(c *gin.Context) {

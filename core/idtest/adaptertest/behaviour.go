@@ -43,6 +43,7 @@ type T interface {
 //	GET /suite/builtin             Guard(client.RequireBuiltInRole("billing"))
 //	GET /suite/own                 Guard(client.Require(adaptertest.IsAlice))
 //	GET /suite/clash               RequireUser, after a middleware that sets the header fields of [Clash]
+//	GET /suite/public              LoadUser; the handler sets the header fields of [Public] first
 //	GET, HEAD, POST /suite/inspect Guard(adaptertest.Inspect)
 //	GET, POST /suite/rewritten     RequireUser, and Guard(adaptertest.Inspect) behind it, after a middleware that changes
 //	                               the framework's own path to another one, such as /elsewhere
@@ -51,6 +52,9 @@ type Application func(client *idserver.Client, listener net.Listener) error
 // Clash holds header fields that the application of a behaviour suite sets before a guard sets its own: its Vary and
 // Set-Cookie must be kept next to the guard's.
 var Clash = map[string]string{"Vary": "X-App", "Set-Cookie": "app=1", "Cache-Control": "max-age=60"}
+
+// Public holds header fields that a handler of a behaviour suite sets: every cache may keep its answer.
+var Public = map[string]string{"Cache-Control": "public, max-age=600", "CDN-Cache-Control": "max-age=600"}
 
 // IsAlice is a predicate for [idserver.Client.Require].
 func IsAlice(u *idserver.User) bool {

@@ -18,7 +18,7 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
+	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
 	handedOver, onTheWire,
 }
 
@@ -38,6 +38,77 @@ func strangers(s *suite) {
 	v.step("stranger asks who it is", "never a redirect", "GET", "/auth/userinfo", aPage)
 	v.step("stranger with nonsense cookies", "a malformed neighbour is passed over", "GET", "/suite/open", with(aPage, "Cookie", `a="b; =x; ;;; c d=e; __Host-idserver-x=1`))
 	v.step("stranger with a made-up session", "not sealed here: the cookie goes", "GET", "/suite/user", with(aPage, "Cookie", "__Host-idserver=AAAA"))
+}
+
+// The header fields of requests that are neither a page nor a script's. Browsers send a WebSocket's Origin always, and some
+// no Sec-Fetch-Site.
+var (
+	aHandshake = map[string][]string{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Origin": {suiteOrigin},
+	}
+	anImage   = map[string][]string{"Accept": {"image/avif,image/webp,*/*;q=0.8"}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}, "Sec-Fetch-Site": {"same-origin"}}
+	aBeacon   = map[string][]string{"Accept": {"*/*"}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Site": {"same-origin"}}
+	aStream   = with(aScript, "Accept", "text/event-stream")
+	aPrefetch = with(aPage, "Sec-Purpose", "prefetch;prerender")
+	ofHTMX    = with(with(with(aScript, "Accept", "*/*"), "Hx-Request", "true"), "Hx-Current-Url", suiteOrigin+"/suite/open?tab=2")
+	aForm     = with(aPage, "Content-Type", "application/x-www-form-urlencoded")
+)
+
+// browsers tests what browsers ask for besides pages and what scripts fetch.
+func browsers(s *suite) {
+	addr := s.serve()
+	v := s.visitor(addr)
+	v.step("stranger's WebSocket", "401, and no redirect", "GET", "/suite/user", aHandshake)
+	v.step("stranger's event stream", "401 ends an EventSource", "GET", "/suite/user", aStream)
+	v.step("stranger's image", "401", "GET", "/suite/user", anImage)
+	v.step("stranger's prefetch", "no sign-in begins where nobody went", "GET", "/suite/user", aPrefetch)
+	v.step("stranger's htmx", "the window goes to sign in, and back to its page", "GET", "/suite/user", ofHTMX)
+	v.step("stranger's htmx on another site's page", "return_to's rules", "GET", "/suite/user", with(ofHTMX, "Hx-Current-Url", "https://evil.example/"))
+	v.step("stranger's htmx posts", "the same", "POST", "/suite/user", ofHTMX)
+	v.step("stranger's boosted link", "the page that was wanted", "GET", "/suite/user?a=b", with(ofHTMX, "Hx-Boosted", "true"))
+	v.step("stranger's htmx with a bad token", "the header decides", "GET", "/suite/user", with(ofHTMX, "Authorization", "Bearer abc"))
+	v.step("stranger posts a form", "a page, and a way back to the form", "POST", "/suite/user", with(aForm, "Referer", suiteOrigin+"/suite/open"))
+	v.step("stranger posts a form, old browser", "Accept and the form's type tell", "POST", "/suite/user", map[string][]string{"Accept": {"text/html"}, "Content-Type": {"multipart/form-data; boundary=x"}})
+	v.step("stranger posts JSON", "no form does", "POST", "/suite/user", map[string][]string{"Accept": {"text/html"}, "Content-Type": {"application/json"}})
+
+	v.signIn("bob")
+	v.step("a form posted from elsewhere", "a page", "POST", "/suite/user", with(with(aForm, "Sec-Fetch-Site", "cross-site"), "Origin", "https://evil.example"))
+	v.step("bob's htmx at admin", "403 and no redirect", "GET", "/suite/admin", ofHTMX)
+	for name, origin := range inOrder(map[string]string{"here": suiteOrigin, "a trusted origin": suiteFriend, "elsewhere": "https://evil.example", "nowhere": "null"}) {
+		v.step("a WebSocket from "+name, "RFC 6455 section 10.2", "GET", "/suite/user", with(aHandshake, "Origin", origin))
+	}
+	v.step("a WebSocket from elsewhere at an open page", "nobody", "GET", "/suite/open", with(aHandshake, "Origin", "https://evil.example"))
+	v.step("a WebSocket from no browser", "without Origin", "GET", "/suite/user", with(aHandshake, "Origin"))
+
+	unrenewed := []struct {
+		name   string
+		header map[string][]string
+	}{{"a WebSocket", aHandshake}, {"an image", anImage}, {"a beacon", aBeacon}, {"a prefetch", aPrefetch}}
+	old := v.cookies("/")
+	s.clock.advance(14*time.Minute + 30*time.Second)
+	for _, u := range unrenewed {
+		v.step(u.name+" when a refresh is due", "its answer's cookies may not arrive: nothing is renewed", "GET", "/suite/user", u.header)
+	}
+	s.clock.advance(time.Minute)
+	for _, u := range unrenewed {
+		v.step(u.name+" when the access token has expired", "the provider must be asked first", "GET", "/suite/user", u.header)
+	}
+	v.step("an event stream when the access token has expired", "its header arrives: it renews", "GET", "/suite/user", aStream)
+	v.step("a WebSocket after that", "goes on", "GET", "/suite/user", aHandshake)
+	v.step("a WebSocket with the cookie before", "who refreshed it is remembered", "GET", "/suite/user", with(aHandshake, "Cookie", old))
+}
+
+// caches tests what a handler that calls its page public does to answers with cookies.
+func caches(s *suite) {
+	v := s.visitor(s.serve())
+	v.step("stranger at a public page", "as the handler says", "GET", "/suite/public", aPage)
+	v.signIn("alice")
+	v.step("alice at a public page", "as the handler says", "GET", "/suite/public", aPage)
+	s.clock.advance(7 * time.Minute)
+	v.step("an image of a session after 7 min", "what caches store renews nothing", "GET", "/suite/public", anImage)
+	v.step("alice at a public page after 7 min", "it sets a cookie, and is for nobody else", "GET", "/suite/public", aPage)
+	s.clock.advance(2 * time.Hour)
+	v.step("alice at a public page after her session", "nor is one that deletes it", "GET", "/suite/public", aPage)
 }
 
 func beginning(s *suite) {

@@ -31,9 +31,12 @@ func newAdapter(client *idserver.Client) *adapter {
 	a.write = func(w http.ResponseWriter, answer idserver.Answer) { answer.WriteTo(w) }
 	a.guarded = func(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context, answer idserver.Answer) {
 		a.write(w, answer)
-		if !answer.Ends() {
-			next.ServeHTTP(w, r.WithContext(ctx))
+		if answer.Ends() {
+			return
 		}
+		behind, end := answer.Behind(w)
+		defer end()
+		next.ServeHTTP(behind, r.WithContext(ctx))
 	}
 	return a
 }
@@ -69,12 +72,19 @@ func (a *adapter) serve(listener net.Listener) error {
 			next.ServeHTTP(w, r)
 		})
 	}
+	public := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range Public {
+			w.Header().Set(name, value)
+		}
+		seen(w, r)
+	})
 	user := a.guard(a.client.RequireUser(), seen)
 	inspect := a.guard(Inspect, nil)
 	rewritten := http.StripPrefix("/suite", a.guard(a.client.RequireUser(), inspect))
 	for pattern, handler := range map[string]http.Handler{
 		"GET /suite/open": a.guard(a.client.LoadUser(), seen), "GET /suite/user": user, "POST /suite/user": user, "GET /suite/clash": clash(user),
-		"GET /suite/admin": a.guard(a.require("admin"), seen), "GET /suite/behind": a.guard(a.client.RequireUser(), a.guard(a.require("admin"), seen)),
+		"GET /suite/public": a.guard(a.client.LoadUser(), public),
+		"GET /suite/admin":  a.guard(a.require("admin"), seen), "GET /suite/behind": a.guard(a.client.RequireUser(), a.guard(a.require("admin"), seen)),
 		"GET /suite/editors": a.guard(a.require("admin", "editor"), seen), "GET /suite/billing": a.guard(a.client.RequireAllRoles("admin", "billing"), seen),
 		"GET /suite/builtin": a.guard(a.client.RequireBuiltInRole("billing"), seen), "GET /suite/own": a.guard(a.client.Require(IsAlice), seen),
 		"GET /suite/inspect": inspect, "POST /suite/inspect": inspect, "GET /suite/rewritten": rewritten, "POST /suite/rewritten": rewritten,
@@ -250,6 +260,17 @@ func TestRunBites(t *testing.T) {
 				a.write(w, answer)
 				next.ServeHTTP(w, r.WithContext(ctx))
 			}
+		},
+		"the handler has the last word": func(a *adapter) {
+			a.guarded = func(next http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context, answer idserver.Answer) {
+				if a.write(w, answer); !answer.Ends() {
+					next.ServeHTTP(w, r.WithContext(ctx))
+				}
+			}
+		},
+		"what the application left out stays out": func(a *adapter) {
+			write := a.write
+			a.write = func(w http.ResponseWriter, answer idserver.Answer) { answer.Absent = nil; write(w, answer) }
 		},
 		"the context is not handed on": func(a *adapter) {
 			a.guarded = func(next http.Handler, w http.ResponseWriter, r *http.Request, _ context.Context, answer idserver.Answer) {
