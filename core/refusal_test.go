@@ -136,3 +136,39 @@ func TestCallerWhoLeaves(t *testing.T) {
 		t.Errorf("the operator is not told of a provider that is down: %s", log)
 	}
 }
+
+// A stranger's request must not write a megabyte to the log, nor more than one line.
+func TestLogOfRefusalsIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 900_000)
+	for name, edit := range map[string]edit{
+		"a long path":            func(r *idserver.Request) { r.Path = "/" + long },
+		"a long query":           func(r *idserver.Request) { r.RawQuery = long },
+		"a long method":          func(r *idserver.Request) { r.Method = long },
+		"a long host":            func(r *idserver.Request) { r.Host = long },
+		"a long scheme":          func(r *idserver.Request) { send(r, "Authorization", long) },
+		"a long token":           func(r *idserver.Request) { send(r, "Authorization", "Bearer "+long) },
+		"a long origin":          func(r *idserver.Request) { r.Method = "POST"; send(r, "Origin", "https://"+long) },
+		"a long page of htmx":    func(r *idserver.Request) { send(r, "Hx-Request", "true", "Hx-Current-Url", "/"+long) },
+		"a long referer":         func(r *idserver.Request) { r.Method = "POST"; navigates(r); send(r, "Referer", base+"/"+long) },
+		"a path of line breaks":  func(r *idserver.Request) { r.Path = "/a\nlevel=ERROR msg=forged" },
+		"a token of long claims": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t)
+				if edit == nil {
+					edit = bearer(w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = strings.Repeat("x", 8000) }))
+				}
+				b := w.signedIn(t, "alice")
+				before := len(w.log.String())
+				_, a := b.pass(w.RequireRole("nobody"), "GET", "/x", edit)
+				if !strings.Contains(name, "path") {
+					_ = b.route("GET", "/auth/callback?state="+long[:3000], edit)
+				}
+				if logged := w.log.String()[before:]; a.Status < 300 || len(logged) > 4096 || strings.Contains(logged, "\nlevel=ERROR") {
+					t.Errorf("%d: %d bytes are logged: %.300s", a.Status, len(logged), logged)
+				}
+			})
+		})
+	}
+}
