@@ -54,38 +54,38 @@ func TestAppData(t *testing.T) {
 }
 
 func TestAppDataRefused(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		for name, query := range map[string]string{
-			"too long": "app_data=" + strings.Repeat("x", 513), "twice": "app_data=a&app_data=b", "not UTF-8": "app_data=%ff",
-		} {
+	for name, query := range map[string]string{
+		"too long": "app_data=" + strings.Repeat("x", 513), "twice": "app_data=a&app_data=b", "not UTF-8": "app_data=%ff",
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
 			b := w.browser(t)
 			a := b.route("GET", "/auth/login?"+query, navigates)
 			if got := code(t, a); a.Status != 400 || got != idserver.CodeInvalidLogin || len(b.cookies) != 0 {
-				t.Errorf("%s: %d %s", name, a.Status, got)
+				t.Errorf("%d %s", a.Status, got)
 			}
-		}
-	})
+		}))
+	}
 }
 
 // What the token endpoint may leave out, and what it may not.
 func TestTokenAnswerWithLess(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		for name, row := range map[string]struct {
-			edit func(map[string]any)
-			want error
-		}{
-			"no token_type":   {func(r map[string]any) { delete(r, "token_type") }, nil},
-			"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrNoAccessToken},
-			"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ErrNoIDToken},
-		} {
+	for name, row := range map[string]struct {
+		edit func(map[string]any)
+		want error
+	}{
+		"no token_type":   {func(r map[string]any) { delete(r, "token_type") }, nil},
+		"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrNoAccessToken},
+		"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ErrNoIDToken},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
 			r, code := authorizedCode(t, w, w.Client, "alice")
 			w.provider.SetTokenResponse(row.edit)
 			_, err := w.ExchangeCode(t.Context(), code, r)
 			if !errors.Is(err, row.want) || row.want == nil && err != nil {
-				t.Errorf("%s: %v, want %v", name, err, row.want)
+				t.Errorf("%v, want %v", err, row.want)
 			}
-		}
-	})
+		}))
+	}
 }

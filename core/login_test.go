@@ -40,49 +40,49 @@ func TestLogin(t *testing.T) {
 }
 
 func TestLoginAsJSON(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"http://spa.localhost:3000"} })
-		for name, from := range map[string]edit{
-			"same origin": fetches,
-			"a trusted origin": func(r *idserver.Request) {
-				fetches(r)
-				send(r, "Sec-Fetch-Site", "same-site", "Origin", "http://spa.localhost:3000")
-			},
-			"not a browser": func(r *idserver.Request) { send(r, "Accept", "application/json") },
-		} {
+	for name, from := range map[string]edit{
+		"same origin": fetches,
+		"a trusted origin": func(r *idserver.Request) {
+			fetches(r)
+			send(r, "Sec-Fetch-Site", "same-site", "Origin", "http://spa.localhost:3000")
+		},
+		"not a browser": func(r *idserver.Request) { send(r, "Accept", "application/json") },
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t, func(c *idserver.Config) { c.TrustedOrigins = []string{"http://spa.localhost:3000"} })
 			b := w.browser(t)
 			a := b.route("GET", "/auth/login?return_to=/x", from)
 			var body struct{ URL string }
 			if err := json.Unmarshal(a.Body, &body); a.Status != 200 || err != nil || !strings.HasPrefix(body.URL, w.provider.URL()) || len(b.logins()) != 1 {
-				t.Errorf("%s: %d %s, %d cookies", name, a.Status, a.Body, len(b.cookies))
+				t.Errorf("%d %s, %d cookies", a.Status, a.Body, len(b.cookies))
 			}
-		}
-	})
+		}))
+	}
 }
 
 func TestLoginRefused(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		for name, row := range map[string]struct {
-			method string
-			from   edit
-			code   idserver.RefusalCode
-			status int
-		}{
-			"HEAD":                  {"HEAD", navigates, idserver.CodeMethodNotAllowed, 405},
-			"an image":              {"GET", func(r *idserver.Request) { send(r, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image") }, idserver.CodeNotANavigation, 403},
-			"a frame":               {"GET", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }, idserver.CodeNotANavigation, 403},
-			"a prefetch":            {"GET", func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch;prerender") }, idserver.CodeNotANavigation, 403},
-			"a script of elsewhere": {"GET", func(r *idserver.Request) { fetches(r); send(r, "Sec-Fetch-Site", "cross-site") }, idserver.CodeNotANavigation, 403},
-			"a script without JSON": {"GET", func(r *idserver.Request) { fetches(r); send(r, "Accept", "*/*") }, idserver.CodeNotANavigation, 403},
-		} {
+	for name, row := range map[string]struct {
+		method string
+		from   edit
+		code   idserver.RefusalCode
+		status int
+	}{
+		"HEAD":                  {"HEAD", navigates, idserver.CodeMethodNotAllowed, 405},
+		"an image":              {"GET", func(r *idserver.Request) { send(r, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image") }, idserver.CodeNotANavigation, 403},
+		"a frame":               {"GET", func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Dest", "iframe") }, idserver.CodeNotANavigation, 403},
+		"a prefetch":            {"GET", func(r *idserver.Request) { navigates(r); send(r, "Sec-Purpose", "prefetch;prerender") }, idserver.CodeNotANavigation, 403},
+		"a script of elsewhere": {"GET", func(r *idserver.Request) { fetches(r); send(r, "Sec-Fetch-Site", "cross-site") }, idserver.CodeNotANavigation, 403},
+		"a script without JSON": {"GET", func(r *idserver.Request) { fetches(r); send(r, "Accept", "*/*") }, idserver.CodeNotANavigation, 403},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
 			b := w.browser(t)
 			a := b.route(row.method, "/auth/login", row.from)
 			if got := code(t, a); got != row.code || a.Status != row.status || len(b.cookies) != 0 {
-				t.Errorf("%s: %d %s and %d cookies, want %d %s and none", name, a.Status, got, len(b.cookies), row.status, row.code)
+				t.Errorf("%d %s and %d cookies, want %d %s and none", a.Status, got, len(b.cookies), row.status, row.code)
 			}
-		}
-	})
+		}))
+	}
 }
 
 // A developer opens localhost and BaseURL says 127.0.0.1: the cookie must be of the latter.
