@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -65,6 +66,7 @@ func TestEvents(t *testing.T) {
 		told := &events{}
 		w := newWorld(t, told.set)
 		b := w.signedIn(t, "alice")
+		var old map[string]string // cookies
 		token := "ProviderEvent{Endpoint:token" + answered
 		for _, row := range []struct {
 			name string
@@ -82,8 +84,9 @@ func TestEvents(t *testing.T) {
 				"ProviderEvent{Endpoint:metadata" + answered, token, "ProviderEvent{Endpoint:keys" + answered,
 				"KeysEvent{Keys:1 LeftOut:0 Changed:false}", "RefreshEvent{" + aliceIs + " Outcome:refreshed}",
 			}},
-			{"signed out", func() { b.route("POST", "/auth/logout", navigates) }, []string{"ProviderEvent{Endpoint:revocation" + answered, "SignOutEvent{" + aliceIs + "}"}},
-			{"signed out before", func() { b.route("POST", "/auth/logout", navigates) }, nil},
+			{"signed out", func() { old = maps.Clone(b.cookies); b.route("POST", "/auth/logout", navigates) }, []string{"ProviderEvent{Endpoint:revocation" + answered, "SignOutEvent{" + aliceIs + "}"}},
+			{"nobody is signed in", func() { b.route("POST", "/auth/logout", navigates) }, nil},
+			{"an old cookie", func() { b.cookies = old; b.route("POST", "/auth/logout", navigates) }, nil},
 		} {
 			row.do()
 			synctest.Wait() // metadata and keys are fetched again in the background

@@ -67,6 +67,11 @@ func shows(v any, shown []string, asJSON bool) (all []string) {
 	return all
 }
 
+// transport is one that knows the password of a proxy.
+type transport struct{ Proxy string }
+
+func (transport) RoundTrip(*http.Request) (*http.Response, error) { return nil, http.ErrNotSupported }
+
 // maxDepth ends the descent into a type that contains itself.
 const maxDepth = 4
 
@@ -80,7 +85,10 @@ func fill(v reflect.Value, path string) {
 		v.Set(reflect.ValueOf(errors.New(marker)))
 	case reflect.TypeFor[io.Reader]():
 		v.Set(reflect.ValueOf(strings.NewReader(marker)))
-	case reflect.TypeFor[*http.Client](), reflect.TypeFor[*slog.Logger](), reflect.TypeFor[time.Time]():
+	case reflect.TypeFor[*http.Client]():
+		v.Set(reflect.ValueOf(&http.Client{Transport: transport{Proxy: marker}}))
+		return
+	case reflect.TypeFor[*slog.Logger](), reflect.TypeFor[time.Time]():
 		return
 	}
 	if fields := reflect.ValueOf(http.Header{"Cookie": {marker}}); v.Kind() == reflect.Interface && v.Type().Name() == "Header" {
