@@ -11,6 +11,7 @@ type userContext struct {
 	context.Context
 	user        *User
 	accessToken string
+	session     *Tokens // nil: no session was found
 	fields      []Field // of a session that was renewed
 
 	client      *Client // the client whose guard it was; nil in a context of WithUser
@@ -71,7 +72,7 @@ func credentials(r *Request, bySession bool) string {
 func (c *Client) remember(ctx context.Context, r *Request, v *identity) context.Context {
 	bySession := !r.hasAuthorization()
 	return &userContext{
-		Context: ctx, user: v.user, accessToken: v.accessToken, fields: v.fields,
+		Context: ctx, user: v.user, accessToken: v.accessToken, session: v.session, fields: v.fields,
 		client: c, credentials: credentials(r, bySession), bySession: bySession,
 		found: v.found.UnixNano(), revoked: v.revoked,
 	}
@@ -118,6 +119,28 @@ func UserFrom(ctx context.Context) *User {
 func AccessTokenFrom(ctx context.Context) string {
 	if u := userContextFrom(ctx); u != nil {
 		return u.accessToken
+	}
+	return ""
+}
+
+// SessionIDTokenFrom returns the ID token of the session that the request came with, as the provider issued it at the
+// sign-in or the last refresh: for who must pass it on, such as to a service that exchanges it. It may have expired long
+// ago. It returns "" for a bearer token, in Config.AdmitUser and in a context of [WithUser].
+func SessionIDTokenFrom(ctx context.Context) string {
+	if u := userContextFrom(ctx); u != nil && u.session != nil {
+		return u.session.IDToken
+	}
+	return ""
+}
+
+// SessionRefreshTokenFrom returns the refresh token of the session that the request came with. It is the longest-lived
+// secret of a session: whoever has it can act for the user until it is revoked. Do not redeem it yourself where the
+// provider rotates refresh tokens (the session would send it a second time, which counts as theft and ends it), and do not
+// keep it after the session is over. It returns "" if the provider issued none, for a bearer token, in Config.AdmitUser and
+// in a context of [WithUser].
+func SessionRefreshTokenFrom(ctx context.Context) string {
+	if u := userContextFrom(ctx); u != nil && u.session != nil {
+		return u.session.RefreshToken
 	}
 	return ""
 }

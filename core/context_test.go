@@ -272,3 +272,45 @@ func TestSameContext(t *testing.T) {
 		}
 	})
 }
+
+// The session's other tokens are found in the context of a session, and nowhere else.
+func TestSessionTokensFrom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var admitting []string
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(ctx context.Context, _ *idserver.User) error {
+				admitting = append(admitting, idserver.SessionIDTokenFrom(ctx)+idserver.SessionRefreshTokenFrom(ctx))
+				return nil
+			}
+		})
+		b := w.signedIn(t, "alice")
+		visit := func(edits ...edit) (idToken, refreshToken string) {
+			ctx, _ := b.pass(w.RequireUser(), "GET", "/", edits...)
+			return idserver.SessionIDTokenFrom(ctx), idserver.SessionRefreshTokenFrom(ctx)
+		}
+		idToken, refreshToken := visit()
+		user, err := w.ValidateIDToken(t.Context(), idToken, idserver.IDTokenCheck{Subject: aliceSubject, AccessToken: second(b.visit())})
+		if err != nil || user.Subject != aliceSubject || refreshToken == "" {
+			t.Errorf("the session's ID token is of %v, %v; a refresh token: %t", user, err, refreshToken != "")
+		}
+		ctx, _ := b.pass(w.RequireUser(), "GET", "/")
+		if ctx, _ = w.RequireUser()(ctx, b.request("GET", "/", nil)); idserver.SessionIDTokenFrom(ctx) != idToken {
+			t.Error("a guard behind another loses the ID token")
+		}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		if _, next := visit(); next == "" || next == refreshToken {
+			t.Errorf("after a refresh there is a refresh token: %t, the old one: %t", next != "", next == refreshToken)
+		}
+		if idToken, refreshToken := visit(bearer(w.provider.MintAccessToken("alice"))); idToken+refreshToken != "" {
+			t.Error("a bearer token is given the session's tokens")
+		}
+		for name, ctx := range map[string]context.Context{"no guard": t.Context(), "WithUser": idserver.WithUser(t.Context(), user)} {
+			if idserver.SessionIDTokenFrom(ctx)+idserver.SessionRefreshTokenFrom(ctx) != "" {
+				t.Errorf("%s: there are tokens", name)
+			}
+		}
+		if len(admitting) != 2 || admitting[0]+admitting[1] != "" {
+			t.Errorf("AdmitUser finds tokens: %d calls", len(admitting))
+		}
+	})
+}

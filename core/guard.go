@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -57,9 +56,14 @@ func (c *Client) RequireAllRoles(role string, more ...string) Guard {
 // freely. It panics if a role is empty.
 func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
 	mustBeRoles(role, more)
-	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool {
-		return u.HasBuiltInRole(role) || slices.ContainsFunc(more, u.HasBuiltInRole)
-	}})
+	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAnyBuiltInRole(role, more...) }})
+}
+
+// RequireAllBuiltInRoles is like [Client.RequireAllRoles] but ignores a tenant's custom roles. It panics if a role is
+// empty.
+func (c *Client) RequireAllBuiltInRoles(role string, more ...string) Guard {
+	mustBeRoles(role, more)
+	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAllBuiltInRoles(role, more...) }})
 }
 
 // Require returns a guard that admits a signed-in user for whom admit returns true; any other user is answered with 403
@@ -151,6 +155,7 @@ func (c *Client) signInInstead(r *Request, err error) string {
 type identity struct {
 	user        *User
 	accessToken string
+	session     *Tokens // nil: a bearer token
 	fields      []Field // of a session that was renewed
 	found       time.Time
 	revoked     int64 // the number of revocations before

@@ -29,6 +29,8 @@ func TestGuards(t *testing.T) {
 			"a custom role":       {w.RequireRole("billing"), idserver.CodeInsufficientRole, "alice"},
 			"not a custom role":   {w.RequireBuiltInRole("billing"), idserver.CodeInsufficientRole, ""},
 			"built-in roles":      {w.RequireBuiltInRole("x", "Editor"), idserver.CodeInsufficientRole, "bob"},
+			"all built-in roles":  {w.RequireAllBuiltInRoles("admin", "User"), idserver.CodeInsufficientRole, "alice"},
+			"all, one is custom":  {w.RequireAllBuiltInRoles("admin", "billing"), idserver.CodeInsufficientRole, ""},
 			"all roles":           {w.RequireAllRoles("admin", "billing"), idserver.CodeInsufficientRole, "alice"},
 			"all roles, not some": {w.RequireAllRoles("user", "editor"), idserver.CodeInsufficientRole, ""},
 			"a predicate":         {w.Require(owner), idserver.CodeNotAdmitted, "bob"},
@@ -66,6 +68,7 @@ func TestEmptyRolePanics(t *testing.T) {
 			"empty":     func() idserver.Guard { return w.RequireRole("") },
 			"blank":     func() idserver.Guard { return w.RequireAllRoles("admin", " ") },
 			"built-in":  func() idserver.Guard { return w.RequireBuiltInRole("admin", "") },
+			"all built": func() idserver.Guard { return w.RequireAllBuiltInRoles("admin", "") },
 			"predicate": func() idserver.Guard { return w.Require(nil) },
 		} {
 			func() {

@@ -173,7 +173,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 			return v, refused(CodeInternal, err)
 		}
 	}
-	return identity{user: next.user, accessToken: next.tokens.AccessToken, fields: fields, found: now, revoked: revoked}, nil
+	return identity{user: next.user, accessToken: next.tokens.AccessToken, session: &next.tokens, fields: fields, found: now, revoked: revoked}, nil
 }
 
 // mayRenew reports whether a session may be refreshed and its cookies written with the answer to r. The answer must reach

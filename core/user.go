@@ -45,6 +45,16 @@ func (u *User) HasRole(role string) bool { return u.HasBuiltInRole(role) || u.Ha
 // HasBuiltInRole is like [User.HasRole] but ignores the tenant's custom roles.
 func (u *User) HasBuiltInRole(role string) bool { return containsFold(u.Roles, role) }
 
+// HasAnyBuiltInRole reports whether [User.HasBuiltInRole] is true for at least one of the roles.
+func (u *User) HasAnyBuiltInRole(role string, more ...string) bool {
+	return u.HasBuiltInRole(role) || slices.ContainsFunc(more, u.HasBuiltInRole)
+}
+
+// HasAllBuiltInRoles reports whether [User.HasBuiltInRole] is true for all of the roles.
+func (u *User) HasAllBuiltInRoles(role string, more ...string) bool {
+	return u.HasBuiltInRole(role) && !slices.ContainsFunc(more, func(r string) bool { return !u.HasBuiltInRole(r) })
+}
+
 // HasCustomRole is like [User.HasRole] but considers only the tenant's custom roles.
 func (u *User) HasCustomRole(role string) bool { return containsFold(u.CustomRoles, role) }
 

@@ -140,6 +140,24 @@ func TestHasRole(t *testing.T) {
 			t.Errorf("all of %q: %v", row.roles, got)
 		}
 	}
+	for _, row := range []struct {
+		roles    []string
+		any, all bool
+	}{
+		{[]string{"ADMIN"}, true, true},
+		{[]string{"admin", "user"}, true, true},
+		{[]string{"admin", "owner"}, true, false},
+		{[]string{"owner", "admin"}, true, false},
+		{[]string{"owner", "billing"}, false, false},
+		{[]string{"owner"}, false, false},
+	} {
+		if got := u.HasAnyBuiltInRole(row.roles[0], row.roles[1:]...); got != row.any {
+			t.Errorf("any built-in of %q: %v", row.roles, got)
+		}
+		if got := u.HasAllBuiltInRoles(row.roles[0], row.roles[1:]...); got != row.all {
+			t.Errorf("all built-in of %q: %v", row.roles, got)
+		}
+	}
 	if nobody := (&idserver.User{}); nobody.HasRole("") || nobody.HasAnyRole("", "") || nobody.HasAllRoles("") {
 		t.Error("a user without roles has the empty role")
 	}
