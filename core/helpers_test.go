@@ -40,94 +40,6 @@ func inBubble(test func(t *testing.T)) func(t *testing.T) {
 	}
 }
 
-// The secrets of goodConfig, and one that is too short: none may be printed.
-const (
-	clientSecretText = "client-secret-that-nobody-may-print"
-	shortSecret      = "short-secret"
-)
-
-func configSecrets() []string {
-	return []string{clientSecretText, secretOne, secretTwo, shortSecret}
-}
-
-func goodConfig() idserver.Config {
-	return idserver.Config{
-		Authority:     "https://id.example",
-		ClientID:      "example",
-		ClientSecret:  clientSecretText,
-		BaseURL:       "https://app.example",
-		SessionSecret: secretOne,
-		Session:       idserver.SessionConfig{OldSecrets: []string{secretTwo}},
-		Logger:        slog.New(slog.DiscardHandler),
-	}
-}
-
-// leaks returns the first of the secrets that text holds.
-func leaks(text string, secrets ...string) string {
-	for _, secret := range secrets {
-		if secret != "" && strings.Contains(text, secret) {
-			return secret
-		}
-	}
-	return ""
-}
-
-// declared returns the exported names that the package declares at its top level.
-func declared(t *testing.T, want func(name string, kind ast.ObjKind) bool) (names []string) {
-	t.Helper()
-	files, err := fs.Glob(os.DirFS("."), "*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	note := func(id *ast.Ident, kind ast.ObjKind) {
-		if id.IsExported() && want(id.Name, kind) {
-			names = append(names, id.Name)
-		}
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			switch d := d.(type) {
-			case *ast.FuncDecl:
-				if d.Recv == nil {
-					note(d.Name, ast.Fun)
-				}
-			case *ast.GenDecl:
-				for _, spec := range d.Specs {
-					switch spec := spec.(type) {
-					case *ast.TypeSpec:
-						note(spec.Name, ast.Typ)
-					case *ast.ValueSpec:
-						for _, id := range spec.Names {
-							note(id, map[token.Token]ast.ObjKind{token.CONST: ast.Con, token.VAR: ast.Var}[d.Tok])
-						}
-					}
-				}
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// cookiesSet counts the Set-Cookie fields of an answer.
-func cookiesSet(a idserver.Answer) (n int) {
-	for _, f := range a.Add {
-		if f.Name == "Set-Cookie" {
-			n++
-		}
-	}
-	return n
-}
-
-func second[A, B any](_ A, b B) B { return b }
-
 // warm returns a token of alice's that was verified before.
 func (w *world) warm(t *testing.T) string {
 	t.Helper()
@@ -136,96 +48,6 @@ func (w *world) warm(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return token
-}
-
-// publish replaces the provider's key set and has the client read it.
-func publish(t *testing.T, w *world, keys ...any) {
-	t.Helper()
-	document, err := json.Marshal(map[string]any{"keys": keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.provider.SetJWKS(document)
-	w.clock.advance(11 * time.Second)
-	if err := w.Refetch(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.clock.advance(11 * time.Second)
-}
-
-func idtestClient(redirectURI string) idtest.Client {
-	return idtest.Client{ID: idtest.ExampleClient, Secret: idtest.ExampleSecret, RedirectURIs: []string{redirectURI}, AnyLoopbackRedirect: true}
-}
-
-// visit is one request with the session; it returns who was seen, and the access token.
-func (b *browser) visit() (*idserver.User, string) {
-	ctx, _ := b.pass(b.client.RequireUser(), "GET", "/")
-	return idserver.UserFrom(ctx), idserver.AccessTokenFrom(ctx)
-}
-
-// authorizedCode begins a sign-in by hand and returns it with the code that the provider gave.
-func authorizedCode(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, string) {
-	t.Helper()
-	r, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	callback, err := w.provider.Authorize(t.Context(), r.URL, login)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := callback.Query()
-	if answer.Get("state") != r.State || answer.Get("iss") != w.provider.URL() || answer.Get("code") == "" {
-		t.Fatalf("the provider answered %v", callback)
-	}
-	return r, answer.Get("code")
-}
-
-func signInByHand(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, *idserver.Tokens) {
-	t.Helper()
-	r, code := authorizedCode(t, w, client, login)
-	tokens, err := client.ExchangeCode(t.Context(), code, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, tokens
-}
-
-// recorder keeps the requests that go to the token endpoint.
-type recorder struct {
-	http.RoundTripper
-	mu       sync.Mutex
-	requests []recorded
-}
-
-func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Method == http.MethodPost {
-		body, err := io.ReadAll(request.Body)
-		if err != nil {
-			return nil, err
-		}
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			return nil, err
-		}
-		r.mu.Lock()
-		r.requests = append(r.requests, recorded{request.Header.Get("Authorization"), form})
-		r.mu.Unlock()
-		request = request.Clone(request.Context())
-		request.Body = io.NopCloser(strings.NewReader(string(body)))
-	}
-	return r.RoundTripper.RoundTrip(request)
-}
-
-type recorded struct {
-	authorization string
-	form          url.Values
-}
-
-const aliceSubject = "6f0c2a3e-0000-4000-8000-00000000a11c"
-
-func dropIDToken(p *idtest.Provider) {
-	p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token") })
 }
 
 // world is an application, its provider and their common clock.
@@ -330,6 +152,12 @@ func newWorld(t *testing.T, edit ...func(*idserver.Config)) *world {
 	return w
 }
 
+// visit is one request with the session; it returns who was seen, and the access token.
+func (b *browser) visit() (*idserver.User, string) {
+	ctx, _ := b.pass(b.client.RequireUser(), "GET", "/")
+	return idserver.UserFrom(ctx), idserver.AccessTokenFrom(ctx)
+}
+
 // browser keeps cookies by their names. It does what is asked on routes and guards as values, as an
 // adapter would.
 type browser struct {
@@ -414,6 +242,22 @@ func (b *browser) begin(target string) string {
 	return field(a, "Location")
 }
 
+// admits reports whether a browser's session is good, at a client that may be another process.
+func (b *browser) admits(client *idserver.Client) bool {
+	_, a := b.pass(client.RequireUser(), "GET", "/profile")
+	return !a.Ends()
+}
+
+// routesOf returns a client's routes as a router at Config.RoutesPath registers them.
+func routesOf(t *testing.T, client *idserver.Client) []idserver.Route {
+	t.Helper()
+	routes, err := client.Routes("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return routes
+}
+
 type edit = func(*idserver.Request)
 
 // navigates is what browsers send when a person follows a link.
@@ -434,15 +278,23 @@ func send(r *idserver.Request, namesAndValues ...string) {
 	}
 }
 
-// routesOf returns a client's routes as a router at Config.RoutesPath registers them.
-func routesOf(t *testing.T, client *idserver.Client) []idserver.Route {
-	t.Helper()
-	routes, err := client.Routes("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return routes
+func bearer(token string) edit {
+	return func(r *idserver.Request) { r.Header.(http.Header)["Authorization"] = []string{"Bearer " + token} }
 }
+
+func origin(value string) edit { return func(r *idserver.Request) { send(r, "Origin", value) } }
+
+// cookiesSet counts the Set-Cookie fields of an answer.
+func cookiesSet(a idserver.Answer) (n int) {
+	for _, f := range a.Add {
+		if f.Name == "Set-Cookie" {
+			n++
+		}
+	}
+	return n
+}
+
+func second[A, B any](_ A, b B) B { return b }
 
 func field(a idserver.Answer, name string) string {
 	for _, fields := range [][]idserver.Field{a.Set, a.Add} {
@@ -485,11 +337,182 @@ func query(t *testing.T, address string) url.Values {
 	return u.Query()
 }
 
-func bearer(token string) edit {
-	return func(r *idserver.Request) { r.Header.(http.Header)["Authorization"] = []string{"Bearer " + token} }
+// setCookies reads the cookies that an answer sets and does not delete.
+func setCookies(t *testing.T, a idserver.Answer) (all []*http.Cookie) {
+	t.Helper()
+	for _, f := range a.Add {
+		if f.Name != "Set-Cookie" {
+			continue
+		}
+		c, err := http.ParseSetCookie(f.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Value) > 4096 { // RFC 6265 section 6.1: what is larger, browsers may drop
+			t.Errorf("cookie %s has %d bytes with its attributes", c.Name, len(f.Value))
+		}
+		if c.MaxAge >= 0 {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
-func origin(value string) edit { return func(r *idserver.Request) { send(r, "Origin", value) } }
+// The secrets of goodConfig, and one that is too short: none may be printed.
+const (
+	clientSecretText = "client-secret-that-nobody-may-print"
+	shortSecret      = "short-secret"
+)
+
+func configSecrets() []string {
+	return []string{clientSecretText, secretOne, secretTwo, shortSecret}
+}
+
+func goodConfig() idserver.Config {
+	return idserver.Config{
+		Authority:     "https://id.example",
+		ClientID:      "example",
+		ClientSecret:  clientSecretText,
+		BaseURL:       "https://app.example",
+		SessionSecret: secretOne,
+		Session:       idserver.SessionConfig{OldSecrets: []string{secretTwo}},
+		Logger:        slog.New(slog.DiscardHandler),
+	}
+}
+
+// leaks returns the first of the secrets that text holds.
+func leaks(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret != "" && strings.Contains(text, secret) {
+			return secret
+		}
+	}
+	return ""
+}
+
+// declared returns the exported names that the package declares at its top level.
+func declared(t *testing.T, want func(name string, kind ast.ObjKind) bool) (names []string) {
+	t.Helper()
+	files, err := fs.Glob(os.DirFS("."), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := func(id *ast.Ident, kind ast.ObjKind) {
+		if id.IsExported() && want(id.Name, kind) {
+			names = append(names, id.Name)
+		}
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					note(d.Name, ast.Fun)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						note(spec.Name, ast.Typ)
+					case *ast.ValueSpec:
+						for _, id := range spec.Names {
+							note(id, map[token.Token]ast.ObjKind{token.CONST: ast.Con, token.VAR: ast.Var}[d.Tok])
+						}
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// publish replaces the provider's key set and has the client read it.
+func publish(t *testing.T, w *world, keys ...any) {
+	t.Helper()
+	document, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.provider.SetJWKS(document)
+	w.clock.advance(11 * time.Second)
+	if err := w.Refetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(11 * time.Second)
+}
+
+// authorizedCode begins a sign-in by hand and returns it with the code that the provider gave.
+func authorizedCode(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, string) {
+	t.Helper()
+	r, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	callback, err := w.provider.Authorize(t.Context(), r.URL, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := callback.Query()
+	if answer.Get("state") != r.State || answer.Get("iss") != w.provider.URL() || answer.Get("code") == "" {
+		t.Fatalf("the provider answered %v", callback)
+	}
+	return r, answer.Get("code")
+}
+
+func signInByHand(t *testing.T, w *world, client *idserver.Client, login string) (*idserver.AuthorizationRequest, *idserver.Tokens) {
+	t.Helper()
+	r, code := authorizedCode(t, w, client, login)
+	tokens, err := client.ExchangeCode(t.Context(), code, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, tokens
+}
+
+// recorder keeps the requests that go to the token endpoint.
+type recorder struct {
+	http.RoundTripper
+	mu       sync.Mutex
+	requests []recorded
+}
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method == http.MethodPost {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			return nil, err
+		}
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		r.requests = append(r.requests, recorded{request.Header.Get("Authorization"), form})
+		r.mu.Unlock()
+		request = request.Clone(request.Context())
+		request.Body = io.NopCloser(strings.NewReader(string(body)))
+	}
+	return r.RoundTripper.RoundTrip(request)
+}
+
+type recorded struct {
+	authorization string
+	form          url.Values
+}
+
+const aliceSubject = "6f0c2a3e-0000-4000-8000-00000000a11c"
+
+func dropIDToken(p *idtest.Provider) {
+	p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token") })
+}
 
 type roundTrip func(*http.Request) (*http.Response, error)
 
@@ -501,4 +524,12 @@ type silence struct{}
 func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
+}
+
+func copyOf(cookies map[string]string) map[string]string {
+	all := map[string]string{}
+	for name, value := range cookies {
+		all[name] = value
+	}
+	return all
 }

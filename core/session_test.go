@@ -13,12 +13,6 @@ import (
 	"github.com/signward/idserver-go/core/idtest"
 )
 
-// admits reports whether a browser's session is good, at a client that may be another process.
-func (b *browser) admits(client *idserver.Client) bool {
-	_, a := b.pass(client.RequireUser(), "GET", "/profile")
-	return !a.Ends()
-}
-
 func TestSessionLimits(t *testing.T) {
 	w := newWorld(t)
 	t.Run("idle", func(t *testing.T) {
@@ -85,14 +79,6 @@ func TestSessionSecretRotation(t *testing.T) {
 			t.Error("the session was not sealed with the new secret")
 		}
 	})
-}
-
-func copyOf(cookies map[string]string) map[string]string {
-	all := map[string]string{}
-	for name, value := range cookies {
-		all[name] = value
-	}
-	return all
 }
 
 func TestSessionTampered(t *testing.T) {
@@ -234,6 +220,10 @@ func TestCookieAttributes(t *testing.T) {
 	})
 }
 
+func idtestClient(redirectURI string) idtest.Client {
+	return idtest.Client{ID: idtest.ExampleClient, Secret: idtest.ExampleSecret, RedirectURIs: []string{redirectURI}, AnyLoopbackRedirect: true}
+}
+
 // authorizeAnywhere allows the redirect_uri first; it returns the callback's query.
 func (w *world) authorizeAnywhere(t *testing.T, address string) string {
 	t.Helper()
@@ -328,6 +318,63 @@ func TestSessionThatIsNotRenewedHearsOfRefusals(t *testing.T) {
 		_, a := b.pass(w.RequireUser(), "GET", "/ws", func(r *idserver.Request) { send(r, "Upgrade", "websocket") })
 		if a.Status != 401 || code(t, a) != idserver.CodeNotSignedIn {
 			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	})
+}
+
+// The session's cookie lives as long as the session may: an idle time, and not beyond the end of the longest session. A browser
+// that kept it would show somebody who is no longer signed in as if they were.
+func TestMaxAgeOfSessionCookie(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.Session.Idle, c.Session.Max = time.Hour, 100*time.Minute })
+		b := w.signedIn(t, "alice")
+		begun := w.clock.Now()
+		for _, row := range []struct {
+			after time.Duration
+			want  int // seconds
+		}{{10 * time.Minute, 3600}, {40 * time.Minute, 3600}, {70 * time.Minute, 1800}, {99 * time.Minute, 60}} {
+			w.clock.advance(row.after - w.clock.Now().Sub(begun))
+			_, a := b.pass(w.RequireUser(), "GET", "/")
+			cookies := setCookies(t, a)
+			if len(cookies) != 1 || cookies[0].MaxAge != row.want {
+				t.Errorf("after %v: %v, want %d s", row.after, cookies, row.want)
+			}
+		}
+	})
+}
+
+// Browsers and proxies take Unicode's white space before a cookie's name for a part of the name: such a cookie has no __Host-
+// prefix for them, and a neighbouring host may set it. Here it must be no session either.
+func TestCookieNamesAreNotTrimmed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		good := b.cookies["idserver-8080"]
+		for name, row := range map[string]struct {
+			line     string
+			admitted bool
+		}{
+			"as it is":             {"idserver-8080=" + good, true},
+			"after a space":        {"a=b; idserver-8080=" + good, true},
+			"after many spaces":    {"a=b;   idserver-8080=" + good, true},
+			"after a tab":          {"a=b;\tidserver-8080=" + good, true},
+			"a no-break space":     {"\u00a0idserver-8080=" + good, false},
+			"a next line":          {"a=b; \u0085idserver-8080=" + good, false},
+			"an em space":          {"a=b; \u2003idserver-8080=" + good, false},
+			"an ideographic space": {"\u3000idserver-8080=" + good, false},
+			"a vertical tab":       {"\vidserver-8080=" + good, false},
+			"a form feed":          {"a=b; \fidserver-8080=" + good, false},
+			"a carriage return":    {"\ridserver-8080=" + good, false},
+			"a line feed":          {"\nidserver-8080=" + good, false},
+			"a zero byte":          {"\x00idserver-8080=" + good, false},
+			"one beside the good":  {"\u00a0idserver-8080=x; idserver-8080=" + good, true},
+			"another case":         {"IDSERVER-8080=" + good, false},
+			"a space at the end":   {"idserver-8080 =" + good, false},
+		} {
+			_, a := b.pass(w.RequireUser(), "GET", "/", func(r *idserver.Request) { r.Header.(http.Header)["Cookie"] = []string{row.line} })
+			if row.admitted == a.Ends() {
+				t.Errorf("%s: ends with %d", name, a.Status)
+			}
 		}
 	})
 }

@@ -74,3 +74,55 @@ func TestCrossSiteWithoutOrigin(t *testing.T) {
 		}
 	}
 }
+
+// Applications that browsers do not keep apart (another port of the same host, another path, another client of the same program)
+// have cookies of other names.
+func TestCookieNamesAreApart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		type names struct{ login, browser string }
+		of := func(edit func(*idserver.Config)) (n names) {
+			w := newWorld(t, edit)
+			a := routesOf(t, w.Client)[0].Serve(t.Context(), idserver.Request{Method: "GET", Path: "/auth/login"})
+			for _, c := range setCookies(t, a) {
+				if before, _, ok := strings.Cut(c.Name, "-login-"); ok {
+					n.login = before + "-login-"
+				} else {
+					n.browser = c.Name
+				}
+				if secure := strings.HasPrefix(c.Name, "__"); secure != c.Secure {
+					t.Errorf("cookie %s: Secure is %v", c.Name, c.Secure)
+				}
+				if strings.HasPrefix(c.Name, "__Host-") && (c.Path != "/" || c.Domain != "") {
+					t.Errorf("cookie %s has the path %q and the domain %q, which its prefix forbids", c.Name, c.Path, c.Domain)
+				}
+			}
+			return n
+		}
+		seen := map[names]string{}
+		for _, row := range []struct{ baseURL, routes, login, browser string }{
+			{"https://app.example", "", "__Secure-idserver-login-", "__Host-idserver-browser"},
+			{"https://app.example:8443", "", "__Secure-idserver-8443-login-", "__Host-idserver-8443-browser"},
+			{"https://app.example:9443", "", "__Secure-idserver-9443-login-", "__Host-idserver-9443-browser"},
+			{"https://app.example/one", "", "__Secure-idserver-7692c3ad-login-", "__Host-idserver-7692c3ad-browser"},
+			{"https://app.example", "/second", "", ""},
+			{"https://app.example", "/third", "", ""},
+			{"https://app.example/one", "/second", "", ""},
+			{"http://127.0.0.1:8080", "", "idserver-8080-login-", "idserver-8080-browser"},
+			{"http://127.0.0.1:8080", "/second", "", ""},
+			{"http://127.0.0.1:8081", "", "idserver-8081-login-", "idserver-8081-browser"},
+			{"http://127.0.0.1", "", "idserver-login-", "idserver-browser"},
+		} {
+			n := of(func(c *idserver.Config) { c.BaseURL, c.RoutesPath = row.baseURL, row.routes })
+			if n.login == "" || n.browser == "" || row.login != "" && (n.login != row.login || n.browser != row.browser) {
+				t.Errorf("%s%s has the cookies %+v", row.baseURL, row.routes, n)
+			}
+			if other, ok := seen[n]; ok {
+				t.Errorf("%s%s has the cookies of %s", row.baseURL, row.routes, other)
+			}
+			seen[n] = row.baseURL + row.routes
+		}
+		if same := of(func(c *idserver.Config) { c.BaseURL = "https://app.example:443/" }); seen[same] != "https://app.example" {
+			t.Errorf("the port that https implies changes the cookies to %+v", same)
+		}
+	})
+}
