@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"strings"
 )
 
 // Every value is encrypted with an AES-256 key of its own, derived with HKDF-SHA256 (RFC 5869) from the secret, a random
@@ -81,6 +82,9 @@ func (r *Ring) Seal(random io.Reader, purpose string, plaintext []byte) (string,
 // Open decrypts what was sealed for purpose. old reports whether it should be sealed again because its secret is no
 // longer the first. The error is ErrOpen.
 func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err error) {
+	if strings.ContainsAny(sealed, "\r\n") { // Go's decoder skips them, which would give one value many spellings
+		return nil, false, ErrOpen
+	}
 	in, err := encoding.DecodeString(sealed)
 	if err != nil || len(in) < prefixLen || in[0] != version {
 		return nil, false, ErrOpen

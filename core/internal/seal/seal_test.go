@@ -105,3 +105,31 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A value has one spelling: whoever finds another one for it, which opens, gets around what is remembered of the first, such
+// as that its session was signed out.
+func TestOneSpelling(t *testing.T) {
+	ring, err := New("app", strings.Repeat("s", MinSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for length := range 3 { // base64 leaves 0, 4 or 2 bits unused
+		sealed, err := ring.Seal(rand.Reader, "p", make([]byte, length))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+		for _, last := range alphabet {
+			if other := sealed[:len(sealed)-1] + string(last); other != sealed {
+				if _, _, err := ring.Open("p", other); err == nil {
+					t.Errorf("of %d bytes, %q and %q both open", length, sealed, other)
+				}
+			}
+		}
+		for _, other := range []string{sealed + "\n", sealed[:5] + "\r" + sealed[5:], sealed + "=", sealed + "=="} {
+			if _, _, err := ring.Open("p", other); err == nil {
+				t.Errorf("of %d bytes, %q and %q both open", length, sealed, other)
+			}
+		}
+	}
+}
