@@ -377,6 +377,115 @@ func TestRefetch(t *testing.T) {
 	})
 }
 
+// A provider that asks to be left alone is, whatever anybody needs, and who comes meanwhile is told how long.
+func TestRetryAfter(t *testing.T) {
+	for name, row := range map[string]struct{ asked, kept time.Duration }{
+		"two minutes": {2 * time.Minute, 2 * time.Minute}, "a day": {24 * time.Hour, maxAway},
+	} {
+		for state, warm := range map[string]bool{"at the first fetch": false, "later": true} {
+			t.Run(name+" "+state, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := &source{document: Document[int]{RetryAfter: row.asked, Fresh: time.Hour}}
+					v := start(t, s, least)
+					fetches := 1
+					if warm {
+						get(t, v, 1)
+						fetches++
+					}
+					s.set(fails)
+					later := func(want time.Duration, err error) {
+						t.Helper()
+						var l *Later
+						if !errors.Is(err, errAway) || !errors.As(err, &l) || l.After < want || l.After > want+time.Second {
+							t.Errorf("got %v, want %v with its cause", err, want)
+						}
+					}
+					_, err := v.Refetch(t.Context())
+					later(row.kept, err)
+					for range 60 {
+						pass(time.Second)
+						if _, err := v.Get(t.Context()); err == nil != warm {
+							t.Fatalf("Get: %v", err)
+						}
+						for range 5 {
+							_, _, _ = v.RefetchWithin(t.Context(), &Budget{Burst: 1}, math.MaxInt)
+						}
+					}
+					asked(t, s, fetches)
+					_, _, err = v.RefetchWithin(t.Context(), &Budget{Burst: 1}, math.MaxInt)
+					later(row.kept-time.Minute, err)
+					if !warm {
+						_, err = v.Get(t.Context())
+						later(row.kept-time.Minute, err)
+					}
+					s.set(heals)
+					pass(row.kept - time.Minute)
+					if _, _, err := v.RefetchWithin(t.Context(), &Budget{Burst: 1}, math.MaxInt); err != nil {
+						t.Errorf("afterwards: %v", err)
+					}
+					asked(t, s, fetches+1)
+				})
+			})
+		}
+	}
+}
+
+// Each budget is spent by itself.
+func TestBudgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		v := start(t, s, least)
+		get(t, v, 1)
+		one, three := &Budget{Burst: 1}, &Budget{Burst: 3}
+		take := func(b *Budget, n int) {
+			t.Helper()
+			before := s.count()
+			for range 10 {
+				_, joined, err := v.RefetchWithin(t.Context(), b, math.MaxInt)
+				var l *Later
+				if joined || err != nil && (!errors.Is(err, ErrHeldBack) || !errors.As(err, &l) || l.After <= 0 || l.After > refetchEvery) {
+					t.Fatalf("joined %t, %v", joined, err)
+				}
+			}
+			if got := s.count() - before; got != n {
+				t.Fatalf("%d fetches, want %d", got, n)
+			}
+		}
+		take(three, 3)
+		take(one, 1)
+		if _, err := v.Refetch(t.Context()); err != nil {
+			t.Errorf("whose budget is another: %v", err)
+		}
+		pass(refetchEvery - 1)
+		take(three, 0)
+		pass(1)
+		take(three, 1)
+		take(one, 1)
+		pass(2 * refetchEvery)
+		take(three, 2)
+		take(one, 1)
+		pass(time.Minute)
+		take(three, 3)
+	})
+}
+
+// Who missed something in a document that is not the last any more gets the last, at no cost.
+func TestRefetchOfAnOldDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		v := start(t, s, least)
+		get(t, v, 1)
+		_, number := v.Held(time.Now())
+		spent := &Budget{Burst: 1}
+		for range 3 {
+			if got, joined, err := v.RefetchWithin(t.Context(), spent, number); got != 2 || err != nil {
+				t.Errorf("got %d, %t, %v", got, joined, err)
+			}
+		}
+		asked(t, s, 2)
+	})
+}
+
 // Whatever waits for a fetch that is under way joins it.
 func TestRefetchJoins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"errors"
@@ -49,6 +50,10 @@ func TestParseSet(t *testing.T) {
 		"use sig":                     {rsaJWK.with("use", "sig"), nil, rsaKey().Public(), algorithms{"RS256"}},
 		"key_ops verify":              {rsaJWK.with("key_ops", algorithms{"verify"}), nil, rsaKey().Public(), algorithms{"RS256"}},
 		"key_ops verify among others": {rsaJWK.with("key_ops", algorithms{"sign", "verify"}), nil, rsaKey().Public(), algorithms{"RS256"}},
+		"x5c a string":                {rsaJWK.with("x5c", "MIIB"), nil, rsaKey().Public(), algorithms{"RS256"}},
+		"x5c of things":               {p256JWK.with("x5c", []any{1, nil}), nil, p256Key().Public(), algorithms{"ES256"}},
+		"x5t of wrong types":          {edJWK.with("x5t", 1).with("x5t#S256", []string{}).with("x5u", true), nil, edwards().Public(), algorithms{"EdDSA", "Ed25519"}},
+		"numbers of another type":     {rsaJWK.with("x", 1).with("crv", []int{}), nil, rsaKey().Public(), algorithms{"RS256"}},
 		"unknown members":             {rsaJWK.with("issuer", "https://id.example").with("exp", 1), nil, rsaKey().Public(), algorithms{"RS256"}},
 		"a member in other case":      {rsaJWK.with("USE", "enc"), nil, rsaKey().Public(), algorithms{"RS256"}},
 	} {
@@ -280,7 +285,7 @@ func TestSelect(t *testing.T) {
 		"the same kid, Ed25519":            {keys{rsa1, ec1, ed1}, "Ed25519", "1", "ed1", nil},
 		"the second of its algorithms":     {keys{ec1, both}, "PS256", "1", "both", nil},
 		"the same kid and alg twice":       {keys{rsa1, both}, "RS256", "1", "", ErrAmbiguous},
-		"the same key twice":               {keys{rsa1, rsa1}, "RS256", "1", "", ErrAmbiguous},
+		"two keys of one kid and alg":      {keys{rsa1, key("1", "rsa3", "RS256")}, "RS256", "1", "", ErrAmbiguous},
 		"no kid, one key":                  {keys{rsa1}, "RS256", none, "rsa1", nil},
 		"no kid, one fits":                 {keys{ec1, rsa2, ed1}, "RS256", none, "rsa2", nil},
 		"no kid, the only key has none":    {keys{nameless}, "RS256", none, "nameless", nil},
@@ -320,6 +325,81 @@ func TestSelect(t *testing.T) {
 				t.Errorf("got key %v, want %q", got, row.want)
 			}
 		})
+	}
+}
+
+// A key that is listed twice is one key, also in entries that differ in use, alg, kid or certificate; another one beside it is
+// another.
+func TestSelectAmongEqualKeys(t *testing.T) {
+	a := jwkOf(rsaKey().Public()).with("kid", "1")
+	b := jwkOf(must(rsa.GenerateKey(rand.Reader, 2048)).Public()).with("kid", "1")
+	ed := jwkOf(edwards().Public()).with("kid", "1")
+	for name, row := range map[string]struct {
+		set      []any
+		alg, kid string
+		err      error
+	}{
+		"twice":                       {[]any{a, a}, "RS256", "1", nil},
+		"three times":                 {[]any{a, a, a}, "RS256", "1", nil},
+		"twice, Ed25519":              {[]any{ed, ed}, "EdDSA", "1", nil},
+		"another use":                 {[]any{a.with("use", "sig"), a}, "RS256", "1", nil},
+		"for encryption as well":      {[]any{a.with("use", "enc"), a}, "RS256", "1", nil},
+		"another alg":                 {[]any{a.with("alg", "RS256"), a.with("alg", "PS256")}, "PS256", "1", nil},
+		"alg and none":                {[]any{a.with("alg", "RS256"), a}, "RS256", "1", nil},
+		"another x5t":                 {[]any{a.with("x5t", "a"), a.with("x5t", "b")}, "RS256", "1", nil},
+		"two kids, and none is named": {[]any{a, a.with("kid", "2"), a.with("kid", nil)}, "RS256", "", nil},
+		"two keys":                    {[]any{a, b}, "RS256", "1", ErrAmbiguous},
+		"two keys, one twice":         {[]any{a, b, a}, "RS256", "1", ErrAmbiguous},
+		"two keys, the other twice":   {[]any{a, b, b}, "RS256", "1", ErrAmbiguous},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys, _, err := ParseSet(setOf(row.set...), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := Header{Algorithm: row.alg, KeyID: &row.kid}
+			if row.kid == "" {
+				h.KeyID = nil
+			}
+			if key, err := Select(keys, h); !errors.Is(err, row.err) || (key == nil) != (row.err != nil) {
+				t.Errorf("got %v, %v, want %v", key, err, row.err)
+			}
+		})
+	}
+}
+
+func TestAdmissible(t *testing.T) {
+	set := parsed(t, nil, jwkOf(rsaKey().Public()).with("kid", "plain"), jwkOf(rsaKey().Public()).with("kid", "named").with("alg", "RS256"), jwkOf(p256Key().Public()).with("kid", "ec"))
+	for _, row := range []struct {
+		alg, kid string
+		want     bool
+	}{
+		{"PS256", "plain", true}, {"RS512", "plain", true}, {"PS256", "named", false}, {"PS256", "ec", false}, {"PS256", "other", false},
+		{"HS256", "plain", false}, {"none", "plain", false}, {"ES384", "ec", false},
+	} {
+		if got := Admissible(set, Header{Algorithm: row.alg, KeyID: &row.kid}); got != row.want {
+			t.Errorf("%s with %s: %t", row.alg, row.kid, got)
+		}
+	}
+	if !Admissible(set, Header{Algorithm: "PS256"}) {
+		t.Error("PS256 without a kid")
+	}
+}
+
+// Others are those of the same type and algorithm, and at most eight.
+func TestOthers(t *testing.T) {
+	elements := []any{jwkOf(rsaKey().Public()).with("kid", "rsa")}
+	for n := range 12 {
+		seed := bytes.Repeat([]byte{byte(n + 1)}, ed25519.SeedSize)
+		elements = append(elements, jwkOf(ed25519.NewKeyFromSeed(seed).Public()).with("kid", "ed"))
+	}
+	set := parsed(t, nil, elements...)
+	others := Others(set, &set[1], "EdDSA")
+	if len(others) != 8 || slices.ContainsFunc(others, func(k Key) bool { return k.ID != "ed" || k.Same(&set[1]) }) {
+		t.Errorf("got %v", others)
+	}
+	if others := Others(set, &set[0], "RS256"); len(others) != 0 {
+		t.Errorf("beside the only RSA key there are %v", others)
 	}
 }
 
