@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,14 @@ func newAccessToken(w *world) *idToken {
 	}
 }
 
+// groups are the IDs of so many groups, as Entra writes them.
+func groups(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprintf("6f0c2a3e-1234-4abc-8def-%012d", i))
+	}
+	return all
+}
+
 func TestAccessTokenAccepted(t *testing.T) {
 	w := newWorld(t)
 	for name, row := range map[string]struct {
@@ -44,6 +53,9 @@ func TestAccessTokenAccepted(t *testing.T) {
 		"no jti, client_id nor scope":    {all(claim("jti", nil), claim("client_id", nil), claim("scope", nil)), idserver.AccessTokenCheck{}},
 		"azp of another client":          {claim("azp", "another"), idserver.AccessTokenCheck{}},
 		"scope as an array":              {all(claim("scope", nil), claim("scp", []string{"a", "b"})), idserver.AccessTokenCheck{}},
+		"300 groups":                     {claim("groups", groups(300)), idserver.AccessTokenCheck{}},
+		"nearly 64 kB":                   {claim("x", strings.Repeat("x", 47<<10)), idserver.AccessTokenCheck{}},
+		"over as soon as it began":       {all(dated("iat", 5), dated("exp", 5)), idserver.AccessTokenCheck{}},
 		"exp within the leeway":          {all(dated("iat", -60), dated("exp", -9)), idserver.AccessTokenCheck{}},
 		"nbf within the leeway":          {dated("nbf", 10), idserver.AccessTokenCheck{}},
 		"iat within the leeway":          {dated("iat", 10), idserver.AccessTokenCheck{}},
@@ -78,18 +90,21 @@ func TestAccessTokenRefused(t *testing.T) {
 		edit   func(*idToken)
 		check  idserver.AccessTokenCheck
 	}{
-		"opaque":           {idserver.ReasonMalformed, func(i *idToken) { i.raw = "2YotnFZFEjr1zCsicMWpAA" }, idserver.AccessTokenCheck{}},
-		"too long":         {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 64<<10)), idserver.AccessTokenCheck{}},
-		"a claim twice":    {idserver.ReasonMalformed, payload(`{"sub":"alice","sub":"bob"}`), idserver.AccessTokenCheck{}},
-		"exp a string":     {idserver.ReasonMalformed, claim("exp", "4102444800"), idserver.AccessTokenCheck{}},
-		"exp huge":         {idserver.ReasonMalformed, claim("exp", json.RawMessage("1e300")), idserver.AccessTokenCheck{}},
-		"nbf an object":    {idserver.ReasonMalformed, claim("nbf", map[string]any{}), idserver.AccessTokenCheck{}},
-		"sub a number":     {idserver.ReasonMalformed, claim("sub", 1), idserver.AccessTokenCheck{}},
-		"alg none":         {idserver.ReasonAlgorithm, all(header("alg", "none"), func(i *idToken) { i.sign = func(s string) string { return s + "." } }), idserver.AccessTokenCheck{}},
-		"HS256":            {idserver.ReasonAlgorithm, all(header("alg", "HS256"), macWith(func(*idToken) []byte { return []byte(idtest.ExampleSecret) })), idserver.AccessTokenCheck{}},
-		"an unknown key":   {idserver.ReasonUnknownKey, header("kid", "another"), idserver.AccessTokenCheck{}},
-		"a stranger's key": {idserver.ReasonSignature, func(i *idToken) { i.raw = stranger.SignRaw(i.header, i.claims) }, idserver.AccessTokenCheck{}},
-		"no signature":     {idserver.ReasonSignature, func(i *idToken) { i.sign = func(s string) string { return s + "." } }, idserver.AccessTokenCheck{}},
+		"opaque":                       {idserver.ReasonMalformed, func(i *idToken) { i.raw = "2YotnFZFEjr1zCsicMWpAA" }, idserver.AccessTokenCheck{}},
+		"over before it began, by iat": {idserver.ReasonExpired, all(dated("iat", 5), dated("exp", 4)), idserver.AccessTokenCheck{}},
+		"over before it began, by nbf": {idserver.ReasonExpired, all(dated("nbf", 5), dated("exp", 4)), idserver.AccessTokenCheck{}},
+		"over before, within leeway":   {idserver.ReasonExpired, all(dated("iat", -4), dated("exp", -5)), idserver.AccessTokenCheck{}},
+		"too long":                     {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 64<<10)), idserver.AccessTokenCheck{}},
+		"a claim twice":                {idserver.ReasonMalformed, payload(`{"sub":"alice","sub":"bob"}`), idserver.AccessTokenCheck{}},
+		"exp a string":                 {idserver.ReasonMalformed, claim("exp", "4102444800"), idserver.AccessTokenCheck{}},
+		"exp huge":                     {idserver.ReasonMalformed, claim("exp", json.RawMessage("1e300")), idserver.AccessTokenCheck{}},
+		"nbf an object":                {idserver.ReasonMalformed, claim("nbf", map[string]any{}), idserver.AccessTokenCheck{}},
+		"sub a number":                 {idserver.ReasonMalformed, claim("sub", 1), idserver.AccessTokenCheck{}},
+		"alg none":                     {idserver.ReasonAlgorithm, all(header("alg", "none"), func(i *idToken) { i.sign = func(s string) string { return s + "." } }), idserver.AccessTokenCheck{}},
+		"HS256":                        {idserver.ReasonAlgorithm, all(header("alg", "HS256"), macWith(func(*idToken) []byte { return []byte(idtest.ExampleSecret) })), idserver.AccessTokenCheck{}},
+		"an unknown key":               {idserver.ReasonUnknownKey, header("kid", "another"), idserver.AccessTokenCheck{}},
+		"a stranger's key":             {idserver.ReasonSignature, func(i *idToken) { i.raw = stranger.SignRaw(i.header, i.claims) }, idserver.AccessTokenCheck{}},
+		"no signature":                 {idserver.ReasonSignature, func(i *idToken) { i.sign = func(s string) string { return s + "." } }, idserver.AccessTokenCheck{}},
 
 		"a logout token's typ": {idserver.ReasonType, header("typ", "logout+jwt"), idserver.AccessTokenCheck{}},
 		"a DPoP proof's typ":   {idserver.ReasonType, header("typ", "dpop+jwt"), idserver.AccessTokenCheck{}},

@@ -206,3 +206,29 @@ func TestSetRefusesIdentity(t *testing.T) {
 		}
 	})
 }
+
+// Tokens with 300 groups work where they need not fit into a cookie: by hand, and at an API.
+func TestTokensWithManyGroups(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		many := func(c map[string]any) { c["groups"] = groups(300) }
+		w.provider.SetIDTokenClaims(many)
+		w.provider.SetAccessTokenClaims(many)
+		_, tokens := signInByHand(t, w, w.Client, "alice")
+		if len(tokens.IDToken) < 16<<10 || len(tokens.AccessToken) < 16<<10 {
+			t.Fatalf("they have %d and %d bytes", len(tokens.IDToken), len(tokens.AccessToken))
+		}
+		for range 2 { // the second time it is remembered
+			u, err := w.ValidateAccessToken(t.Context(), tokens.AccessToken, idserver.AccessTokenCheck{})
+			var said struct {
+				Groups []string `json:"groups"`
+			}
+			if err != nil || u.Claims(&said) != nil || len(said.Groups) != 300 {
+				t.Errorf("%v with %d groups, %v", u, len(said.Groups), err)
+			}
+		}
+		if _, err := w.RefreshToken(t.Context(), tokens); err != nil {
+			t.Error(err)
+		}
+	})
+}

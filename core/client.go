@@ -130,9 +130,14 @@ func (c *Client) RevokeToken(ctx context.Context, token string) error {
 // ValidateAccessToken verifies an access token that is a JWT (RFC 9068) and returns its user, who is shared by requests and
 // must not be modified. It checks the signature, iss, aud, exp, nbf, iat and sub, and that the token is not an ID token
 // or of another kind. It does not check jti, nor whether the token was revoked other than by this client. The error is an
-// [InvalidTokenError]; or wraps [ErrUnavailable] if the keys are not available, so that nothing can be said about the
-// token; or is ctx's. Once the keys are known, no network is used, unless a token names an unknown key, or names none and
-// its signature does not verify: the keys are then fetched again, at most once in ten seconds.
+// [InvalidTokenError]; or wraps [ErrUnavailable] if the keys are not available now, so that nothing can be said about the
+// token; or is a [DiscoveryError] without ErrUnavailable if the provider or the configuration must be mended first; or is
+// ctx's.
+//
+// Once the keys are known, no network is used, unless a token that is otherwise good names an unknown key, or its signature
+// does not verify with the known one: the keys are then fetched again, three or two times at once and then each at most once
+// in ten seconds. A token of an unknown key that was asked for is refused for ten seconds without asking; for one that was
+// not, and for which nothing may be fetched now, the error wraps ErrUnavailable. Tokens may have 64 kB.
 //
 // Only the fact that a token's signature was verified is remembered (see Config.TokenCacheBytes). Issuer, audience and
 // times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
@@ -143,7 +148,7 @@ func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, ch
 }
 
 // ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. The error
-// is an [InvalidTokenError], or wraps [ErrUnavailable] if the keys are not available, or is ctx's.
+// is one of those of [Client.ValidateAccessToken], and the same limits hold.
 func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
 	claims, err := c.provider.verifyIDToken(ctx, idToken, check, presented)
 	if err != nil {

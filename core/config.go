@@ -121,7 +121,8 @@ type ProviderConfig struct {
 	// token must equal it exactly. Default: Authority; if that ends in a slash, metadata may name it without the slash.
 	Issuer string
 	// ClientAuth is how the secret is sent to the token endpoint: "client_secret_post" or "client_secret_basic". Default:
-	// client_secret_post, unless the provider's metadata lists only client_secret_basic of the two.
+	// client_secret_basic, unless the provider's metadata lists only client_secret_post of the two (OpenID Connect Discovery
+	// section 3).
 	ClientAuth string
 	// Algorithms, if set, are the only signature algorithms accepted; a key that names no algorithm may be used with
 	// those of them that fit its type. Default: a key's own alg or, for a key without one, RS256, ES256, ES384, ES512 or

@@ -350,3 +350,27 @@ func TestRefusalLogsWhatIsNeeded(t *testing.T) {
 		})
 	}
 }
+
+// A megabyte in the place of a token is refused by its size: to look at each of its bytes first would be work for a stranger.
+func TestBearerTokenOfAMegabyte(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, false)
+		for name, row := range map[string]struct {
+			token string
+			want  idserver.RefusalCode
+		}{
+			"letters":          {strings.Repeat("a", 1<<20), idserver.CodeInvalidToken},
+			"what no token is": {strings.Repeat("a ", 1<<19), idserver.CodeInvalidToken},
+			"short":            {"a b", idserver.CodeInvalidRequest},
+			"with dots":        {strings.Repeat(".", 1<<20), idserver.CodeInvalidToken},
+		} {
+			_, a := w.browser(t).pass(w.RequireUser(), "GET", "/", func(r *idserver.Request) { send(r, "Authorization", "Bearer "+row.token) })
+			if code(t, a) != row.want {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
+		}
+		if log := w.log.String(); len(log) > 10_000 {
+			t.Errorf("the log has %d bytes", len(log))
+		}
+	})
+}

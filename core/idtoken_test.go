@@ -118,6 +118,7 @@ func TestIDTokenAccepted(t *testing.T) {
 		"jwk in the header":                   header("jwk", map[string]any{"kty": "oct", "k": "AAAA"}),
 		"no at_hash":                          claim("at_hash", nil),
 		"no at_hash and no access token":      all(claim("at_hash", nil), func(i *idToken) { i.check.AccessToken = "" }),
+		"300 groups":                          claim("groups", groups(300)),
 		"exp within the leeway":               all(dated("iat", -60), dated("exp", -9)),
 		"exp with a fraction":                 func(i *idToken) { i.claims["exp"] = float64(i.in(1)) + 0.5 },
 		"exp with an exponent":                func(i *idToken) { i.claims["exp"] = json.RawMessage("4.1e9") },
@@ -257,6 +258,8 @@ func TestIDTokenRefused(t *testing.T) {
 		"nbf ahead":                    {idserver.ReasonNotYetValid, dated("nbf", 11)},
 		"iat ahead":                    {idserver.ReasonNotYetValid, dated("iat", 11)},
 		"no iat":                       {idserver.ReasonIssuedAt, claim("iat", nil)},
+		"over before it began, by iat": {idserver.ReasonExpired, all(dated("iat", 5), dated("exp", 4))},
+		"over before it began, by nbf": {idserver.ReasonExpired, all(dated("nbf", 5), dated("exp", 4))},
 		"iat too long ago":             {idserver.ReasonIssuedAt, dated("iat", -611)},
 
 		// Step 11.

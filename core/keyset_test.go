@@ -3,9 +3,11 @@ package idserver_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -558,6 +560,250 @@ func TestKeySetBodyCap(t *testing.T) {
 			}
 			w.provider.SetJWKS(append(document, bytes.Repeat([]byte(" "), size-len(document))...))
 			thousand(t, w.client(t), want, same(w.provider.MintAccessToken("alice")))
+		}
+	})
+}
+
+// A stranger's token with a made-up kid, or several, and a key that is rotated right after it: good tokens of the new key are
+// admitted, people who are signed in stay so, and others can sign in. Where the limit is reached, nothing is said of a token.
+func TestRotationAfterStrangers(t *testing.T) {
+	for name, row := range map[string]struct {
+		strangers int
+		bearer    error
+	}{
+		"one": {1, nil}, "as many as there are fetches": {3, idserver.ErrUnavailable}, "a hundred": {100, idserver.ErrUnavailable},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			b := w.signedIn(t, "alice")
+			_, first := b.visit()
+			w.clock.advance(14*time.Minute + 30*time.Second)
+			made := madeUp(w)
+			for n := range row.strangers {
+				_, err := w.ValidateAccessToken(t.Context(), made(n), idserver.AccessTokenCheck{})
+				if !says(err, idserver.ReasonUnknownKey) && !says(err, idserver.ErrUnavailable) {
+					t.Fatalf("a stranger: %v", err)
+				}
+			}
+			w.provider.RotateKey()
+			good := w.provider.MintAccessToken("alice")
+			bearer := func(r *idserver.Request) { send(r, "Authorization", "Bearer "+good) }
+			_, a := w.browser(t).pass(w.RequireUser(), "GET", "/api", bearer)
+			if row.bearer == nil && a.Ends() {
+				t.Errorf("the new key: %d %s", a.Status, a.Body)
+			}
+			if row.bearer != nil && (a.Status != 503 || code(t, a) != idserver.CodeProviderUnavailable || field(a, "Retry-After") != "10") {
+				t.Errorf("the new key: %d %s, Retry-After %q", a.Status, a.Body, field(a, "Retry-After"))
+			}
+			u, second := b.visit()
+			if u == nil || second == first || !u.HasRole("admin") {
+				t.Errorf("at the refresh: %+v, another token: %t\n%s", u, second != first, w.log)
+			}
+			w.signedIn(t, "bob")
+			if _, a := w.browser(t).pass(w.RequireUser(), "GET", "/api", bearer); a.Ends() { // the key has come with another's fetch
+				t.Errorf("the new key, later: %d %s", a.Status, a.Body)
+			}
+		}))
+	}
+}
+
+// A kid that was asked for and is not in the set is 401 for ten seconds, and what a token says of itself is looked at before
+// anything is fetched: neither costs a fetch, and no load balancer sees a 503 for it.
+func TestNothingIsFetchedForStrangers(t *testing.T) {
+	for name, row := range map[string]struct {
+		edit func(*idToken)
+		want error
+	}{
+		"for another audience": {claim("aud", "another"), idserver.ReasonAudience},
+		"of another issuer":    {claim("iss", "https://evil.example"), idserver.ReasonIssuer},
+		"expired":              {all(dated("iat", -600), dated("exp", -300)), idserver.ReasonExpired},
+		"without exp":          {claim("exp", nil), idserver.ReasonExpired},
+		"an ID token":          {claim("at_hash", "x"), idserver.ReasonType},
+		"alg none":             {header("alg", "none"), idserver.ReasonAlgorithm},
+		"alg HS256":            {header("alg", "HS256"), idserver.ReasonAlgorithm},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newAPI(t, false)
+			for n := range 20 {
+				i := newAccessToken(w)
+				i.header["kid"] = fmt.Sprint(n)
+				row.edit(i)
+				_, err := w.ValidateAccessToken(t.Context(), i.token(), idserver.AccessTokenCheck{})
+				if !says(err, row.want) {
+					t.Fatalf("got %v, want %v", err, row.want)
+				}
+				if n == 0 { // a known kid whose signature does not verify
+					text := i.token()
+					i.header["kid"] = w.provider.KeyID()
+					if _, err := w.ValidateAccessToken(t.Context(), text[:len(text)-8]+"AAAAAAAA", idserver.AccessTokenCheck{}); !errors.Is(err, idserver.ErrInvalidToken) {
+						t.Errorf("forged: %v", err)
+					}
+				}
+			}
+			if n := w.provider.Requests(idtest.KeySet); n != 1 {
+				t.Errorf("%d requests for the key set, want that of the beginning", n)
+			}
+			w.provider.RotateKey() // and the budget is whole
+			if _, err := w.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{}); err != nil {
+				t.Error(err)
+			}
+		}))
+	}
+}
+
+// What a stranger's token says of itself is cut in errors: the log gets a line and no book.
+func TestWhatTokensSayIsCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, false)
+		long := strings.Repeat("x", 30<<10)
+		for name, edit := range map[string]func(*idToken){
+			"iss": claim("iss", long), "aud": claim("aud", []string{long, "b", "c", "d", "e", "f"}), "typ": header("typ", long), "alg": header("alg", long),
+		} {
+			i := newAccessToken(w)
+			edit(i)
+			_, err := w.ValidateAccessToken(t.Context(), i.token(), idserver.AccessTokenCheck{})
+			if !errors.Is(err, idserver.ErrInvalidToken) || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "xxx") {
+				t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
+			}
+		}
+	})
+}
+
+// A provider that was started anew has a new key under the old kid: whoever is signed in stays so, and tokens of the new key
+// are admitted, also right after a stranger's.
+func TestNewKeyUnderTheOldKid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		kid := w.provider.KeyID()
+		forged := w.provider.MintAccessToken("alice")
+		forged = forged[:strings.LastIndex(forged, ".")+1] + "AAAA"
+		if _, err := w.ValidateAccessToken(t.Context(), forged, idserver.AccessTokenCheck{}); !says(err, idserver.ReasonSignature) {
+			t.Fatal(err)
+		}
+		w.provider.RotateKey()
+		document, err := json.Marshal(map[string]any{"keys": []any{jwkOf(w.provider, kid)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.provider.SetJWKS(document)
+		resigned := func(token string) string { return resign(t, w, token, kid) }
+		if _, err := w.ValidateAccessToken(t.Context(), resigned(w.provider.MintAccessToken("alice")), idserver.AccessTokenCheck{}); err != nil {
+			t.Errorf("a bearer token: %v", err)
+		}
+		w.provider.SetTokenResponse(func(r map[string]any) {
+			r["access_token"] = resigned(r["access_token"].(string))
+			delete(r, "id_token")
+		})
+		if u, _ := b.visit(); u == nil || !u.HasRole("admin") {
+			t.Errorf("the session: %+v", u)
+		}
+	})
+}
+
+// resign signs a token's claims with the provider's key under another kid.
+func resign(t *testing.T, w *world, token, kid string) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	decoded, err := base64.RawURLEncoding.DecodeString(parts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h map[string]any
+	if err := json.Unmarshal(decoded, &h); err != nil {
+		t.Fatal(err)
+	}
+	h["kid"] = kid
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.provider.SignRaw(h, payload)
+}
+
+// Hydra signs the ID token of a refresh with its new key under the old kid, and publishes both (ory/hydra#3573). Straight from
+// the token endpoint that is good enough, with a line in the log; for no other token is it.
+func TestIDTokenSignedByAnotherKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, tokens := signInByHand(t, w, w.Client, "alice")
+		old := w.provider.KeyID()
+		w.provider.RotateKey() // both are published
+		var idToken string
+		w.provider.SetTokenResponse(func(r map[string]any) {
+			idToken = resign(t, w, r["id_token"].(string), old)
+			r["id_token"] = idToken
+		})
+		for n := range 6 { // more often than there are fetches
+			next, err := w.RefreshToken(t.Context(), tokens)
+			if err != nil {
+				t.Fatalf("refresh %d: %v", n, err)
+			}
+			tokens = next
+		}
+		if log := w.log.String(); !strings.Contains(log, "ory/hydra#3573") || !strings.Contains(log, w.provider.KeyID()) {
+			t.Errorf("the log does not say so: %s", log)
+		}
+		_, err := w.ValidateIDToken(t.Context(), idToken, idserver.IDTokenCheck{Subject: tokens.User.Subject, AccessToken: tokens.AccessToken})
+		refused(t, err, idserver.ReasonSignature)
+		_, err = w.ValidateAccessToken(t.Context(), resign(t, w, w.provider.MintAccessToken("alice"), old), idserver.AccessTokenCheck{})
+		refused(t, err, idserver.ReasonSignature)
+
+		stranger := idtest.NewProvider(t)
+		stranger.RotateKey()
+		w.provider.SetTokenResponse(func(r map[string]any) {
+			parts := strings.Split(r["id_token"].(string), ".")
+			payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+			r["id_token"] = stranger.SignRaw(map[string]any{"alg": "RS256", "kid": old}, payload)
+		})
+		w.clock.advance(time.Minute)
+		_, err = w.RefreshToken(t.Context(), tokens)
+		refused(t, err, idserver.ReasonSignature)
+	})
+}
+
+// A token whose algorithm the key does not name: the error names the setting that admits it, and with that it is admitted.
+func TestAlgorithmBySetting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, true)
+		key := jwkOf(w.provider, w.provider.KeyID())
+		delete(key, "alg")
+		document, err := json.Marshal(map[string]any{"keys": []any{key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.provider.SetJWKS(document)
+		pss := func(i *idToken) {
+			i.header["alg"] = "PS256"
+			i.sign = func(signed string) string {
+				sum := sha256.Sum256([]byte(signed))
+				signature, err := rsa.SignPSS(rand.Reader, w.provider.PrivateKey(), crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+			}
+		}
+		i := newAccessToken(w)
+		pss(i)
+		token := i.token()
+		_, err = w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
+		refused(t, err, idserver.ReasonAlgorithm)
+		for _, want := range []string{`"PS256"`, "Config.Provider.Algorithms", "IDSERVER_ALGORITHMS"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q does not name %s", err, want)
+			}
+		}
+		if _, err := w.client(t, func(c *idserver.Config) { c.Provider.Algorithms = []string{"PS256"} }).ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
+			t.Errorf("with the setting: %v", err)
+		}
+		i = newAccessToken(w)
+		i.header["alg"] = "ES256"
+		_, err = w.ValidateAccessToken(t.Context(), i.token(), idserver.AccessTokenCheck{})
+		refused(t, err, idserver.ReasonAlgorithm)
+		if strings.Contains(err.Error(), "Config") {
+			t.Errorf("no setting admits that: %v", err)
 		}
 	})
 }

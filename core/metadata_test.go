@@ -384,3 +384,191 @@ func FuzzTokenAnswer(f *testing.F) {
 		}
 	})
 }
+
+// An odd member that nobody needs counts as absent, with one warning however often the metadata is read; people sign in, and
+// tokens are verified.
+func TestOddMetadata(t *testing.T) {
+	for name, row := range map[string]struct {
+		member string
+		value  any
+	}{
+		"scopes, a string":             {"scopes_supported", "openid profile"},
+		"scopes of numbers":            {"scopes_supported", []any{"openid", 1}},
+		"methods, a string":            {"token_endpoint_auth_methods_supported", "client_secret_post"},
+		"methods, an object":           {"token_endpoint_auth_methods_supported", map[string]any{}},
+		"iss parameter, a string":      {"authorization_response_iss_parameter_supported", "true"},
+		"userinfo, a number":           {"userinfo_endpoint", 1},
+		"userinfo, http":               {"userinfo_endpoint", "http://id.example/u"},
+		"userinfo, relative":           {"userinfo_endpoint", "/u"},
+		"userinfo on a Unix machine":   {"userinfo_endpoint", "file:///etc/passwd"},
+		"revocation, http":             {"revocation_endpoint", "http://id.example/r"},
+		"revocation, relative":         {"revocation_endpoint", "revoke"},
+		"revocation, an array":         {"revocation_endpoint", []string{"https://id.example/r"}},
+		"end of the session, script":   {"end_session_endpoint", "javascript:alert(1)"},
+		"end of the session, http":     {"end_session_endpoint", "http://id.example/e"},
+		"end of the session, an array": {"end_session_endpoint", []string{}},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetMetadata(func(m map[string]any) { m[row.member] = row.value })
+			w.signedIn(t, "alice")
+			warm(t, w)
+			if _, a := w.browser(t).pass(w.RequireUser(), "GET", "/", func(r *idserver.Request) {
+				send(r, "Authorization", "Bearer "+w.provider.MintAccessToken("alice"))
+			}); a.Ends() {
+				t.Errorf("a bearer token: %d %s", a.Status, a.Body)
+			}
+			for range 3 {
+				w.clock.advance(time.Minute)
+				if err := w.Refetch(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if log := w.log.String(); strings.Count(log, "count as absent") != 1 || !strings.Contains(log, row.member) {
+				t.Errorf("want one warning that names %s: %s", row.member, log)
+			}
+			if end, err := w.EndSessionURL(t.Context(), idserver.EndSession{}); row.member == "end_session_endpoint" && !errors.Is(err, idserver.ErrDiscovery) {
+				t.Errorf("a browser would be sent to %s, %v", end, err)
+			}
+		}))
+	}
+}
+
+// What waiting does not mend is the operator's to mend: one code for a sign-in and for a bearer token, and the log says what to
+// change. Anything else that is wrong passes.
+func TestMisconfiguredProvider(t *testing.T) {
+	for name, row := range map[string]struct {
+		fault idtest.Fault
+		where []idtest.Endpoint
+		path  string // after the authority
+		code  idserver.RefusalCode
+		log   []string
+	}{
+		"404":          {fault: idtest.Fault{Status: 404}, code: idserver.CodeProviderMisconfigured, log: []string{"status 404", "IDSERVER_AUTHORITY"}},
+		"410":          {fault: idtest.Fault{Status: 410}, code: idserver.CodeProviderMisconfigured, log: []string{"status 410", "IDSERVER_AUTHORITY"}},
+		"401":          {fault: idtest.Fault{Status: 401}, code: idserver.CodeProviderMisconfigured, log: []string{"status 401", "IDSERVER_AUTHORITY"}},
+		"HTML":         {fault: idtest.Fault{HTML: true}, code: idserver.CodeProviderMisconfigured, log: []string{"HTML", "IDSERVER_AUTHORITY"}},
+		"HTML as JSON": {fault: idtest.Fault{Status: 200, Body: "\ufeff <!doctype html>"}, code: idserver.CodeProviderMisconfigured, log: []string{"HTML", "IDSERVER_AUTHORITY"}},
+		"a redirect": {
+			fault: idtest.Fault{Redirect: "https://login.example/?next=secret"}, code: idserver.CodeProviderMisconfigured,
+			log: []string{"https://login.example/", "IDSERVER_AUTHORITY"},
+		},
+		"a redirect to metadata": {
+			fault: idtest.Fault{Redirect: "https://id.example/realms/x/.well-known/openid-configuration"}, code: idserver.CodeProviderMisconfigured,
+			log: []string{`set Config.Authority (IDSERVER_AUTHORITY) to \"https://id.example/realms/x\"`},
+		},
+		"the metadata's own URL": {
+			path: "/.well-known/openid-configuration", code: idserver.CodeProviderMisconfigured,
+			log: []string{`the URL before /.well-known: set it to \"http://localhost\"`, "IDSERVER_AUTHORITY"},
+		},
+		"500":             {fault: idtest.Fault{}, code: idserver.CodeProviderUnavailable},
+		"502 with HTML":   {fault: idtest.Fault{Status: 502, HTML: true}, code: idserver.CodeProviderUnavailable},
+		"408":             {fault: idtest.Fault{Status: 408}, code: idserver.CodeProviderUnavailable},
+		"429":             {fault: idtest.Fault{Status: 429}, code: idserver.CodeProviderUnavailable},
+		"nothing":         {fault: idtest.Fault{Status: 200}, code: idserver.CodeProviderUnavailable},
+		"half a document": {fault: idtest.Fault{Body: `{"issuer":`}, code: idserver.CodeProviderUnavailable},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			if row.path == "" {
+				w.provider.Fail(idtest.Discovery, row.fault)
+			}
+			w.Client = w.client(t, func(c *idserver.Config) { c.Authority += row.path })
+			_, bearer := w.browser(t).pass(w.RequireUser(), "GET", "/", func(r *idserver.Request) {
+				send(r, "Authorization", "Bearer "+w.provider.MintAccessToken("alice"))
+			})
+			login := w.browser(t).route("GET", "/auth/login", navigates)
+			if code(t, bearer) != row.code || code(t, login) != row.code || bearer.Status != login.Status {
+				t.Errorf("the bearer token: %d %s; the sign-in: %d %s", bearer.Status, code(t, bearer), login.Status, code(t, login))
+			}
+			for _, want := range row.log {
+				if !strings.Contains(w.log.String(), want) {
+					t.Errorf("the log does not say %s: %s", want, w.log)
+				}
+			}
+			if strings.Contains(w.log.String(), "next=secret") {
+				t.Errorf("the log has the redirect's query: %s", w.log)
+			}
+		}))
+	}
+}
+
+// A key set that is not there is the operator's to mend as well.
+func TestMisconfiguredKeys(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, true)
+		w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 404})
+		for _, guard := range []idserver.Guard{w.RequireUser(), w.RequireRole("admin")} {
+			_, a := w.browser(t).pass(guard, "GET", "/", func(r *idserver.Request) {
+				send(r, "Authorization", "Bearer "+w.provider.MintAccessToken("alice"))
+			})
+			if a.Status != http.StatusBadGateway || code(t, a) != idserver.CodeProviderMisconfigured || !strings.Contains(w.log.String(), "Endpoints.JWKS") {
+				t.Errorf("%d %s\n%s", a.Status, a.Body, w.log)
+			}
+		}
+	})
+}
+
+// A provider that asks to be left alone is asked no more, and visitors are told how long.
+func TestRetryAfterOfMetadataAndKeys(t *testing.T) {
+	for _, endpoint := range []idtest.Endpoint{idtest.Discovery, idtest.KeySet} {
+		t.Run(string(endpoint), inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.Fail(endpoint, idtest.Fault{Status: 429, Header: http.Header{"Retry-After": {"120"}}})
+			bearer := func() idserver.Answer {
+				return second(w.browser(t).pass(w.RequireUser(), "GET", "/", func(r *idserver.Request) {
+					send(r, "Authorization", "Bearer "+w.provider.MintAccessToken("alice"))
+				}))
+			}
+			for range 60 {
+				if a := bearer(); a.Status != http.StatusServiceUnavailable {
+					t.Fatalf("%d %s", a.Status, a.Body)
+				}
+				if endpoint == idtest.Discovery {
+					if a := w.browser(t).route("GET", "/auth/login", navigates); a.Status != http.StatusServiceUnavailable || field(a, "Retry-After") == "1" {
+						t.Fatalf("%d, Retry-After %q", a.Status, field(a, "Retry-After"))
+					}
+				}
+				w.clock.advance(time.Second)
+			}
+			if n := w.provider.Requests(endpoint); n != 1 {
+				t.Errorf("%d requests in a minute", n)
+			}
+			if wait := field(bearer(), "Retry-After"); wait != "60" && wait != "61" {
+				t.Errorf("after a minute of two, Retry-After is %q", wait)
+			}
+			w.provider.Heal(endpoint)
+			w.clock.advance(62 * time.Second)
+			if a := bearer(); a.Ends() {
+				t.Errorf("afterwards: %d %s", a.Status, a.Body)
+			}
+		}))
+	}
+}
+
+// A token endpoint that lists no method with a secret is named in the log, once.
+func TestNoMethodWithASecret(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, row := range []struct {
+			methods []string
+			auth    string
+			want    int
+		}{
+			{[]string{"private_key_jwt", "tls_client_auth"}, "", 1}, {[]string{"private_key_jwt"}, "client_secret_post", 0},
+			{[]string{"private_key_jwt", "client_secret_post"}, "", 0}, {nil, "", 0},
+		} {
+			w := newWorld(t, func(c *idserver.Config) { c.Provider.ClientAuth = row.auth })
+			w.provider.SetMetadata(func(m map[string]any) { m["token_endpoint_auth_methods_supported"] = row.methods })
+			for range 3 {
+				if err := w.Refetch(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.clock.advance(time.Minute)
+			}
+			log := w.log.String()
+			if strings.Count(log, "IDSERVER_CLIENT_AUTH") != row.want || row.want > 0 && !strings.Contains(log, "private_key_jwt tls_client_auth") {
+				t.Errorf("%v with %q: %s", row.methods, row.auth, log)
+			}
+		}
+	})
+}
