@@ -31,7 +31,7 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 	want := check.or(p.cfg.Audience, p.cfg.Provider.Leeway)
 	if known := p.proven.Get(accessToken); known != nil {
 		if issuer, ok := p.stillGood(ctx, known, accessToken, now); ok {
-			if err := known.facts.check(known.user.Issuer, issuer, p.cfg.ClientID, want, now); err != nil {
+			if err := known.facts.check(known.user.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, now); err != nil {
 				return nil, err
 			}
 			return &known.user, nil
@@ -46,8 +46,9 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 	known := &e.Value
 	known.facts = facts
 	known.key.Store(v.key)
-	known.user.fill(v.Object, p.roles)
+	known.user.fill(v.Object, p.roles, false)
 	known.user.shared = true
+	p.warnOfClaims(ctx, "access token", v.Claims)
 	if p.proven != nil {
 		known.revoked.Store(revoked)
 		if set, ok := p.keys.Fresh(now); ok && meant(set, v.header, v.key) != nil {
@@ -63,7 +64,7 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 func (p *provider) proveAccessToken(ctx context.Context, accessToken string, from provenance, want AccessTokenCheck, now time.Time) (v verified, facts accessFacts, err error) {
 	issuer := ""
 	v, err = p.verify(ctx, accessToken, from, now, func(unverified verified) (err error) {
-		if facts, err = accessTokenFacts(unverified.Claims, unverified.header.Type); err != nil {
+		if facts, err = p.accessTokenFacts(unverified.Claims, unverified.header.Type); err != nil {
 			return err
 		}
 		if err = facts.check(unverified.Issuer, unverified.Issuer, p.cfg.ClientID, want, now); err != nil { // all but the issuer
@@ -72,12 +73,12 @@ func (p *provider) proveAccessToken(ctx context.Context, accessToken string, fro
 		if issuer, err = p.issuer(ctx, now); err != nil {
 			return err
 		}
-		return facts.check(unverified.Issuer, issuer, p.cfg.ClientID, want, now)
+		return facts.check(unverified.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, now)
 	})
 	if err != nil {
 		return v, facts, err
 	}
-	if err := facts.check(v.Issuer, issuer, p.cfg.ClientID, want, p.now()); err != nil { // the keys may have taken a while
+	if err := facts.check(v.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, p.now()); err != nil { // the keys may have taken a while
 		return v, facts, err
 	}
 	if p.isRevoked(accessToken) {
@@ -102,23 +103,43 @@ type accessFacts struct {
 
 // accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC
 // 9068 section 4, as far as the token alone decides.
-func accessTokenFacts(t *claims.Claims, kind string) (facts accessFacts, err error) {
+func (p *provider) accessTokenFacts(t *claims.Claims, kind string) (facts accessFacts, err error) {
 	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
 	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers send JWT, or nothing
 		return facts, invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
 	}
-	for _, name := range []string{"nonce", "at_hash", "c_hash", "events"} {
-		if t.Has(name) { // an ID token or a logout token must not open an API
+	for _, name := range []string{"at_hash", "c_hash"} {
+		if value := t.Get(name); value != "" && value != "null" { // an ID token must not open an API
 			return facts, invalidToken(ReasonType, "it has %s, which no access token has", name)
 		}
 	}
-	if t.Has("cnf") { // RFC 7800: bound to a key, of which no proof is asked for here
-		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
-	}
-	return accessFacts{
+	facts = accessFacts{
 		audience: t.Audience, expiry: unixMilli(t.Expiry), notBefore: unixMilli(t.NotBefore), issuedAt: unixMilli(t.IssuedAt),
 		plain: kind != "at+jwt" && !t.Has("scope") && !t.Has("scp") && !t.Has("client_id"),
-	}, checkSubject(t.Subject)
+	}
+	use := claims.Text(t.Get("token_use")) // Cognito's
+	switch nonce := t.Get("nonce"); {
+	case t.Has("events"): // a logout token
+		return facts, invalidToken(ReasonType, "it has events, which no access token has")
+	case use == "id":
+		return facts, invalidToken(ReasonType, "token_use is id: it is an ID token")
+	case nonce != "" && nonce != "null" && kind != "at+jwt" && (facts.plain || slices.Contains(t.Audience, p.cfg.ClientID)):
+		// Keycloak before version 25 puts the nonce into access tokens too.
+		return facts, invalidToken(ReasonType, "it has a nonce, as an ID token, and neither typ nor aud with a scope or client_id tells that it is an access token")
+	case t.Has("cnf"): // RFC 7800: bound to a key, of which no proof is asked for here
+		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
+	case !t.Has("aud") && use == "access" && slices.Contains(p.cfg.Provider.AccessTokenClients, claims.Text(t.Get("client_id"))):
+		facts.audience = p.audience
+	}
+	return facts, checkSubject(t.Subject)
+}
+
+// accessTokenIssuer is the iss that access tokens must have, where ID tokens have that of the metadata.
+func (p *provider) accessTokenIssuer(issuer string) string {
+	if p.cfg.Provider.AccessTokenIssuer != "" {
+		return p.cfg.Provider.AccessTokenIssuer
+	}
+	return issuer
 }
 
 // check applies the rest of RFC 9068 section 4: what depends on the time and on the caller.

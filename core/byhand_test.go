@@ -30,11 +30,12 @@ func TestMaxAgeOfSignIn(t *testing.T) {
 		"of yesterday":        {time.Minute, ago(24 * time.Hour), idserver.ReasonAuthTime},
 		"absent":              {time.Minute, nil, idserver.ReasonAuthTime},
 		"null":                {time.Minute, func(*world) any { return nil }, idserver.ReasonAuthTime},
-		"zero":                {time.Minute, func(*world) any { return 0 }, idserver.ReasonMalformed},
-		"a string":            {time.Minute, func(w *world) any { return w.clock.Now().Format(time.RFC3339) }, idserver.ReasonMalformed},
+		"zero":                {time.Minute, func(*world) any { return 0 }, idserver.ReasonAuthTime},
+		"a string":            {time.Minute, func(w *world) any { return w.clock.Now().Format(time.RFC3339) }, idserver.ReasonAuthTime},
 		"not asked, absent":   {0, nil, ""},
 		"not asked, too old":  {0, ago(24 * time.Hour), ""},
-		"not asked, a string": {0, func(*world) any { return "x" }, idserver.ReasonMalformed},
+		"not asked, a string": {0, func(*world) any { return "x" }, ""},
+		"not asked, zero":     {0, func(*world) any { return 0 }, ""},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)

@@ -92,7 +92,7 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessioncodec.Login, forget Field) (Answer, error) {
 	notKept := func(err error) (Answer, error) {
 		w.revoke(ctx, s.tokens.RefreshToken)
-		return Answer{}, refused(CodeInternal, err, forget)
+		return Answer{}, refused(codeOfSaving(err), err, forget)
 	}
 	cookies, err := w.saveSession(r, s)
 	if err != nil {

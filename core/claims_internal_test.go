@@ -40,7 +40,7 @@ func FuzzParseClaims(f *testing.F) {
 			t.Errorf("sub %q and iss %q are not those of the user", c.Subject, c.Issuer)
 		}
 		idErr := checkIDToken(c, idTokenRules{IDTokenCheck: IDTokenCheck{Nonce: "n"}, issuer: "i", clientID: "c", now: now, algorithm: "RS256"})
-		facts, accessErr := accessTokenFacts(c, "")
+		facts, accessErr := (&provider{cfg: Config{ClientID: "c"}}).accessTokenFacts(c, "")
 		if accessErr == nil {
 			accessErr = facts.check(c.Issuer, "i", "c", AccessTokenCheck{Audience: "c"}, now)
 		}
@@ -56,7 +56,7 @@ func FuzzParseClaims(f *testing.F) {
 		if idErr == nil && accessErr == nil {
 			t.Errorf("%s is an ID token and an access token", payload)
 		}
-		u := newUser(c.Object, claims.ParsePlaces("roles"))
+		u := newUser(c.Object, claims.Roles{Places: claims.ParsePlaces("roles")}, false)
 		out, err := u.MarshalJSON()
 		var front map[string]any
 		if err != nil || strictjson.Unmarshal(out, &front) != nil || len(front) != 6 || front["roles"] == nil || front["custom_roles"] == nil {

@@ -28,6 +28,7 @@ type Client struct {
 // first needed, so a provider that is down does not keep a program from starting. The error joins everything that is
 // wrong with the configuration.
 func New(cfg Config) (*Client, error) {
+	rolesConfigured := len(cfg.RolesClaim) > 0
 	cfg = cfg.withDefaults()
 	if err := cfg.faults().Err(); err != nil {
 		return nil, baseerror.Errorf("idserver: configuration: %w", err)
@@ -40,6 +41,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg.Logger = discreetly(cfg)
 	c := &Client{cfg: cfg, provider: newProvider(cfg), site: apiOnly{}}
+	c.provider.rolesConfigured = rolesConfigured
 	if cfg.BaseURL != "" {
 		web, err := newWeb(cfg, c.provider)
 		if err != nil {
@@ -154,7 +156,7 @@ func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTo
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}
-	return newUser(claims.Object, c.provider.roles), nil
+	return newUser(claims.Object, c.provider.roles, true), nil
 }
 
 // UserInfo fetches the user from the userinfo endpoint, OpenID Connect Core section 5.3. The sub of the response must
@@ -165,7 +167,7 @@ func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*Us
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}
-	return newUser(claims, c.provider.roles), nil
+	return newUser(claims, c.provider.roles, true), nil
 }
 
 // EndSessionURL returns the URL to send a browser to in order to end its session at the provider. It needs the provider's

@@ -102,6 +102,11 @@ type SessionConfig struct {
 	// Max ends a session this long after its sign-in, however much it is used. It must not be shorter than Idle. Default:
 	// 12 h.
 	Max time.Duration
+	// StaleMax is how long a session goes on without word of the provider: beyond the expiry of its access token while that
+	// cannot be refreshed, after which requests are answered with 503 provider_unavailable and the session waits; and, for
+	// its roles, beyond the expiry of the access token with which they came, while refreshes succeed and do not tell the
+	// roles, after which the roles go. A negative value allows none. Default: 1 h.
+	StaleMax time.Duration
 	// OldSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one here.
 	OldSecrets []string
 	// NoRotation says that the provider does not rotate refresh tokens, or issues none: several processes that share
@@ -130,6 +135,17 @@ type ProviderConfig struct {
 	Algorithms []string
 	// Leeway is the clock skew allowed when checking exp, nbf and iat, at most 5 min. Default: 10 s.
 	Leeway time.Duration
+	// RolesSeparator, if set, splits roles that come as one text, such as "," for "admin,user" (Glewlwyd). Default: nothing is
+	// split, because a comma or space may be part of a name.
+	RolesSeparator string
+	// AccessTokenIssuer is the iss that access tokens must have, exactly, where it is not the issuer of ID tokens, such as
+	// https://sts.windows.net/<tenant>/ for access tokens of version 1 (Entra) or access-token-issuer of the metadata (ADFS).
+	// They must be signed with the same provider's keys. Default: the provider's issuer.
+	AccessTokenIssuer string
+	// AccessTokenClients are the clients whose access tokens are accepted although they have no aud (Cognito): their
+	// client_id must be one of these, and their token_use must be access. Such a token is of Config.Audience. Default: none; a
+	// token without aud is refused.
+	AccessTokenClients []string
 	// Endpoints override the provider's metadata.
 	Endpoints Endpoints
 	// NoUserInfo keeps sign-ins and refreshes from asking the userinfo endpoint for claims that are in neither the ID token
@@ -178,6 +194,7 @@ const (
 	defaultTimeout     = 10 * time.Second
 	defaultSessionIdle = time.Hour
 	defaultSessionMax  = 12 * time.Hour
+	defaultStaleMax    = time.Hour
 
 	maxApplicationName = 64 // bytes
 )
@@ -191,6 +208,7 @@ func (c Config) withDefaults() Config {
 	set(&c.HTTP.Timeout, defaultTimeout)
 	set(&c.Session.Max, defaultSessionMax)
 	set(&c.Session.Idle, min(defaultSessionIdle, c.Session.Max))
+	set(&c.Session.StaleMax, defaultStaleMax)
 	set(&c.Provider.WebBaseURL, c.Authority)
 	if len(c.RolesClaim) == 0 {
 		c.RolesClaim = []string{"roles"}

@@ -52,7 +52,7 @@ func TestCookieSizes(t *testing.T) {
 				t.Fatalf("a session with %d bytes of noise was begun and cannot be read", size)
 			case a.Status == 303:
 				largest = size
-			case code(t, a) != idserver.CodeInternal || b.cookies["idserver-8080"] != "":
+			case code(t, a) != idserver.CodeSessionTooLarge || b.cookies["idserver-8080"] != "":
 				t.Fatalf("%d bytes of noise: %d %s", size, a.Status, a.Body)
 			}
 			if total > 20<<10 {
@@ -77,10 +77,10 @@ func TestSessionThatCannotBeReadBack(t *testing.T) {
 			})
 			b := w.browser(t)
 			a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
-			if a.Status != 500 || code(t, a) != idserver.CodeInternal || b.cookies["idserver-8080"] != "" {
+			if a.Status != 500 || code(t, a) != idserver.CodeSessionTooLarge || b.cookies["idserver-8080"] != "" {
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
-			if !strings.Contains(w.log.String(), "the session cannot be kept") {
+			if !strings.Contains(w.log.String(), "the session is too large") {
 				t.Errorf("%s: the log is %s", name, w.log)
 			}
 		}

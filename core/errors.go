@@ -77,6 +77,7 @@ const (
 	ReasonRevoked         Reason = "revoked"       // this client revoked it
 	ReasonSubject         Reason = "subject"       // sub is missing, too long, or not the expected one
 	ReasonAccessTokenHash Reason = "at_hash"       // at_hash does not match the access token
+	reasonCodeHash        Reason = "c_hash"        // c_hash does not match the authorization code; unexported, because hardly any provider sends it
 )
 
 func (r Reason) Error() string { return string(r) }
@@ -204,7 +205,29 @@ func (e *UserInfoError) Error() string {
 	return "idserver: " + ErrUserInfo.Error() + describeAnswer(e.Status, "", e.Description, e.Err)
 }
 
-func (e *UserInfoError) Unwrap() []error { return answerErrors(ErrUserInfo, e.Status, e.Err) }
+func (e *UserInfoError) Unwrap() []error {
+	all := []error{ErrUserInfo}
+	if !e.definite() {
+		all = append(all, ErrUnavailable)
+	}
+	if e.Err != nil {
+		all = append(all, e.Err)
+	}
+	return all
+}
+
+// definite reports whether asking again would bring the same answer: the provider refuses, has no such endpoint, or
+// answers with nothing or in a way that is not understood.
+func (e *UserInfoError) definite() bool {
+	var redirect *endpoint.RedirectError
+	switch {
+	case errors.As(e.Err, &redirect), errors.Is(e.Err, ReasonSubject), errors.Is(e.Err, errUserInfoForm), e.Status == 204, e.Status == 501:
+		return true
+	case e.Status == 408, e.Status == 425, e.Status == 429:
+		return false
+	}
+	return e.Status/100 == 4
+}
 
 // maxDescription limits the text of a provider's in an error, in bytes.
 const maxDescription = 256
@@ -226,13 +249,9 @@ func describeAnswer(status int, code, description string, err error) string {
 	return s
 }
 
-// answerErrors classifies a failure. A missing or unusable response, a server error and a rate limit are temporary; a
-// response about another person is not.
+// answerErrors classifies a failure. A missing or unusable response, a server error and a rate limit are temporary.
 func answerErrors(kind error, status int, err error) []error {
 	all := []error{kind}
-	if errors.Is(err, ReasonSubject) || errors.Is(err, errNoSubject) {
-		return append(all, err)
-	}
 	if status == 0 || status == 429 || status >= 500 || status/100 != 4 {
 		all = append(all, ErrUnavailable)
 	}
@@ -256,4 +275,13 @@ func retryAfter(err error) time.Duration {
 		return later.After
 	}
 	return 0
+}
+
+// reasonOf returns why a token was refused, or "" if err is about something else.
+func reasonOf(err error) Reason {
+	var invalid *InvalidTokenError
+	if errors.As(err, &invalid) {
+		return invalid.Reason
+	}
+	return ""
 }

@@ -2,6 +2,7 @@ package idserver
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
@@ -16,8 +17,12 @@ import (
 // IDTokenCheck is what an ID token must match, besides the configuration.
 type IDTokenCheck struct {
 	// Nonce is that of the authorization request. It may be empty only for an ID token that came with a refresh, and
-	// Subject is then required: the nonce is not compared again (OpenID Connect Core section 12.2).
+	// Subject is then required. [Client.RefreshToken] compares a nonce in such a token with that of the sign-in (OpenID
+	// Connect Core section 12.2); ValidateIDToken does not.
 	Nonce string
+	// Code is the authorization code that the ID token was issued for. If set, it is compared with c_hash, if the ID token has
+	// that.
+	Code string
 	// AccessToken is the one issued together with the ID token. It is compared with at_hash, if the ID token has that.
 	AccessToken string
 	// Subject, if set, must be the token's sub: at a refresh, the user who signed in.
@@ -33,6 +38,40 @@ func (c IDTokenCheck) String() string {
 
 // maxIDTokenAge limits how long ago an ID token may have been issued when it is first seen.
 const maxIDTokenAge = 10 * time.Minute
+
+// firstIDToken is what later ID tokens of a session are compared with, OpenID Connect Core section 12.2. Zero values are not
+// known.
+type firstIDToken struct {
+	nonce    string // a hash of it
+	authTime time.Time
+}
+
+// hashOfNonce returns what is kept of a nonce: 128 bits, in 22 characters.
+func hashOfNonce(nonce string) string {
+	sum := sha256.Sum256([]byte("nonce\x00" + nonce))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// firstOf returns what is to be remembered of the ID token of a sign-in.
+func firstOf(t *claims.Claims) (first firstIDToken) {
+	if t.Nonce != nil {
+		first.nonce = hashOfNonce(*t.Nonce)
+	}
+	first.authTime = t.AuthTime
+	return first
+}
+
+// check compares the ID token of a refresh. It need not have either claim; one that it has must be that of the sign-in.
+// Times may be rounded differently.
+func (first firstIDToken) check(t *claims.Claims) error {
+	switch {
+	case first.nonce != "" && t.Nonce != nil && subtle.ConstantTimeCompare([]byte(hashOfNonce(*t.Nonce)), []byte(first.nonce)) != 1:
+		return invalidToken(ReasonNonce, "nonce is not that of the sign-in")
+	case !first.authTime.IsZero() && !t.AuthTime.IsZero() && t.AuthTime.Sub(first.authTime).Abs() > time.Second:
+		return invalidToken(ReasonAuthTime, "auth_time is not that of the sign-in: it differs by %v", t.AuthTime.Sub(first.authTime))
+	}
+	return nil
+}
 
 // verifyIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes. One that did not come straight from
 // the provider is also checked before anything is fetched for it.
@@ -55,7 +94,10 @@ func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTo
 	if err != nil {
 		return nil, err
 	}
-	return v.Claims, rules(v)
+	if err = rules(v); err == nil {
+		p.warnOfClaims(ctx, "ID token", v.Claims)
+	}
+	return v.Claims, err
 }
 
 // idTokenRules are what checkIDToken compares with.
@@ -71,8 +113,14 @@ type idTokenRules struct {
 // and 6 to 8 are done in verify: no encryption was asked for, the algorithm is the key's, and it is never a MAC. Step 12
 // does not apply: no acr is requested as essential.
 func checkIDToken(t *claims.Claims, want idTokenRules) error {
+	audience := slices.Compact(slices.Sorted(slices.Values(t.Audience))) // some name one twice
+	for _, name := range []string{"azp", "nonce", "at_hash", "c_hash", "iat"} {
+		if t.Odd(name) {
+			return invalidToken(ReasonMalformed, "%s is of a wrong type, or out of range", name)
+		}
+	}
 	switch {
-	case !slices.Contains([]string{"", "jwt"}, strings.ToLower(want.kind)): // RFC 8725 section 3.11
+	case !slices.Contains([]string{"", "jwt", "application/jwt"}, strings.ToLower(want.kind)): // RFC 8725 section 3.11
 		return invalidToken(ReasonType, "typ is %q, want JWT", want.kind)
 	case t.Has("events"): // a logout token
 		return invalidToken(ReasonType, "it has events, as a logout token")
@@ -80,7 +128,7 @@ func checkIDToken(t *claims.Claims, want idTokenRules) error {
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", t.Issuer, want.issuer)
 	case want.clientID == "" || !slices.Contains(t.Audience, want.clientID): // step 3
 		return invalidToken(ReasonAudience, "aud is %q, want %q", t.Audience, want.clientID)
-	case len(t.Audience) > 1 && t.AuthorizedParty == nil: // step 4
+	case len(audience) > 1 && t.AuthorizedParty == nil: // step 4
 		return invalidToken(ReasonAuthorizedParty, "aud is %q and there is no azp", t.Audience)
 	case t.AuthorizedParty != nil && *t.AuthorizedParty != want.clientID: // step 5
 		return invalidToken(ReasonAuthorizedParty, "azp is %q, want %q", *t.AuthorizedParty, want.clientID)
@@ -105,14 +153,16 @@ func checkIDToken(t *claims.Claims, want idTokenRules) error {
 		return invalidToken(ReasonAuthTime, "auth_time was %v ago, want at most %v", want.now.Sub(t.AuthTime).Round(time.Second), want.MaxAge)
 	case t.AccessTokenHash != nil && !sameHash(*t.AccessTokenHash, want.AccessToken, want.algorithm): // section 3.1.3.8
 		return invalidToken(ReasonAccessTokenHash, "at_hash is not the access token's")
+	case want.Code != "" && t.CodeHash != nil && !sameHash(*t.CodeHash, want.Code, want.algorithm): // section 3.3.2.11
+		return invalidToken(reasonCodeHash, "c_hash is not the code's")
 	case want.Subject != "" && t.Subject != want.Subject: // section 12.2
 		return invalidToken(ReasonSubject, "sub is not the one that signed in")
 	}
 	return checkSubject(t.Subject)
 }
 
-// sameNonce compares in constant time. If none was sent (a refresh), the ID token need not have one; it may repeat that
-// of the sign-in (section 12.2), which is not kept, so that it cannot be compared.
+// sameNonce compares in constant time. If none was sent (a refresh), the ID token need not have one; what it has is
+// compared by firstIDToken.
 func sameNonce(got *string, want string) bool {
 	if want == "" {
 		return true
@@ -120,11 +170,11 @@ func sameNonce(got *string, want string) bool {
 	return got != nil && subtle.ConstantTimeCompare([]byte(*got), []byte(want)) == 1
 }
 
-// sameHash compares at_hash with the left half of the access token's hash, section 3.1.3.6.
-func sameHash(atHash, accessToken, algorithm string) bool {
+// sameHash compares at_hash or c_hash with the left half of the hash of a token or code, sections 3.1.3.6 and 3.3.2.11.
+func sameHash(hash, of, algorithm string) bool {
 	h := jose.Hash(algorithm).New()
-	h.Write([]byte(accessToken))
+	h.Write([]byte(of))
 	sum := h.Sum(nil)
 	want := base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
-	return accessToken != "" && subtle.ConstantTimeCompare([]byte(atHash), []byte(want)) == 1
+	return of != "" && subtle.ConstantTimeCompare([]byte(hash), []byte(want)) == 1
 }

@@ -60,12 +60,14 @@ func (i *idToken) token() string {
 // in is a NumericDate that many seconds from now.
 func (i *idToken) in(seconds int64) int64 { return i.now.Unix() + seconds }
 
-func encode(v any) string {
+func encode(v any) string { return base64.RawURLEncoding.EncodeToString(jsonOf(v)) }
+
+func jsonOf(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	return base64.RawURLEncoding.EncodeToString(text)
+	return text
 }
 
 // claim changes one claim; nil removes it.
@@ -106,13 +108,31 @@ func all(edits ...func(*idToken)) func(*idToken) {
 func TestIDTokenAccepted(t *testing.T) {
 	w := newWorld(t)
 	for name, edit := range map[string]func(*idToken){
-		"as it is":                            func(*idToken) {},
-		"aud as an array of one":              claim("aud", []string{idtest.ExampleClient}),
-		"aud of two with azp":                 all(claim("aud", []string{"another", idtest.ExampleClient}), claim("azp", idtest.ExampleClient)),
-		"aud of one with azp":                 claim("azp", idtest.ExampleClient),
-		"azp null":                            claim("azp", json.RawMessage("null")),
-		"no typ":                              header("typ", nil),
-		"typ in lower case":                   header("typ", "jwt"),
+		"as it is":                       func(*idToken) {},
+		"aud as an array of one":         claim("aud", []string{idtest.ExampleClient}),
+		"aud of two with azp":            all(claim("aud", []string{"another", idtest.ExampleClient}), claim("azp", idtest.ExampleClient)),
+		"aud of one with azp":            claim("azp", idtest.ExampleClient),
+		"azp null":                       claim("azp", json.RawMessage("null")),
+		"no typ":                         header("typ", nil),
+		"typ in lower case":              header("typ", "jwt"),
+		"typ application/jwt":            header("typ", "application/jwt"),
+		"typ application/JWT":            header("typ", "application/JWT"),
+		"aud twice":                      claim("aud", []string{idtest.ExampleClient, idtest.ExampleClient}),
+		"aud of two, twice, with azp":    all(claim("aud", []string{"another", idtest.ExampleClient, "another"}), claim("azp", idtest.ExampleClient)),
+		"nbf 0":                          claim("nbf", 0),
+		"nbf below 0":                    claim("nbf", -62135596800),
+		"auth_time 0":                    claim("auth_time", 0),
+		"auth_time a string":             claim("auth_time", "2030-01-01"),
+		"auth_time beyond dates":         func(i *idToken) { i.claims["auth_time"] = i.now.UnixNano() },
+		"a name of a wrong type":         all(claim("name", 1), claim("email", map[string]any{}), claim("acr", 2), claim("amr", "pwd"), claim("sid", 3)),
+		"at_hash and c_hash null":        all(claim("at_hash", json.RawMessage("null")), claim("c_hash", json.RawMessage("null"))),
+		"c_hash, and no code to compare": claim("c_hash", idAtHash),
+		"c_hash of the code":             all(claim("c_hash", idAtHash), func(i *idToken) { i.check.Code = idAccessToken }),
+		"a code, and no c_hash":          func(i *idToken) { i.check.Code = "code" },
+		"half a character in a name": func(i *idToken) {
+			i.claims["name"] = "?"
+			i.raw = i.world.provider.SignRaw(i.header, strings.Replace(string(jsonOf(i.claims)), `"?"`, `"Al\ud83d"`, 1))
+		},
 		"no kid, one key":                     header("kid", nil),
 		"an unknown header member":            header("x-vendor", map[string]any{"a": 1}),
 		"jwk in the header":                   header("jwk", map[string]any{"kty": "oct", "k": "AAAA"}),
@@ -161,47 +181,50 @@ func TestIDTokenRefused(t *testing.T) {
 		edit   func(*idToken)
 	}{
 		// Form.
-		"one part":               {idserver.ReasonMalformed, func(i *idToken) { i.raw = "opaque-token" }},
-		"two parts":              {idserver.ReasonMalformed, func(i *idToken) { i.sign = func(s string) string { return s } }},
-		"four parts":             {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + ".x" }},
-		"five parts, encrypted":  {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + ".x.y" }},
-		"padded base64":          {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + "==" }},
-		"a line break":           {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + "\n" }},
-		"too long":               {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 64<<10))},
-		"JSON serialization":     {idserver.ReasonMalformed, func(i *idToken) { i.raw = `{"payload":"e30","signature":"","protected":"e30"}` }},
-		"crit":                   {idserver.ReasonMalformed, header("crit", []string{"exp"})},
-		"b64 false":              {idserver.ReasonMalformed, header("b64", false)},
-		"kid a number":           {idserver.ReasonMalformed, header("kid", 4711)},
-		"typ a number":           {idserver.ReasonMalformed, header("typ", 4711)},
-		"header an array":        {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.world.provider.SignRaw("[]", i.claims) }},
-		"header with alg twice":  {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.world.provider.SignRaw(`{"alg":"none","alg":"RS256"}`, i.claims) }},
-		"claims an array":        {idserver.ReasonMalformed, payload("[]")},
-		"claims null":            {idserver.ReasonMalformed, payload("null")},
-		"claims empty":           {idserver.ReasonMalformed, payload("")},
-		"claims no JSON":         {idserver.ReasonMalformed, payload("sub=alice")},
-		"a claim twice":          {idserver.ReasonMalformed, payload(`{"sub":"alice","sub":"mallory"}`)},
-		"a claim twice, escaped": {idserver.ReasonMalformed, payload(`{"sub":"alice","\u0073ub":"mallory"}`)},
-		"something after":        {idserver.ReasonMalformed, payload(`{"sub":"alice"}{}`)},
-		"invalid UTF-8":          {idserver.ReasonMalformed, payload("{\"sub\":\"\xff\"}")},
-		"too deep":               {idserver.ReasonMalformed, payload(`{"x":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`)},
-		"iss a number":           {idserver.ReasonMalformed, claim("iss", 4711)},
-		"aud a number":           {idserver.ReasonMalformed, claim("aud", 4711)},
-		"aud with a number":      {idserver.ReasonMalformed, claim("aud", []any{idtest.ExampleClient, 4711})},
-		"aud an object":          {idserver.ReasonMalformed, claim("aud", map[string]any{idtest.ExampleClient: true})},
-		"azp a number":           {idserver.ReasonMalformed, claim("azp", 4711)},
-		"exp a string":           {idserver.ReasonMalformed, func(i *idToken) { i.claims["exp"] = "4102444800" }},
-		"exp beyond numbers":     {idserver.ReasonMalformed, claim("exp", json.RawMessage("1e400"))},
-		"exp beyond dates":       {idserver.ReasonMalformed, claim("exp", int64(253402300800))},
-		"exp in nanoseconds":     {idserver.ReasonMalformed, func(i *idToken) { i.claims["exp"] = i.now.UnixNano() }},
-		"exp 0":                  {idserver.ReasonMalformed, claim("exp", 0)},
-		"exp below 0":            {idserver.ReasonMalformed, claim("exp", -1)},
-		"exp true":               {idserver.ReasonMalformed, claim("exp", true)},
-		"iat a string":           {idserver.ReasonMalformed, claim("iat", "now")},
-		"nbf a string":           {idserver.ReasonMalformed, claim("nbf", "now")},
-		"nonce a number":         {idserver.ReasonMalformed, claim("nonce", 4711)},
-		"sub a number":           {idserver.ReasonMalformed, claim("sub", 4711)},
-		"sub an array":           {idserver.ReasonMalformed, claim("sub", []string{"alice"})},
-		"at_hash a number":       {idserver.ReasonMalformed, claim("at_hash", 4711)},
+		"one part":                {idserver.ReasonMalformed, func(i *idToken) { i.raw = "opaque-token" }},
+		"two parts":               {idserver.ReasonMalformed, func(i *idToken) { i.sign = func(s string) string { return s } }},
+		"four parts":              {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + ".x" }},
+		"five parts, encrypted":   {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + ".x.y" }},
+		"padded base64":           {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + "==" }},
+		"a line break":            {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.token() + "\n" }},
+		"too long":                {idserver.ReasonMalformed, claim("x", strings.Repeat("x", 64<<10))},
+		"JSON serialization":      {idserver.ReasonMalformed, func(i *idToken) { i.raw = `{"payload":"e30","signature":"","protected":"e30"}` }},
+		"crit":                    {idserver.ReasonMalformed, header("crit", []string{"exp"})},
+		"b64 false":               {idserver.ReasonMalformed, header("b64", false)},
+		"kid a number":            {idserver.ReasonMalformed, header("kid", 4711)},
+		"typ a number":            {idserver.ReasonMalformed, header("typ", 4711)},
+		"header an array":         {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.world.provider.SignRaw("[]", i.claims) }},
+		"header with alg twice":   {idserver.ReasonMalformed, func(i *idToken) { i.raw = i.world.provider.SignRaw(`{"alg":"none","alg":"RS256"}`, i.claims) }},
+		"claims an array":         {idserver.ReasonMalformed, payload("[]")},
+		"claims null":             {idserver.ReasonMalformed, payload("null")},
+		"claims empty":            {idserver.ReasonMalformed, payload("")},
+		"claims no JSON":          {idserver.ReasonMalformed, payload("sub=alice")},
+		"a claim twice":           {idserver.ReasonMalformed, payload(`{"sub":"alice","sub":"mallory"}`)},
+		"a claim twice, escaped":  {idserver.ReasonMalformed, payload(`{"sub":"alice","\u0073ub":"mallory"}`)},
+		"something after":         {idserver.ReasonMalformed, payload(`{"sub":"alice"}{}`)},
+		"invalid UTF-8":           {idserver.ReasonMalformed, payload("{\"sub\":\"\xff\"}")},
+		"too deep":                {idserver.ReasonMalformed, payload(`{"x":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`)},
+		"iss a number":            {idserver.ReasonMalformed, claim("iss", 4711)},
+		"aud a number":            {idserver.ReasonMalformed, claim("aud", 4711)},
+		"aud with a number":       {idserver.ReasonMalformed, claim("aud", []any{idtest.ExampleClient, 4711})},
+		"aud an object":           {idserver.ReasonMalformed, claim("aud", map[string]any{idtest.ExampleClient: true})},
+		"azp a number":            {idserver.ReasonMalformed, claim("azp", 4711)},
+		"exp a string":            {idserver.ReasonMalformed, func(i *idToken) { i.claims["exp"] = "4102444800" }},
+		"exp beyond numbers":      {idserver.ReasonMalformed, claim("exp", json.RawMessage("1e400"))},
+		"exp beyond dates":        {idserver.ReasonMalformed, claim("exp", int64(253402300800))},
+		"exp in nanoseconds":      {idserver.ReasonMalformed, func(i *idToken) { i.claims["exp"] = i.now.UnixNano() }},
+		"exp 0":                   {idserver.ReasonMalformed, claim("exp", 0)},
+		"exp below 0":             {idserver.ReasonMalformed, claim("exp", -1)},
+		"exp true":                {idserver.ReasonMalformed, claim("exp", true)},
+		"iat a string":            {idserver.ReasonMalformed, claim("iat", "now")},
+		"nbf a string":            {idserver.ReasonMalformed, claim("nbf", "now")},
+		"nonce a number":          {idserver.ReasonMalformed, claim("nonce", 4711)},
+		"sub a number":            {idserver.ReasonMalformed, claim("sub", 4711)},
+		"sub an array":            {idserver.ReasonMalformed, claim("sub", []string{"alice"})},
+		"at_hash a number":        {idserver.ReasonMalformed, claim("at_hash", 4711)},
+		"c_hash a number":         {idserver.ReasonMalformed, claim("c_hash", 4711)},
+		"half a character in sub": {idserver.ReasonMalformed, payload(`{"sub":"alice\ud83d"}`)},
+		"half a character in aud": {idserver.ReasonMalformed, payload(`{"aud":["\udc00"],"sub":"alice"}`)},
 
 		// Signature: steps 6 to 8.
 		"alg none":             {idserver.ReasonAlgorithm, all(header("alg", "none"), func(i *idToken) { i.sign = func(s string) string { return s + "." } })},
@@ -281,6 +304,11 @@ func TestIDTokenRefused(t *testing.T) {
 			i.claims["at_hash"], i.check.AccessToken = "47DEQpj8HBSa-_TImW-5JA", ""
 		}},
 		"at_hash without a token": {idserver.ReasonAccessTokenHash, func(i *idToken) { i.check.AccessToken = "" }},
+
+		// Section 3.3.2.11.
+		"another code":  {"c_hash", all(claim("c_hash", idAtHash), func(i *idToken) { i.check.Code = "another" })},
+		"c_hash empty":  {"c_hash", all(claim("c_hash", ""), func(i *idToken) { i.check.Code = idAccessToken })},
+		"c_hash padded": {"c_hash", all(claim("c_hash", idAtHash+"=="), func(i *idToken) { i.check.Code = idAccessToken })},
 
 		// Section 2 and 12.2.
 		"no sub":                 {idserver.ReasonSubject, claim("sub", nil)},

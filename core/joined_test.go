@@ -203,17 +203,18 @@ func TestIDTokenIsNoAccessToken(t *testing.T) {
 			token    string
 			accepted bool
 		}{
-			"an ID token of the sign-in":        {w.provider.MintIDToken("alice", idtest.ExampleClient), false},
-			"one without a nonce":               {w.provider.MintIDToken("alice", idtest.ExampleClient, func(c map[string]any) { delete(c, "nonce"); delete(c, "at_hash") }), false},
-			"no typ":                            {w.provider.SignRaw(header(""), plain(nil)), false},
-			"typ JWT":                           {w.provider.SignRaw(header("JWT"), plain(nil)), false},
-			"typ JWT, azp":                      {w.provider.SignRaw(header("JWT"), plain(map[string]any{"azp": idtest.ExampleClient})), false},
-			"typ JWT and a scope":               {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scope": "openid"})), true},
-			"typ JWT and a scp":                 {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scp": []string{"read"}})), true},
-			"no typ and a client_id":            {w.provider.SignRaw(header(""), plain(map[string]any{"client_id": "x"})), true},
-			"typ at+jwt":                        {w.provider.SignRaw(header("at+jwt"), plain(nil)), true},
-			"typ application/AT+JWT":            {w.provider.SignRaw(header("application/AT+JWT"), plain(nil)), true},
-			"a scope, and a nonce all the same": {w.provider.SignRaw(header("at+jwt"), plain(map[string]any{"nonce": "n"})), false},
+			"an ID token of the sign-in":   {w.provider.MintIDToken("alice", idtest.ExampleClient), false},
+			"one without a nonce":          {w.provider.MintIDToken("alice", idtest.ExampleClient, func(c map[string]any) { delete(c, "nonce"); delete(c, "at_hash") }), false},
+			"no typ":                       {w.provider.SignRaw(header(""), plain(nil)), false},
+			"typ JWT":                      {w.provider.SignRaw(header("JWT"), plain(nil)), false},
+			"typ JWT, azp":                 {w.provider.SignRaw(header("JWT"), plain(map[string]any{"azp": idtest.ExampleClient})), false},
+			"typ JWT and a scope":          {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scope": "openid"})), true},
+			"typ JWT and a scp":            {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scp": []string{"read"}})), true},
+			"no typ and a client_id":       {w.provider.SignRaw(header(""), plain(map[string]any{"client_id": "x"})), true},
+			"typ at+jwt":                   {w.provider.SignRaw(header("at+jwt"), plain(nil)), true},
+			"typ application/AT+JWT":       {w.provider.SignRaw(header("application/AT+JWT"), plain(nil)), true},
+			"typ at+jwt and a nonce":       {w.provider.SignRaw(header("at+jwt"), plain(map[string]any{"nonce": "n"})), true},
+			"a scope and a nonce, typ JWT": {w.provider.SignRaw(header("JWT"), plain(map[string]any{"nonce": "n", "scope": "openid"})), false},
 		} {
 			_, err := w.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
 			if row.accepted != (err == nil) {

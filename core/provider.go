@@ -26,7 +26,10 @@ type provider struct {
 	proven      *memo.Memo[proven] // nil: nothing is remembered
 	revoked     *expiring.Set      // access tokens that would otherwise be valid for a while, by signedHash
 	audience    []string           // Config.Audience, shared by all remembered tokens
-	roles       claims.Places
+	roles       claims.Roles
+	notices     notices
+
+	rolesConfigured bool // Config.RolesClaim is not the default
 }
 
 func newProvider(cfg Config) *provider {
@@ -35,7 +38,7 @@ func newProvider(cfg Config) *provider {
 			Client: cfg.HTTP.Client, InsecureSkipTLSVerify: cfg.HTTP.InsecureSkipTLSVerify, Timeout: cfg.HTTP.Timeout, Now: cfg.Now,
 		}),
 		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
-		roles:   claims.ParsePlaces(cfg.RolesClaim...),
+		roles:   claims.Roles{Places: claims.ParsePlaces(cfg.RolesClaim...), Separator: cfg.Provider.RolesSeparator},
 		revoked: expiring.New(cfg.Now, maxRevoked),
 	}
 	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)

@@ -25,7 +25,7 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // the grant was revoked), or the application did. A temporary failure changes nothing: the user stays signed in. A
 // refusal that may be due to the configuration ends the session once its access token has expired. errLeft is no verdict:
 // the caller left before there was one, and is neither admitted nor signed out.
-// errNotRenewed is none either: see [web.mayRenew].
+// errNotRenewed (see [web.mayRenew]) and errStale are none either.
 func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *session, err error) {
 	if w.signedOut.Has(s.id) {
 		return nil, errSignedOut
@@ -63,12 +63,18 @@ func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *sessio
 	if ctx.Err() != nil { // to close the connection must not be a way around the provider's refusal, which is still on its way
 		return nil, errors.Join(errLeft, err)
 	}
+	if tokens == nil && !now.Before(s.tokens.Expiry.Add(w.cfg.staleMax())) {
+		return nil, errors.Join(errStale, err)
+	}
 	w.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
 	if tokens == nil {
 		return nil, nil
 	}
-	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again.
-	return s.refreshed(s.user, *tokens, now), nil
+	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again. The
+	// roles are no newer for that.
+	rotated := *tokens
+	rotated.rolesFrom, rotated.rolesExpiry = s.tokens.rolesFrom, s.tokens.rolesUntil()
+	return s.refreshed(s.user, rotated, now), nil
 }
 
 // endsSession reports whether a refresh failed for good, whenever that is.
@@ -108,6 +114,10 @@ func (w *web) refreshOnce(ctx context.Context, s *session, now time.Time) (*Toke
 var errNotRenewed = errors.New("the session must be refreshed by a request of another kind")
 
 var errSignedOut = errors.New("the session was signed out")
+
+// errStale marks a session whose access token expired longer ago than a session goes on without word of the provider.
+// Nobody is signed out for it, and nobody is let in on claims of yesterday.
+var errStale = errors.New("the access token expired longer than Session.StaleMax ago, and could not be refreshed")
 
 // errLeft marks a request that ended before it was known whether its session goes on.
 var errLeft = errors.New("the request ended while its session was being refreshed")

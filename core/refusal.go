@@ -39,6 +39,7 @@ const (
 	CodeSignInRefused         RefusalCode = "sign_in_refused"
 	CodeProviderUnavailable   RefusalCode = "provider_unavailable"
 	CodeProviderMisconfigured RefusalCode = "provider_misconfigured"
+	CodeSessionTooLarge       RefusalCode = "session_too_large"
 	CodeInternal              RefusalCode = "internal"
 )
 
@@ -115,6 +116,9 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeProviderMisconfigured: {http.StatusBadGateway,
 		words{"Signing in does not work at the moment", "Please give the people who run this application the code below."},
 		words{"The sign-in service is not set up correctly", "The operator finds the cause in the log."}},
+	CodeSessionTooLarge: {http.StatusInternalServerError,
+		words{"The sign-in did not work", "What the sign-in service says about you does not fit into your browser's cookies. Please give the people who run this application the code below."},
+		words{"The session is too large", "What the provider says about the user does not fit into cookies. The operator finds in the log what to do."}},
 	CodeInternal: {http.StatusInternalServerError,
 		words{"Something went wrong", "Please try again." + toldBy},
 		words{"Something went wrong", "Try again."}},

@@ -89,9 +89,23 @@ func (w *web) admitUser(ctx context.Context, tokens *Tokens) (*User, error) {
 	return &own, nil
 }
 
-// over reports whether a session has reached one of its limits.
+// over reports whether a session has reached one of its limits, or comes from the future: it was sealed while the clock
+// was ahead, and its limits would not hold for as long.
 func (w *web) over(s *session, now time.Time) bool {
-	return now.Sub(s.seen) > w.cfg.Session.Idle || now.Sub(s.signedIn) > w.cfg.Session.Max
+	ahead := max(s.seen.Sub(now), s.signedIn.Sub(now))
+	return now.Sub(s.seen) > w.cfg.Session.Idle || now.Sub(s.signedIn) > w.cfg.Session.Max || ahead > w.cfg.Provider.Leeway
+}
+
+// withoutStaleRoles returns the session without the roles that no refresh has confirmed for longer than StaleMax; nil if
+// there are none of that kind.
+func (w *web) withoutStaleRoles(ctx context.Context, s *session, now time.Time) *session {
+	t := s.tokens
+	if t.rolesExpiry.IsZero() || now.Before(t.rolesExpiry.Add(w.cfg.staleMax())) {
+		return nil
+	}
+	w.cfg.Logger.WarnContext(ctx, "idserver: no refresh has told the user's roles for longer than Session.StaleMax: they are taken away", "roles_from", t.rolesFrom)
+	t.rolesFrom, t.rolesExpiry = fromNowhere, time.Time{}
+	return newSession(s.kept, s.user.withoutRoles(w.provider.roles), t, s.signedIn, now)
 }
 
 // errNoSession means that a request has no session, or one that is over; its cookies are of no use.
@@ -152,7 +166,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	}
 	next, err := w.refresh(ctx, r, s)
 	switch {
-	case errors.Is(err, errLeft):
+	case errors.Is(err, errLeft), errors.Is(err, errStale):
 		return v, refused(CodeProviderUnavailable, err)
 	case errors.Is(err, errNotRenewed):
 		return v, refused(CodeSessionNotRenewed, nil)
@@ -167,10 +181,13 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	case next == nil:
 		next = s
 	}
+	if fewer := w.withoutStaleRoles(ctx, next, now); fewer != nil {
+		next, mayRenew = fewer, w.mayRenew(r)
+	}
 	var fields []Field
 	if mayRenew {
 		if fields, err = w.saveSession(r, next); err != nil {
-			return v, refused(CodeInternal, err)
+			return v, refused(codeOfSaving(err), err)
 		}
 	}
 	return identity{user: next.user, accessToken: next.tokens.AccessToken, session: &next.tokens, fields: fields, found: now, revoked: revoked}, nil
@@ -202,7 +219,7 @@ func (w *web) mayRenew(r *Request) bool {
 func (w *web) saveSession(r *Request, s *session) ([]Field, error) {
 	packed, err := packSession(s)
 	if err != nil {
-		return nil, fmt.Errorf("the session cannot be kept: the provider's claims are too many or nest too deep: %w", err)
+		return nil, fmt.Errorf("%w: the provider's claims are too many or nest too deep: %w", errTooLarge, err)
 	}
 	value, err := w.ring.Seal(w.cfg.Rand, w.names.Session, packed)
 	if err != nil {
@@ -211,9 +228,19 @@ func (w *web) saveSession(r *Request, s *session) ([]Field, error) {
 	life := min(w.cfg.Session.Idle, w.cfg.Session.Max-w.now().Sub(s.signedIn))
 	written, err := w.jar.SetChunked(r.cookies(), w.names.Session, value, "/", int(life.Seconds()))
 	if err != nil {
-		return nil, fmt.Errorf("the session has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", len(value), cookies.MaxTotal)
+		return nil, fmt.Errorf("%w: it has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", errTooLarge, len(value), cookies.MaxTotal)
 	}
 	return setCookies(written), nil
+}
+
+// errTooLarge marks a session that cannot be kept because of what the provider says.
+var errTooLarge = errors.New("the session is too large")
+
+func codeOfSaving(err error) RefusalCode {
+	if errors.Is(err, errTooLarge) {
+		return CodeSessionTooLarge
+	}
+	return CodeInternal
 }
 
 // dropSession deletes the session's cookies.
@@ -235,7 +262,8 @@ func packSession(s *session) ([]byte, error) {
 	r.Roles, r.CustomRoles, r.RolesFrom = u.Roles, u.CustomRoles, t.rolesFrom
 	r.SignedIn, r.Seen = s.signedIn.UnixMilli(), s.seen.UnixMilli()
 	r.AccessToken, r.IDToken, r.RefreshToken = t.AccessToken, t.IDToken, t.RefreshToken
-	r.Expiry, r.RefreshAt = unixMilli(t.Expiry), unixMilli(t.refreshAt)
+	r.Expiry, r.RefreshAt, r.RolesExpiry = unixMilli(t.Expiry), unixMilli(t.refreshAt), unixMilli(t.rolesExpiry)
+	r.Nonce, r.AuthTime = t.first.nonce, unixMilli(t.first.authTime)
 	return sessioncodec.Pack(r)
 }
 
@@ -252,7 +280,8 @@ func unpackSession(packed []byte) (s *session, size int, err error) {
 	set(&user.text, "{}")
 	tokens := Tokens{
 		AccessToken: r.AccessToken, IDToken: r.IDToken, RefreshToken: r.RefreshToken,
-		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt), rolesFrom: r.RolesFrom,
+		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt), rolesFrom: r.RolesFrom, rolesExpiry: fromUnixMilli(r.RolesExpiry),
+		first: firstIDToken{nonce: r.Nonce, authTime: fromUnixMilli(r.AuthTime)},
 	}
 	return newSession(r, user, tokens, time.UnixMilli(r.SignedIn), time.UnixMilli(r.Seen)), size, nil
 }

@@ -170,7 +170,7 @@ func TestSessionTooLarge(t *testing.T) {
 		})
 		b := w.browser(t)
 		a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
-		if code(t, a) != idserver.CodeInternal || !strings.Contains(w.log.String(), "cookies hold") {
+		if code(t, a) != idserver.CodeSessionTooLarge || !strings.Contains(w.log.String(), "cookies hold") {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})

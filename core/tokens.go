@@ -29,6 +29,8 @@ type Tokens struct {
 	User         *User     // made from the ID token and other sources: see ExchangeCode
 	refreshAt    time.Time // when a session refreshes it; zero: never
 	rolesFrom    string    // the source of the user's roles
+	rolesExpiry  time.Time // of the access token that they came with; zero: this one
+	first        firstIDToken
 }
 
 // String reports which tokens there are, without printing them.
@@ -62,11 +64,12 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	if tokens.IDToken == "" {
 		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
 	}
-	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge}, issuedIDToken)
+	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, Code: code, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge}, issuedIDToken)
 	if err != nil {
 		return nil, spent(err)
 	}
-	return tokens, spent(p.complete(ctx, tokens, idToken.Subject, claims.Source{Name: fromIDToken, Claims: idToken.Object}))
+	tokens.first = firstOf(idToken)
+	return tokens, spent(p.complete(ctx, &gathered{tokens: tokens, idToken: idToken, renewed: true}))
 }
 
 // errCodeSpent marks a passing fault after the token endpoint has answered: the code cannot be sent again.
@@ -89,10 +92,14 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 		return nil, err
 	}
 	set(&tokens.RefreshToken, old.RefreshToken)
+	tokens.first = old.firstIDToken()
 	var idToken *claims.Claims
 	renewed := tokens.IDToken != ""
 	if renewed {
 		idToken, err = p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject}, issuedIDToken)
+		if err == nil {
+			err = tokens.first.check(idToken)
+		}
 	} else {
 		tokens.IDToken = old.IDToken
 		idToken, err = p.claimsBefore(ctx, old)
@@ -101,8 +108,23 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 		tokens.IDToken = old.IDToken // one that was not verified is not kept
 		return tokens, err
 	}
-	source := claims.Source{Name: fromIDToken, Claims: idToken.Object, WithoutRoles: !renewed}
-	return tokens, p.complete(ctx, tokens, idToken.Subject, source)
+	return tokens, p.complete(ctx, &gathered{tokens: tokens, before: old, idToken: idToken, renewed: renewed})
+}
+
+// firstIDToken returns what is known of the ID token of the sign-in. Tokens that the caller has put together itself have no
+// more than the last one.
+func (t *Tokens) firstIDToken() firstIDToken {
+	if t.first != (firstIDToken{}) || t.IDToken == "" {
+		return t.first
+	}
+	message, err := jose.Parse(t.IDToken)
+	if err != nil {
+		return t.first
+	}
+	if known, err := parseClaims(message.Payload); err == nil {
+		return firstOf(known)
+	}
+	return t.first
 }
 
 // claimsBefore returns the claims of an ID token that was verified when it was issued or, without one, what is known of

@@ -2,6 +2,7 @@ package idserver_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -721,21 +722,14 @@ func TestUserInfoRefused(t *testing.T) {
 	}{
 		"another sub":       {idtest.Fault{Body: `{"sub":"bob","roles":["admin"]}`}, 200, "its sub is not", false},
 		"sub in other case": {idtest.Fault{Body: `{"sub":"` + strings.ToUpper(aliceSubject) + `"}`}, 200, "its sub is not", false},
-		"no sub":            {idtest.Fault{Body: `{"roles":["admin"]}`}, 200, "there is no sub", false},
 		"sub empty":         {idtest.Fault{Body: `{"sub":""}`}, 200, "its sub is not", false},
 		"sub an array":      {idtest.Fault{Body: `{"sub":["` + aliceSubject + `"]}`}, 200, "its sub is not", false},
-		"SUB":               {idtest.Fault{Body: `{"SUB":"` + aliceSubject + `"}`}, 200, "there is no sub", false},
 		"sub twice":         {idtest.Fault{Body: `{"sub":"bob","sub":"` + aliceSubject + `"}`}, 200, "twice", true},
-		"null":              {idtest.Fault{Body: `null`}, 200, "there is no sub", false},
-		"an array":          {idtest.Fault{Body: `[]`}, 200, "", true},
-		"a JWT":             {idtest.Fault{Body: `eyJhbGciOiJub25lIn0.e30.`, ContentType: "application/jwt"}, 200, "JSON", true},
+		"no JSON":           {idtest.Fault{Body: `sub=alice`}, 200, "neither a JSON object nor a JWT", true},
+		"cut":               {idtest.Fault{Body: `{"sub":"` + aliceSubject}, 200, "JSON", true},
 		"HTML":              {idtest.Fault{HTML: true}, 200, "HTML", true},
-		"nothing":           {idtest.Fault{Status: 200}, 200, "JSON", true},
-		"401":               {idtest.Fault{Status: 401}, 401, "", false},
-		"403":               {idtest.Fault{Status: 403}, 403, "", false},
 		"429":               {idtest.Fault{Status: 429}, 429, "", true},
 		"500":               {idtest.Fault{}, 500, "", true},
-		"a redirect":        {idtest.Fault{Redirect: "http://127.0.0.1:1/"}, 0, "redirect", true},
 		"endless":           {idtest.Fault{Endless: true}, 0, "longer than", true},
 		"a bomb":            {idtest.Fault{GzipBomb: true}, 0, "longer than", true},
 		"drop":              {idtest.Fault{Drop: true}, 0, "", true},
@@ -749,12 +743,6 @@ func TestUserInfoRefused(t *testing.T) {
 			r, code := authorizedCode(t, w, client, "alice")
 			tokens, err := client.ExchangeCode(t.Context(), code, r)
 			var e *idserver.UserInfoError
-			if row.status == 401 || row.status == 403 || row.text == "there is no sub" { // the provider's choice: the user has less
-				if err != nil || tokens.User == nil || len(tokens.User.Roles) != 0 {
-					t.Errorf("%v, want a user without roles", err)
-				}
-				return
-			}
 			if !errors.As(err, &e) || !errors.Is(err, idserver.ErrUserInfo) || e.Status != row.status || errors.Is(err, idserver.ErrUnavailable) != row.passes {
 				t.Fatalf("got %v, want a UserInfoError of status %d", err, row.status)
 			}
@@ -849,9 +837,12 @@ func TestRefreshByHand(t *testing.T) {
 			p.SetTokenResponse(func(r map[string]any) { delete(r, "id_token"); r["access_token"] = "opaque" })
 			p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
 		}, "", true, []string{"from-userinfo"}, 1},
-		"a nonce that is repeated": {func(p *idtest.Provider, _ *idserver.Tokens) {
-			p.SetIDTokenClaims(func(c map[string]any) { c["nonce"] = "of-the-sign-in" })
+		"a nonce that is repeated": {func(p *idtest.Provider, old *idserver.Tokens) {
+			p.SetIDTokenClaims(func(c map[string]any) { c["nonce"] = signInNonce(old) })
 		}, "", false, []string{"admin", "user"}, 0},
+		"the nonce of another sign-in": {func(p *idtest.Provider, _ *idserver.Tokens) {
+			p.SetIDTokenClaims(func(c map[string]any) { c["nonce"] = "of-another-sign-in" })
+		}, idserver.ReasonNonce, false, nil, 0},
 		"the ID token of another": {func(p *idtest.Provider, _ *idserver.Tokens) {
 			p.SetIDTokenClaims(func(c map[string]any) { c["sub"] = "bob" })
 		}, idserver.ReasonSubject, false, nil, 0},
@@ -952,4 +943,17 @@ func TestRefreshByHandWhileKeysAreAway(t *testing.T) {
 			t.Error("what was not verified is kept")
 		}
 	})
+}
+
+// signInNonce reads the nonce of an ID token.
+func signInNonce(tokens *idserver.Tokens) string {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(tokens.IDToken, ".")[1])
+	if err != nil {
+		panic(err)
+	}
+	var claims struct{ Nonce string }
+	if err := json.Unmarshal(payload, &claims); err != nil || claims.Nonce == "" {
+		panic("no nonce")
+	}
+	return claims.Nonce
 }

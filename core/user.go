@@ -20,7 +20,7 @@ type User struct {
 	Subject string // sub: opaque, unique at the issuer
 
 	Email         string
-	EmailVerified bool   // true only if the claim is the JSON value true
+	EmailVerified bool   // the claim is true; or, in an ID token or from userinfo, the text "true" (Apple, Cognito)
 	Name          string // the name claim, or given and family name without one
 	GivenName     string
 	FamilyName    string
@@ -97,7 +97,7 @@ func (u *User) claimsText() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return message.Payload, nil
+		return claims.Mend(message.Payload), nil
 	}
 	return []byte("{}"), nil
 }
@@ -136,6 +136,19 @@ func (u *User) Set(claim string, value any) error {
 	return nil
 }
 
+// withoutRoles returns a copy of the user that has no roles, neither in its fields nor among its claims. Claims that cannot
+// be taken apart are left out.
+func (u *User) withoutRoles(roles claims.Roles) *User {
+	own := *u
+	own.Roles, own.CustomRoles, own.token, own.text = nil, nil, nil, "{}"
+	if known, err := u.object(); err == nil {
+		if known, err = roles.Without(known); err == nil {
+			own.text = known.Text()
+		}
+	}
+	return &own
+}
+
 // MarshalJSON encodes what a front end may see: id (the Subject), email, name, tenant_id, roles and custom_roles. All six
 // members are always present, and the roles are never null.
 func (u User) MarshalJSON() ([]byte, error) {
@@ -150,14 +163,15 @@ func (u User) MarshalJSON() ([]byte, error) {
 	return text, baseerror.Of(err)
 }
 
-// newUser makes a user from a verified token's claims; its strings are parts of their text.
-func newUser(known strictjson.Object, roles claims.Places) *User {
+// newUser makes a user from a verified token's claims; its strings are parts of their text. textIsTrue lets the text
+// "true" in email_verified count: only where the provider says it to this client, never in a token that anybody presents.
+func newUser(known strictjson.Object, roles claims.Roles, textIsTrue bool) *User {
 	u := new(User)
-	u.fill(known, roles)
+	u.fill(known, roles, textIsTrue)
 	return u
 }
 
-func (u *User) fill(known strictjson.Object, roles claims.Places) {
+func (u *User) fill(known strictjson.Object, roles claims.Roles, textIsTrue bool) {
 	*u = User{text: known.Text()}
 	for name, value := range known.All() {
 		switch name {
@@ -168,7 +182,7 @@ func (u *User) fill(known strictjson.Object, roles claims.Places) {
 		case "email":
 			u.Email = claims.Text(value)
 		case "email_verified":
-			u.EmailVerified = value == "true"
+			u.EmailVerified = value == "true" || textIsTrue && claims.Text(value) == "true"
 		case "name":
 			u.Name = claims.Text(value)
 		case "given_name":
@@ -181,7 +195,7 @@ func (u *User) fill(known strictjson.Object, roles claims.Places) {
 			u.CustomRoles = claims.Texts(value)
 		}
 	}
-	u.Roles = claims.Texts(roles.In(known))
+	u.Roles, _ = roles.In(known)
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
 	}

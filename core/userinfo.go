@@ -5,7 +5,9 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"net/http"
+	"mime"
+	"slices"
+	"strings"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/claims"
@@ -22,30 +24,82 @@ func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (i
 	if m.UserInfoEndpoint == "" {
 		return info, &DiscoveryError{p.cfg.Authority, errors.New("no userinfo_endpoint in it")}
 	}
-	a, err := p.do(ctx, "userinfo", endpoint.Call{URL: m.UserInfoEndpoint, Authentication: endpoint.Bearer{AccessToken: accessToken}})
+	a, err := p.do(ctx, "userinfo", endpoint.Call{
+		URL: m.UserInfoEndpoint, Accept: "application/json, application/jwt", Authentication: endpoint.Bearer{AccessToken: accessToken},
+	})
 	if err != nil {
 		return info, &UserInfoError{Err: err}
 	}
-	if a.Status != http.StatusOK {
+	if a.Status/100 != 2 {
 		r := a.Refusal()
 		// RFC 6750 section 3 puts the error into this header; sgID sends it without the scheme in front.
 		set(&r.Description, a.Text(a.Header.Get("WWW-Authenticate"), maxDescription))
 		return info, &UserInfoError{Status: r.Status, Description: r.Description, RetryAfter: r.RetryAfter}
 	}
-	var body strictjson.Raw
-	if err = a.JSON(&body); err == nil && string(body) != "null" { // which has no sub
-		info, err = strictjson.ParseObject(body)
-	}
-	if err != nil {
+	if info, err = p.userInfoClaims(ctx, a, m.Issuer); err != nil {
 		return info, &UserInfoError{Status: a.Status, Err: err}
 	}
-	if info.Get("sub") == "" {
-		return info, &UserInfoError{Status: a.Status, Err: errNoSubject}
-	}
-	if sub := claims.Text(info.Get("sub")); sub == "" || subtle.ConstantTimeCompare([]byte(sub), []byte(subject)) != 1 {
+	switch sub := info.Get("sub"); {
+	case sub == "":
+		return info, &UserInfoError{Status: a.Status, Err: fmt.Errorf("%w: there is no sub in it", errUserInfoForm)}
+	case subject == "" || subtle.ConstantTimeCompare([]byte(claims.Text(sub)), []byte(subject)) != 1:
 		return info, &UserInfoError{Status: a.Status, Err: fmt.Errorf("%w: its sub is not the subject of the ID token", ReasonSubject)}
 	}
 	return withText(info, "iss", m.Issuer)
+}
+
+// errUserInfoForm marks an answer that is the provider's own, proves nothing, and would be the same the next time.
+var errUserInfoForm = errors.New("the answer cannot be used")
+
+// userInfoClaims reads an answer: a JSON object or, at clients that are registered so, a signed JWT (OpenID Connect Core
+// section 5.3.2). What is neither may come from something between here and the provider.
+func (p *provider) userInfoClaims(ctx context.Context, a *endpoint.Answer, issuer string) (info strictjson.Object, err error) {
+	body := strings.TrimSpace(strings.TrimPrefix(string(a.Body), "\ufeff"))
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	switch {
+	case body == "":
+		return info, fmt.Errorf("%w: it is empty", errUserInfoForm)
+	case body == "null" || body[0] == '[':
+		return info, fmt.Errorf("%w: it is no JSON object", errUserInfoForm)
+	case body[0] == '{':
+		return claims.ParseObject([]byte(body))
+	case body[0] == '<':
+		return info, errors.New("HTML where JSON is wanted")
+	case strings.Count(body, ".") == 4 && (kind == "application/jwt" || !strings.ContainsAny(body, " <\n")):
+		return info, fmt.Errorf("%w: it is encrypted (five parts), and no key to decrypt it is configured", errUserInfoForm)
+	case kind == "application/jwt" || strings.Count(body, ".") == 2 && !strings.ContainsAny(body, " <\n"):
+		return p.signedUserInfo(ctx, body, issuer)
+	}
+	return info, errors.New("it is neither a JSON object nor a JWT")
+}
+
+// signedUserInfo verifies a signed answer. iss and aud should be in it (section 5.3.2); where they are, they must be the
+// provider and this client. It is refused if it is another kind of token, or no longer valid.
+func (p *provider) signedUserInfo(ctx context.Context, token, issuer string) (info strictjson.Object, err error) {
+	v, err := p.verify(ctx, token, issuedAccessToken, p.now(), nil)
+	switch {
+	case errors.Is(err, ErrUnavailable), ctx.Err() != nil && err != nil:
+		return info, err
+	case err != nil:
+		return info, fmt.Errorf("%w: %v", errUserInfoForm, err)
+	}
+	kind := strings.TrimPrefix(strings.ToLower(v.header.Type), "application/")
+	switch now, leeway := p.now(), p.cfg.Provider.Leeway; {
+	case !slices.Contains([]string{"", "jwt", "userinfo+jwt"}, kind) || v.Has("events") || v.Has("nonce"):
+		err = errors.New("it is a token of another kind")
+	case v.Has("iss") && v.Issuer != issuer:
+		err = fmt.Errorf("iss is %q, want %q", v.Issuer, issuer)
+	case v.Has("aud") && !slices.Contains(v.Audience, p.cfg.ClientID):
+		err = fmt.Errorf("aud is %q, want %q", v.Audience, p.cfg.ClientID)
+	case !v.Expiry.IsZero() && !now.Before(v.Expiry.Add(leeway)):
+		err = errors.New("it has expired")
+	case now.Add(leeway).Before(v.NotBefore):
+		err = errors.New("it is not valid yet")
+	}
+	if err != nil {
+		return info, fmt.Errorf("%w: %w", errUserInfoForm, err)
+	}
+	return v.Object, nil
 }
 
 // withText returns claims in which one has that value.
@@ -55,79 +109,4 @@ func withText(known strictjson.Object, name, value string) (strictjson.Object, e
 		return known, baseerror.Errorf("idserver: %s: %w", name, err)
 	}
 	return claims.With(known, name, string(text))
-}
-
-// errNoSubject marks a response that proves nothing and is dropped.
-var errNoSubject = errors.New("there is no sub in it")
-
-// The sources of claims, as a session keeps where its roles came from.
-const (
-	fromIDToken     = "id_token"
-	fromAccessToken = "access_token"
-	fromUserInfo    = "userinfo"
-)
-
-// complete makes the user of tokens. Their sources, of which the first that knows a claim wins, are the ID token, the
-// access token, if that is a JWT that is valid here for the same subject, and userinfo, which is asked only for what is
-// missing, and not at all with NoUserInfo. An ID token that is older than the access token (WithoutRoles: a refresh brought no new one) comes after the
-// access token, and its roles are taken only if there is no newer source at all.
-func (p *provider) complete(ctx context.Context, tokens *Tokens, subject string, idToken claims.Source) error {
-	older := idToken.WithoutRoles
-	sources := []claims.Source{idToken}
-	if access, err := p.verifyAccessToken(ctx, tokens.AccessToken); err == nil && access.Subject == subject {
-		if tokens.Expiry.IsZero() { // the token endpoint did not say
-			tokens.until(p.now(), access.Expiry)
-		}
-		source := claims.Source{Name: fromAccessToken, Claims: access.Object}
-		if older {
-			sources = []claims.Source{source, idToken}
-		} else {
-			sources = append(sources, source)
-		}
-	}
-	merged, err := claims.Merge(p.roles, sources...)
-	if err != nil {
-		return baseerror.Errorf("idserver: claims: %w", err)
-	}
-	if missing := claims.Lacking(merged.Claims, p.roles); len(missing) > 0 {
-		info, err := p.missingClaims(ctx, tokens.AccessToken, subject, missing)
-		if err != nil {
-			return err
-		}
-		sources = append(sources, info...)
-	}
-	if older && len(sources) == 1 { // no newer source, or it did not answer
-		sources[0].WithoutRoles = false
-	}
-	if merged, err = claims.Merge(p.roles, sources...); err != nil {
-		return baseerror.Errorf("idserver: claims: %w", err)
-	}
-	tokens.User, tokens.rolesFrom = newUser(merged.Claims, p.roles), merged.RolesFrom
-	return nil
-}
-
-// missingClaims asks userinfo for what is missing. It returns no source if it must not be asked, if the provider has none, or
-// if it does not accept the access token.
-func (p *provider) missingClaims(ctx context.Context, accessToken, subject string, missing []string) ([]claims.Source, error) {
-	if p.cfg.Provider.NoUserInfo {
-		return nil, nil
-	}
-	m, err := p.metadata.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if m.UserInfoEndpoint == "" {
-		return nil, nil
-	}
-	info, err := p.userInfo(ctx, accessToken, subject)
-	var refused *UserInfoError
-	switch {
-	case err == nil:
-		return []claims.Source{{Name: fromUserInfo, Claims: info}}, nil
-	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden || errors.Is(err, errNoSubject)):
-		// Some providers do not accept an access token for an API here: the user is signed in with fewer claims.
-		p.cfg.Logger.WarnContext(ctx, "idserver: userinfo refuses the access token; the user is signed in without some claims", "missing", missing, "error", err)
-		return nil, nil
-	}
-	return nil, fmt.Errorf("%v are neither in the ID token nor in the access token: %w", missing, err)
 }

@@ -5,6 +5,7 @@ package claims
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,21 +27,40 @@ type Claims struct {
 	AuthTime        time.Time
 	Nonce           *string
 	AccessTokenHash *string
+	CodeHash        *string
+
+	odd []string
 }
+
+// Odd reports whether a claim has a value that it cannot have, such as a number in place of a text. Its field is then as
+// if it were absent, and whoever needs the claim refuses it.
+func (c *Claims) Odd(name string) bool { return slices.Contains(c.odd, name) }
+
+// Oddities returns the names of the claims that are odd.
+func (c *Claims) Oddities() []string { return c.odd }
 
 // Has reports whether there is a claim of that name, whatever its value.
 func (c *Claims) Has(name string) bool { return c.Get(name) != "" }
 
-// Parse parses a verified payload. A claim that is null counts as absent. Errors contain no values.
+// needed are the claims that decide over every token. An odd value of any other is left to those whom it concerns: a
+// provider's oddity in a claim that decides nothing must not refuse anybody.
+var needed = []string{"iss", "sub", "aud", "exp", "nbf"}
+
+// Parse parses a verified payload. A claim that is null counts as absent, and so does a time before 1970, which providers
+// write for one that they do not know. Errors contain no values.
 func Parse(payload []byte) (*Claims, error) {
-	object, err := strictjson.ParseObject(payload)
+	object, err := ParseObject(payload)
 	if err != nil {
-		return nil, fmt.Errorf("claims: %w", err)
+		return nil, err
 	}
 	c := &Claims{Object: object}
 	for name, value := range object.All() {
-		if value != "null" && !c.set(name, value) {
+		switch {
+		case value == "null" || c.set(name, value):
+		case slices.Contains(needed, name):
 			return nil, fmt.Errorf("claims: %s is of a wrong type, or out of range", name)
+		default:
+			c.odd = append(c.odd, name)
 		}
 	}
 	return c, nil
@@ -61,8 +81,11 @@ func (c *Claims) set(name, value string) (ok bool) {
 		c.Nonce, ok = pointer(value)
 	case "at_hash":
 		c.AccessTokenHash, ok = pointer(value)
+	case "c_hash":
+		c.CodeHash, ok = pointer(value)
 	case "exp":
 		c.Expiry, ok = numericDate(value)
+		ok = ok && !c.Expiry.IsZero()
 	case "nbf":
 		c.NotBefore, ok = numericDate(value)
 	case "iat":
@@ -78,7 +101,10 @@ func (c *Claims) set(name, value string) (ok bool) {
 // pointer tells an empty string from none.
 func pointer(value string) (*string, bool) {
 	s, ok := strictjson.String(value)
-	return &s, ok
+	if !ok {
+		return nil, false
+	}
+	return &s, true
 }
 
 // audience parses aud: a string or an array of nothing but strings, RFC 7519 section 4.1.3.
@@ -93,15 +119,18 @@ func audience(value string) ([]string, bool) {
 // The last second of the year 9999 is the latest date accepted: arithmetic with later ones could overflow.
 const maxNumericDate = 253402300799
 
-// numericDate parses seconds since 1970, RFC 7519 section 2: a JSON number, whole or not. 0 is refused, because no token is
-// from 1970.
+// numericDate parses seconds since 1970, RFC 7519 section 2: a JSON number, whole or not. One below 1 is the zero time: no
+// token is from 1970 or before.
 func numericDate(value string) (time.Time, bool) {
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		return time.Unix(seconds, 0), 1 <= seconds && seconds <= maxNumericDate
-	}
 	seconds, err := strconv.ParseFloat(value, 64)
-	if err != nil || !(seconds >= 1 && seconds <= maxNumericDate) {
+	switch {
+	case err != nil || seconds > maxNumericDate:
 		return time.Time{}, false
+	case seconds < 1:
+		return time.Time{}, true
+	}
+	if exact, err := strconv.ParseInt(value, 10, 64); err == nil {
+		return time.Unix(exact, 0), true
 	}
 	whole, fraction := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(fraction*1e9)), true

@@ -17,15 +17,16 @@ type Source struct {
 
 // Merged is what several sources say together.
 type Merged struct {
-	Claims    strictjson.Object
-	RolesFrom string // the source of the roles, or else of the custom roles; empty if there are none
+	Claims       strictjson.Object
+	RolesFrom    string // the source of the roles, or else of the custom roles; empty if there are none
+	VerifiedFrom string // the source of email_verified; empty if there is none
 }
 
 // Merge takes each claim from the first source that knows it, with two exceptions: email_verified belongs to one address
 // and is never combined with another; and what roles may be in is taken from the first source that has roles, even if another
 // has such a claim without any. Claims about a token rather than the user are left out.
-func Merge(roles Places, sources ...Source) (Merged, error) {
-	m := merge{roles, sources}
+func Merge(roles Roles, sources ...Source) (Merged, error) {
+	m := merge{roles.Places, sources}
 	var w writer
 	for i, s := range sources {
 		for name, value := range s.Claims.All() {
@@ -38,22 +39,7 @@ func Merge(roles Places, sources ...Source) (Merged, error) {
 	if err != nil {
 		return Merged{}, err
 	}
-	return Merged{claims, m.rolesFrom()}, nil
-}
-
-// Lacking returns what a user should have and claims does not: roles, an e-mail address, a name. A missing tenant or
-// missing custom roles alone are no reason to ask: many users have none.
-func Lacking(claims strictjson.Object, roles Places) []string {
-	var missing []string
-	if roles.In(claims) == "" {
-		missing = append(missing, roles[0].name)
-	}
-	for _, name := range []string{"email", "name"} {
-		if claims.Get(name) == "" {
-			missing = append(missing, name)
-		}
-	}
-	return missing
+	return Merged{claims, m.rolesFrom(), m.name(m.emailVerified())}, nil
 }
 
 // ofTheTokenItself are claims about the token rather than the user.
@@ -82,7 +68,7 @@ func (m *merge) from(name string) int {
 func (m *merge) first(knows func(Source) bool) int { return slices.IndexFunc(m.sources, knows) }
 
 func (m *merge) has(s Source, name string) bool {
-	left := s.WithoutRoles && (m.roles.Touch(name) || name == "custom_roles")
+	left := s.WithoutRoles && (m.roles.Touch(name) || name == customRoles)
 	return !left && s.Claims.Get(name) != ""
 }
 
@@ -112,8 +98,12 @@ func (m *merge) emailVerified() int {
 func (m *merge) rolesFrom() string {
 	i := m.rolesAt()
 	if i == none {
-		i = m.from("custom_roles")
+		i = m.from(customRoles)
 	}
+	return m.name(i)
+}
+
+func (m *merge) name(i int) string {
 	if i == none {
 		return ""
 	}

@@ -2,7 +2,6 @@ package claims
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -47,7 +46,7 @@ func TestMerge(t *testing.T) {
 			for i, text := range row.sources {
 				sources = append(sources, Source{Name: string(rune('1' + i)), Claims: object(t, text), WithoutRoles: i+1 == row.stale})
 			}
-			got, err := Merge(roles, sources...)
+			got, err := Merge(Roles{Places: roles}, sources...)
 			if err != nil || got.Claims.Text() != row.want || got.RolesFrom != row.from {
 				t.Errorf("got %s from %q, %v, want %s from %q", got.Claims.Text(), got.RolesFrom, err, row.want, row.from)
 			}
@@ -55,20 +54,18 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-func TestLacking(t *testing.T) {
-	for text, want := range map[string][]string{
-		`{"roles":[],"email":null,"name":""}`:                 nil,
-		`{"sub":"s"}`:                                         {"roles", "email", "name"},
-		`{"roles":"a","name":"A"}`:                            {"email"},
-		`{"email":"a","name":"A","custom_roles":["c"],"x":1}`: {"roles"},
+func TestVerifiedFrom(t *testing.T) {
+	for name, row := range map[string]struct{ one, two, want string }{
+		"none":       {`{}`, `{}`, ""},
+		"the first":  {`{"email":"a","email_verified":"true"}`, `{"email":"a","email_verified":true}`, "1"},
+		"the second": {`{"email":"a"}`, `{"email":"a","email_verified":"true"}`, "2"},
+		"another":    {`{"email":"a"}`, `{"email":"b","email_verified":"true"}`, ""},
 	} {
-		t.Run(text, func(t *testing.T) {
-			if got := Lacking(object(t, text), ParsePlaces("roles")); !slices.Equal(got, want) {
-				t.Errorf("got %q, want %q", got, want)
+		t.Run(name, func(t *testing.T) {
+			got, err := Merge(Roles{Places: ParsePlaces("roles")}, Source{Name: "1", Claims: object(t, row.one)}, Source{Name: "2", Claims: object(t, row.two)})
+			if err != nil || got.VerifiedFrom != row.want {
+				t.Errorf("got %q, %v", got.VerifiedFrom, err)
 			}
 		})
-	}
-	if got := Lacking(object(t, `{"realm":{},"email":"a","name":"A"}`), ParsePlaces("realm/roles", "roles")); !slices.Equal(got, []string{"realm/roles"}) {
-		t.Errorf("got %q", got)
 	}
 }

@@ -13,16 +13,13 @@ func Text(value string) string {
 	return s
 }
 
-// Texts reads roles: an array of strings, or one string. Nothing is split: "admin,user" is one role with an odd name.
+// Texts reads custom roles: an array of strings, or one string. Nothing is split: "admin,user" is one role with an odd name.
 func Texts(value string) []string {
 	if one := Text(value); one != "" {
 		return []string{one}
 	}
 	all, _, _ := strictjson.Strings(value)
-	if all = slices.DeleteFunc(all, func(s string) bool { return s == "" }); len(all) == 0 {
-		return nil
-	}
-	return slices.Clip(all)
+	return trimmed(all)
 }
 
 // At descends into claims, one name per level, and returns the text of what is there, or "".
@@ -94,6 +91,21 @@ func With(claims strictjson.Object, name, value string) (strictjson.Object, erro
 	}
 	if !found {
 		w.add(name, value)
+	}
+	return w.object()
+}
+
+// Some returns of claims those that are named.
+func Some(claims strictjson.Object, names ...string) (strictjson.Object, error) {
+	return some(claims, func(name string) bool { return slices.Contains(names, name) })
+}
+
+func some(claims strictjson.Object, wanted func(name string) bool) (strictjson.Object, error) {
+	var w writer
+	for name, value := range claims.All() {
+		if wanted(name) {
+			w.add(name, value)
+		}
 	}
 	return w.object()
 }

@@ -28,7 +28,7 @@ type Record struct {
 	TenantID      string
 	Roles         []string
 	CustomRoles   []string
-	RolesFrom     string // id_token, access_token, userinfo or application
+	RolesFrom     string // id_token, access_token, userinfo or none
 	Claims        string // a JSON object, or empty
 
 	SignedIn  int64 // the absolute limit counts from here
@@ -36,7 +36,8 @@ type Record struct {
 	Expiry    int64 // of the access token
 	RefreshAt int64 // when a new access token is due
 
-	Nonce           string // of the ID token that came with the sign-in
+	RolesExpiry     int64  // of the access token that the roles came with, if that is an older one
+	Nonce           string // a hash of that of the ID token that came with the sign-in
 	AuthTime        int64  // auth_time of the same
 	ACR             string // acr of the same
 	ProviderSession string // sid of the same
@@ -70,6 +71,7 @@ var recordFields = []field[Record]{
 	number("seen", func(r *Record) *int64 { return &r.Seen }),
 	number("expiry", func(r *Record) *int64 { return &r.Expiry }),
 	number("refresh_at", func(r *Record) *int64 { return &r.RefreshAt }),
+	number("roles_expiry", func(r *Record) *int64 { return &r.RolesExpiry }),
 	text("nonce", func(r *Record) *string { return &r.Nonce }),
 	number("auth_time", func(r *Record) *int64 { return &r.AuthTime }),
 	text("acr", func(r *Record) *string { return &r.ACR }),
