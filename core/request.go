@@ -67,9 +67,13 @@ func isOddInPath(c rune) bool {
 // String returns the method and the path, without the query and the header, which hold codes, cookies and tokens.
 func (r Request) String() string { return "idserver.Request{" + r.Method + " " + r.Path + "}" }
 
-// values returns all lines of a header field.
+// values returns all lines of a header field. name is in canonical form, so that for net/http, which would look at that
+// again, its map is asked.
 func (r *Request) values(name string) []string {
-	if r.Header == nil {
+	switch h := r.Header.(type) {
+	case http.Header:
+		return h[name]
+	case nil:
 		return nil
 	}
 	return r.Header.Values(name)
@@ -93,11 +97,14 @@ const (
 // isNavigation reports whether a browser is loading a page, by a link or with a form: judged by Fetch Metadata or, in a
 // browser without it, by the Accept header and the type of what is posted.
 func (r *Request) isNavigation() bool {
+	mode := r.value(secFetchMode)
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodPost, r.isHandshake():
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
 		return false
-	case r.value(secFetchMode) != "":
-		return r.value(secFetchMode) == "navigate"
+	case mode != "":
+		return mode == "navigate" && !r.isHandshake()
+	case r.isHandshake():
+		return false
 	case !strings.Contains(r.value("Accept"), "text/html"), r.isHTMX():
 		return false
 	}
