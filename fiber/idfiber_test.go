@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
@@ -348,4 +349,71 @@ func cookies(a idserver.Answer) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// A net/http handler behind fiber's adaptor gets fasthttp's context, in which the user is too.
+func TestUserBehindAdaptor(t *testing.T) {
+	provider := idtest.NewProvider(t)
+	client, err := idserver.New(provider.Config(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	app := fiber.New()
+	app.Get("/", idfiber.New(client).LoadUser(), adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u := idserver.UserFrom(r.Context()); u != nil && idserver.AccessTokenFrom(r.Context()) != "" {
+			_, _ = io.WriteString(w, u.Email)
+		}
+	}))
+	for header, want := range map[string]string{"Bearer " + provider.MintAccessToken("alice"): "alice@example.test", "": ""} {
+		request := httptest.NewRequest("GET", "/", nil)
+		request.Header.Set("Authorization", header)
+		response, err := app.Test(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if body, err := io.ReadAll(response.Body); err != nil || string(body) != want {
+			t.Errorf("%q %v, want %q", body, err, want)
+		}
+	}
+}
+
+// The processes of Prefork would each refresh a session, which a provider that rotates refresh tokens takes for theft.
+func TestMountInPrefork(t *testing.T) {
+	provider := idtest.NewProvider(t)
+	for name, row := range map[string]struct {
+		prefork, child, noRotation, panics bool
+	}{
+		"one process":                      {},
+		"Prefork":                          {prefork: true, panics: true},
+		"a child's group":                  {child: true, panics: true},
+		"Prefork, no rotation":             {prefork: true, noRotation: true},
+		"a child's group, and no rotation": {child: true, noRotation: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if row.child {
+				t.Setenv("FIBER_PREFORK_CHILD", "1")
+			}
+			cfg := provider.Config("http://127.0.0.1:8080")
+			cfg.Session.NoRotation = row.noRotation
+			client, err := idserver.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			defer func() {
+				fault, _ := recover().(error)
+				if (fault != nil) != row.panics || row.panics && !strings.Contains(fault.Error(), "Session.NoRotation") {
+					t.Errorf("Mount panics with %v", fault)
+				}
+			}()
+			app := fiber.New(fiber.Config{Prefork: row.prefork})
+			if row.child {
+				idfiber.New(client).Mount(app.Group("/auth"))
+			} else {
+				idfiber.New(client).Mount(app)
+			}
+		})
+	}
 }

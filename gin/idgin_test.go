@@ -1,7 +1,9 @@
 package idgin_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -123,6 +125,71 @@ func TestRefusalsAsErrors(t *testing.T) {
 			}
 			if h := answer.Header(); h.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(h.Get("Set-Cookie"), "idserver-8080=;") || strings.Contains(h.Get("Content-Type"), "problem") || h.Get("Content-Security-Policy") != "" {
 				t.Errorf("header %v", h)
+			}
+		})
+	}
+}
+
+// The guide warns that gin's own context finds nobody, unless its engine has ContextWithFallback.
+func TestUserInGinContext(t *testing.T) {
+	provider := idtest.NewProvider(t)
+	client, err := idserver.New(provider.Config(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, fallback := range []bool{false, true} {
+		t.Run(fmt.Sprint("ContextWithFallback ", fallback), func(t *testing.T) {
+			r := gin.New()
+			r.ContextWithFallback = fallback
+			r.GET("/", idgin.New(client).RequireUser(), func(c *gin.Context) {
+				if idgin.User(c) == nil || idserver.UserFrom(c.Request.Context()) == nil {
+					t.Error("the request's context has no user")
+				}
+				if found := idserver.UserFrom(c) != nil; found != fallback {
+					t.Errorf("gin's context has a user: %v", found)
+				}
+			})
+			request, answer := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+			request.Header.Set("Authorization", "Bearer "+provider.MintAccessToken("alice"))
+			if r.ServeHTTP(answer, request); answer.Code != http.StatusOK {
+				t.Errorf("%d %s", answer.Code, answer.Body)
+			}
+		})
+	}
+}
+
+// A renewed session stays private however gin writes the header.
+func TestPrivate(t *testing.T) {
+	renews := func(ctx context.Context, _ idserver.Request) (context.Context, idserver.Answer) {
+		return ctx, idserver.Answer{Add: []idserver.Field{{Name: "Set-Cookie", Value: "session=1"}}, SameContext: true}
+	}
+	for name, handler := range map[string]gin.HandlerFunc{
+		"nothing":        func(*gin.Context) {},
+		"a status":       func(c *gin.Context) { c.Status(204) },
+		"an abort":       func(c *gin.Context) { c.AbortWithStatus(404) },
+		"text":           func(c *gin.Context) { c.String(200, "x") },
+		"JSON":           func(c *gin.Context) { c.JSON(200, 1) },
+		"bytes":          func(c *gin.Context) { _, _ = c.Writer.Write([]byte("x")) },
+		"a string":       func(c *gin.Context) { _, _ = c.Writer.WriteString("x") },
+		"a redirect":     func(c *gin.Context) { c.Redirect(302, "/x") },
+		"a flush":        func(c *gin.Context) { c.Writer.Flush() },
+		"a controller's": func(c *gin.Context) { _ = http.NewResponseController(c.Writer).Flush() },
+		"a file":         func(c *gin.Context) { c.File("idgin.go") },
+		"an error":       func(c *gin.Context) { http.Error(c.Writer, "x", 500) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, err := idserver.New(idtest.NewProvider(t).Config(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			r := gin.New()
+			r.GET("/", idgin.New(client).Guard(renews), func(c *gin.Context) { c.Header("Cache-Control", "public"); handler(c) })
+			answer := httptest.NewRecorder()
+			r.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+			if got := answer.Result().Header.Get("Cache-Control"); got != "private, no-store" {
+				t.Errorf("%d, Cache-Control %q", answer.Code, got)
 			}
 		})
 	}

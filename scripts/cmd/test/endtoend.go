@@ -25,6 +25,10 @@ func endToEnd(ctx context.Context, r *report, want options) error {
 		r.leaveOut("end to end: the tests in Chromium (" + missing + ")")
 		leftOut = append(leftOut, "chromium")
 	}
+	if missing := install(ctx, r, "nginx", "nginx-light"); missing != "" {
+		r.leaveOut("end to end: the examples behind nginx (" + missing + ")")
+		leftOut = append(leftOut, "nginx")
+	}
 	if missing := needed(want.noNode, "-no-node", func() string {
 		if missing := install(ctx, r, "node", "nodejs"); missing != "" {
 			return missing
