@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -82,7 +84,7 @@ func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o Auth
 		options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(o.MaxAge.Seconds()))))
 	}
 	for name := range o.Extra {
-		if slices.Contains([]string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "max_age", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri"}, name) {
+		if isReserved(name) {
 			return "", baseerror.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
 		}
 	}
@@ -97,6 +99,43 @@ func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o Auth
 		address = withQuery(address, o.Extra)
 	}
 	return address, nil
+}
+
+// isReserved reports whether the protocol itself sets a parameter of the authorization request, or one that would stand for
+// it (request, RFC 9101). Some providers read names whatever their case.
+func isReserved(name string) bool {
+	return name == "" || slices.Contains([]string{
+		"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "max_age", "code_challenge", "code_challenge_method",
+		"response_mode", "request", "request_uri",
+	}, strings.ToLower(name))
+}
+
+// maxAgeOf reads max_age from parameters that the application configures: whole seconds from 1, as 0 in
+// [AuthorizeOptions] means that none is sent.
+func maxAgeOf(parameters url.Values) (time.Duration, bool) {
+	values, ok := parameters["max_age"]
+	if !ok {
+		return 0, true
+	}
+	if len(values) != 1 {
+		return 0, false
+	}
+	seconds, err := strconv.ParseUint(values[0], 10, 31)
+	return time.Duration(seconds) * time.Second, err == nil && seconds > 0
+}
+
+// over returns the options with those of under where they say nothing.
+func (o AuthorizeOptions) over(under AuthorizeOptions) AuthorizeOptions {
+	if o.MaxAge == 0 {
+		o.MaxAge = under.MaxAge
+	}
+	extra := maps.Clone(under.Extra)
+	if extra == nil {
+		extra = url.Values{}
+	}
+	maps.Copy(extra, o.Extra)
+	o.Extra = extra
+	return o
 }
 
 // scopes returns the scopes to ask for. openid is always among them: without it there is no ID token.

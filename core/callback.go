@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
@@ -78,6 +79,7 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 	return flown(w.exchanges.Do(ctx, key, func(ctx context.Context) (*Tokens, error) {
 		tokens, err := w.provider.exchangeCode(ctx, code, &AuthorizationRequest{
 			RedirectURI: w.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
+			MaxAge: time.Duration(login.MaxAge) * time.Second,
 		})
 		if tokens != nil && err != nil {
 			w.revoke(ctx, tokens.RefreshToken)

@@ -729,3 +729,36 @@ func TestSessionThatIsNotKept(t *testing.T) {
 		}))
 	}
 }
+
+// A max_age that was asked for is checked when the user comes back, wherever it was configured.
+func TestCallbackChecksMaxAge(t *testing.T) {
+	byFunction := func(c *idserver.Config) {
+		c.AuthorizeOptions = func(context.Context, idserver.Request) (idserver.AuthorizeOptions, error) {
+			return idserver.AuthorizeOptions{MaxAge: time.Minute}, nil
+		}
+	}
+	byParameters := func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"max_age": {"60"}} }
+	for name, row := range map[string]struct {
+		configure func(*idserver.Config)
+		ago       time.Duration // 0: the token does not say
+		ok        bool
+	}{
+		"a function, lately": {byFunction, 59 * time.Second, true}, "a function, long ago": {byFunction, 90 * time.Second, false},
+		"parameters, lately": {byParameters, 59 * time.Second, true}, "parameters, long ago": {byParameters, 90 * time.Second, false},
+		"not said": {byParameters, 0, false}, "not asked for": {func(*idserver.Config) {}, 24 * time.Hour, true},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t, row.configure)
+			w.provider.SetIDTokenClaims(func(claims map[string]any) {
+				if claims["auth_time"] = w.clock.Now().Add(-row.ago).Unix(); row.ago == 0 {
+					delete(claims, "auth_time")
+				}
+			})
+			b := w.browser(t)
+			a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
+			if row.ok && a.Status != http.StatusSeeOther || !row.ok && (code(t, a) != idserver.CodeIDTokenRefused || !strings.Contains(w.log.String(), "auth_time")) {
+				t.Errorf("%d %s %s", a.Status, a.Body, w.log)
+			}
+		}))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/fault"
@@ -44,6 +45,16 @@ type Config struct {
 	// Scopes are requested at sign-in; openid always is. Default: openid profile email, and roles if the provider's metadata
 	// lists it.
 	Scopes []string
+	// AuthorizeParameters are added to the authorization requests of the sign-in routes, such as Auth0's audience, Google's
+	// access_type and hd, resource (RFC 8707) or acr_values. max_age, in whole seconds from 1, is also checked when the user
+	// comes back. What the protocol itself sets (state, scope, ...) is an error. A parameter here goes before the same one of
+	// a link to /auth/login (login_hint, prompt, ui_locales, acr_values), because anybody can make such a link.
+	AuthorizeParameters url.Values
+	// AuthorizeOptions returns more for one sign-in, such as the organization that a host name stands for: it goes before
+	// AuthorizeParameters and the link, and MaxAge is checked when the user comes back. request is the one to /auth/login or,
+	// when a sign-in that was lost is begun anew, to /auth/callback. RedirectURI must be empty. An error is answered with a
+	// status of 500, one that wraps ErrUnavailable with 503. It is called concurrently.
+	AuthorizeOptions func(ctx context.Context, request Request) (AuthorizeOptions, error)
 	// Audience is the aud that a bearer access token must have. Default: idserver-api.
 	Audience string
 	// RolesClaim is where the roles are among the claims, in order of preference: each the name of a claim, or a path such

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -15,13 +16,14 @@ import (
 //     IDSERVER_AUDIENCE;
 //   - IDSERVER_SCOPES and IDSERVER_ALGORITHMS, separated by spaces or commas;
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
+//   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
 //   - IDSERVER_LOG_SUBJECT;
 //   - APPLICATION_NAME, BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD, the last separated by commas;
 //   - TRUSTED_ORIGINS, separated by spaces or commas.
 //
 // An empty variable is as good as none. It does not validate them: [New] does, and its errors name these variables next to
-// the fields. A duration that cannot be read is an error of New too.
+// the fields. A duration or a list of parameters that cannot be read is an error of New too.
 func ConfigFromEnv() Config {
 	var faults fault.List
 	cfg := Config{
@@ -34,8 +36,10 @@ func ConfigFromEnv() Config {
 		TrustedOrigins:  wordsFromEnv("TRUSTED_ORIGINS"),
 		Scopes:          wordsFromEnv("IDSERVER_SCOPES"),
 		Audience:        os.Getenv("IDSERVER_AUDIENCE"),
-		RolesClaim:      listFromEnv("IDSERVER_ROLES_CLAIM"),
-		Session:         SessionConfig{OldSecrets: listFromEnv("SESSION_SECRET_OLD")},
+
+		AuthorizeParameters: parametersFromEnv(&faults, "AuthorizeParameters", "IDSERVER_AUTHORIZE_PARAMETERS"),
+		RolesClaim:          listFromEnv("IDSERVER_ROLES_CLAIM"),
+		Session:             SessionConfig{OldSecrets: listFromEnv("SESSION_SECRET_OLD")},
 		Provider: ProviderConfig{
 			Issuer:     os.Getenv("IDSERVER_ISSUER"),
 			ClientAuth: os.Getenv("IDSERVER_CLIENT_AUTH"),
@@ -80,4 +84,24 @@ func durationFromEnv(faults *fault.List, field, variable string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// parametersFromEnv reads parameters that are written like the query of a URL; nil if there are none.
+func parametersFromEnv(faults *fault.List, field, variable string) url.Values {
+	text := strings.TrimSpace(os.Getenv(variable))
+	if text == "" {
+		return nil
+	}
+	for pair := range strings.SplitSeq(text, "&") {
+		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" || strings.ContainsFunc(pair, unicode.IsSpace) {
+			faults.Add(field, variable, "has %q: want parameters like the query of a URL, such as audience=https://api.example&access_type=offline", pair)
+			return nil
+		}
+	}
+	parameters, err := url.ParseQuery(text)
+	if err != nil {
+		faults.Add(field, variable, "cannot be read as the query of a URL: %w", err)
+		return nil
+	}
+	return parameters
 }

@@ -1,7 +1,9 @@
 package idserver_test
 
 import (
+	"net/url"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +17,8 @@ func TestConfigFromEnv(t *testing.T) {
 		"IDSERVER_AUDIENCE": "my-api", "IDSERVER_SCOPES": " openid  roles\temail ",
 		"IDSERVER_TIMEOUT": " 2s ", "IDSERVER_LEEWAY": "1m30s", "IDSERVER_CLIENT_AUTH": "client_secret_basic",
 		"IDSERVER_ALGORITHMS": "RS256, ES256 EdDSA,", "IDSERVER_ROLES_CLAIM": "realm_access/roles, https://app.example/my roles,",
-		"TRUSTED_ORIGINS": "https://www.example https://front.example,https://other.example", "APPLICATION_NAME": "Orders",
+		"IDSERVER_AUTHORIZE_PARAMETERS": " audience=https://api.example&resource=urn%3aa&resource=b&max_age=60&empty= ",
+		"TRUSTED_ORIGINS":               "https://www.example https://front.example,https://other.example", "APPLICATION_NAME": "Orders",
 		"BASE_URL": "https://app.example", "SESSION_SECRET": secretOne, "SESSION_SECRET_OLD": " " + secretTwo + " ,, x ",
 	} {
 		t.Setenv(name, value)
@@ -26,8 +29,9 @@ func TestConfigFromEnv(t *testing.T) {
 			Issuer: "https://issuer.example", ClientAuth: "client_secret_basic", Algorithms: []string{"RS256", "ES256", "EdDSA"}, Leeway: 90 * time.Second,
 		},
 		HTTP: idserver.HTTPConfig{Timeout: 2 * time.Second}, RolesClaim: []string{"realm_access/roles", "https://app.example/my roles"},
-		TrustedOrigins: []string{"https://www.example", "https://front.example", "https://other.example"},
-		Audience:       "my-api", Scopes: []string{"openid", "roles", "email"}, BaseURL: "https://app.example",
+		AuthorizeParameters: url.Values{"audience": {"https://api.example"}, "resource": {"urn:a", "b"}, "max_age": {"60"}, "empty": {""}},
+		TrustedOrigins:      []string{"https://www.example", "https://front.example", "https://other.example"},
+		Audience:            "my-api", Scopes: []string{"openid", "roles", "email"}, BaseURL: "https://app.example",
 		SessionSecret: secretOne, Session: idserver.SessionConfig{OldSecrets: []string{secretTwo, "x"}},
 	}
 	if got := idserver.ConfigFromEnv(); !reflect.DeepEqual(got, want) {
@@ -41,11 +45,27 @@ func TestConfigFromEmptyEnv(t *testing.T) {
 		"IDSERVER_AUTHORITY", "IDSERVER_ISSUER", "IDSERVER_CLIENT_ID", "IDSERVER_CLIENT_SECRET", "IDSERVER_AUDIENCE",
 		"IDSERVER_SCOPES", "BASE_URL", "SESSION_SECRET", "SESSION_SECRET_OLD", "IDSERVER_TIMEOUT", "IDSERVER_LEEWAY",
 		"IDSERVER_CLIENT_AUTH", "IDSERVER_ALGORITHMS", "IDSERVER_ROLES_CLAIM", "TRUSTED_ORIGINS", "APPLICATION_NAME",
+		"IDSERVER_AUTHORIZE_PARAMETERS",
 	} {
 		t.Setenv(name, "")
 	}
 	cfg := idserver.ConfigFromEnv()
 	if !reflect.DeepEqual(cfg, idserver.Config{}) {
 		t.Errorf("got %+v, want nothing", cfg)
+	}
+}
+
+func TestParametersFromBadEnv(t *testing.T) {
+	for name, text := range map[string]string{
+		"no value": "audience", "no name": "=x", "two lines": "a=b&\nc=d", "spaces": "audience=x access_type=offline", "a semicolon": "a=b;c=d", "nothing behind &": "a=b&",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("IDSERVER_AUTHORIZE_PARAMETERS", text)
+			cfg := idserver.ConfigFromEnv()
+			cfg.Authority = "https://id.example"
+			if _, err := idserver.New(cfg); err == nil || !strings.Contains(err.Error(), "AuthorizeParameters (IDSERVER_AUTHORIZE_PARAMETERS) ") {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

@@ -3,6 +3,8 @@ package idserver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -50,14 +52,40 @@ func (w *web) login(ctx context.Context, r *Request) (Answer, error) {
 	return w.begin(ctx, r, asJSON, sessioncodec.Login{ReturnTo: w.returnTo(query.Get("return_to")), AppData: appData}, extra, "")
 }
 
+// authorizeOptions returns the options of a sign-in: what its link says lies beneath what the application configures,
+// because anybody can make a link, and that beneath what the application says of this request.
+func (w *web) authorizeOptions(ctx context.Context, r *Request, link url.Values) (o AuthorizeOptions, err error) {
+	if w.cfg.AuthorizeOptions != nil {
+		o, err = w.cfg.AuthorizeOptions(ctx, *r)
+		switch {
+		case errors.Is(err, ErrUnavailable):
+			return o, refused(CodeProviderUnavailable, fmt.Errorf("AuthorizeOptions: %w", err))
+		case err != nil:
+			return o, refused(CodeInternal, fmt.Errorf("AuthorizeOptions: %w", err))
+		case o.RedirectURI != "" && o.RedirectURI != w.redirectURI:
+			return o, refused(CodeInternal, errors.New("AuthorizeOptions: RedirectURI must be empty: the routes have one"))
+		case o.MaxAge < 0 || o.MaxAge%time.Second != 0:
+			return o, refused(CodeInternal, fmt.Errorf("AuthorizeOptions: MaxAge is %v: want whole seconds", o.MaxAge))
+		}
+	}
+	maxAge, _ := maxAgeOf(w.cfg.AuthorizeParameters)
+	configured := AuthorizeOptions{MaxAge: maxAge, Extra: maps.Clone(w.cfg.AuthorizeParameters)}
+	delete(configured.Extra, "max_age")
+	return o.over(configured).over(AuthorizeOptions{Extra: link}), nil
+}
+
 // begin makes the authorization request and the cookie that belongs to it; kept holds what that cookie is to keep
-// besides.
-func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessioncodec.Login, extra url.Values, mark string) (Answer, error) {
+// besides, and link what the link to /login asks the provider for.
+func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessioncodec.Login, link url.Values, mark string) (Answer, error) {
 	m, err := w.provider.metadata.Get(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
-	request, err := w.provider.newAuthorizationRequest(m, AuthorizeOptions{Extra: extra}, mark)
+	options, err := w.authorizeOptions(ctx, r, link)
+	if err != nil {
+		return Answer{}, err
+	}
+	request, err := w.provider.newAuthorizationRequest(m, options, mark)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -66,6 +94,7 @@ func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessionco
 		return Answer{}, refused(CodeInternal, err)
 	}
 	kept.State, kept.Browser, kept.Nonce, kept.Verifier, kept.Begun = request.State, browser, request.Nonce, request.CodeVerifier, w.now().UnixMilli()
+	kept.MaxAge = int64(request.MaxAge / time.Second)
 	written, err := w.keepLogin(r, kept)
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)

@@ -1,8 +1,12 @@
 package idserver_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,4 +240,74 @@ func TestBrowserCookie(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What the application says goes before what a link says, and what it says of this request before both.
+func TestAuthorizeOptions(t *testing.T) {
+	for name, row := range map[string]struct {
+		parameters url.Values
+		options    func(context.Context, idserver.Request) (idserver.AuthorizeOptions, error)
+		want       url.Values
+	}{
+		"nothing": {nil, nil, url.Values{"login_hint": {"bob"}, "acr_values": {"low"}, "prompt": {"login"}}},
+		"parameters": {
+			url.Values{"audience": {"https://api.example"}, "acr_values": {"high"}, "resource": {"a", "b"}, "max_age": {"60"}}, nil,
+			url.Values{"login_hint": {"bob"}, "acr_values": {"high"}, "prompt": {"login"}, "audience": {"https://api.example"}, "resource": {"a", "b"}, "max_age": {"60"}},
+		},
+		"a function": {
+			url.Values{"acr_values": {"high"}, "max_age": {"60"}, "audience": {"x"}},
+			func(_ context.Context, r idserver.Request) (idserver.AuthorizeOptions, error) {
+				return idserver.AuthorizeOptions{MaxAge: time.Hour, Scopes: []string{"openid", "orders"}, Extra: url.Values{"acr_values": {"higher"}, "organization": {r.Host + r.Path}}}, nil
+			},
+			url.Values{
+				"login_hint": {"bob"}, "acr_values": {"higher"}, "prompt": {"login"}, "audience": {"x"}, "max_age": {"3600"},
+				"organization": {"127.0.0.1:8080/auth/login"}, "scope": {"openid orders"},
+			},
+		},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t, func(c *idserver.Config) { c.AuthorizeParameters, c.AuthorizeOptions = row.parameters, row.options })
+			for range 2 { // one sign-in leaves nothing for the next
+				q := query(t, w.browser(t).begin("/auth/login?login_hint=bob&acr_values=low&prompt=login"))
+				for _, name := range []string{"login_hint", "acr_values", "prompt", "audience", "resource", "max_age", "organization"} {
+					if !slices.Equal(q[name], row.want[name]) {
+						t.Errorf("%s is %q, want %q", name, q[name], row.want[name])
+					}
+				}
+				if scope := row.want.Get("scope"); scope != "" && q.Get("scope") != scope {
+					t.Errorf("scope is %q, want %q", q.Get("scope"), scope)
+				}
+			}
+		}))
+	}
+}
+
+func TestAuthorizeOptionsRefused(t *testing.T) {
+	for name, row := range map[string]struct {
+		options idserver.AuthorizeOptions
+		err     error
+		code    idserver.RefusalCode
+		log     string
+	}{
+		"an error":            {idserver.AuthorizeOptions{}, errors.New("no such organization"), idserver.CodeInternal, "AuthorizeOptions: no such organization"},
+		"not known now":       {idserver.AuthorizeOptions{}, fmt.Errorf("%w: the database", idserver.ErrUnavailable), idserver.CodeProviderUnavailable, "the database"},
+		"a state":             {idserver.AuthorizeOptions{Extra: url.Values{"state": {"mine"}}}, nil, idserver.CodeInternal, "must not hold"},
+		"a max_age in Extra":  {idserver.AuthorizeOptions{Extra: url.Values{"max_age": {"1"}}}, nil, idserver.CodeInternal, "must not hold"},
+		"half a second":       {idserver.AuthorizeOptions{MaxAge: time.Second / 2}, nil, idserver.CodeInternal, "whole seconds"},
+		"a negative max_age":  {idserver.AuthorizeOptions{MaxAge: -time.Second}, nil, idserver.CodeInternal, "whole seconds"},
+		"another RedirectURI": {idserver.AuthorizeOptions{RedirectURI: "https://evil.example"}, nil, idserver.CodeInternal, "RedirectURI must be empty"},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t, func(c *idserver.Config) {
+				c.AuthorizeOptions = func(context.Context, idserver.Request) (idserver.AuthorizeOptions, error) {
+					return row.options, row.err
+				}
+			})
+			b := w.browser(t)
+			a := b.route("GET", "/auth/login", navigates)
+			if got := code(t, a); got != row.code || len(b.logins()) != 0 || !strings.Contains(w.log.String(), row.log) {
+				t.Errorf("%d %s, %d login cookies: %s", a.Status, got, len(b.logins()), w.log)
+			}
+		}))
+	}
 }

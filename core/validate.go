@@ -3,6 +3,7 @@ package idserver
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"path"
@@ -43,6 +44,7 @@ func (c *Config) faults() fault.List {
 			faults.Add("Scopes", "IDSERVER_SCOPES", "has %q, which is not one scope: separate scopes with spaces, without commas or quotes", scope)
 		}
 	}
+	c.checkParameters(&faults)
 	if slices.Contains(c.RolesClaim, "") {
 		faults.Add("RolesClaim", "IDSERVER_ROLES_CLAIM", "%q has an empty element", c.RolesClaim)
 	}
@@ -54,6 +56,19 @@ func (c *Config) faults() fault.List {
 		faults.Add("SessionSecret", "SESSION_SECRET", "is set and BaseURL (BASE_URL) is empty: set where browsers reach the application, such as https://app.example.com, or leave both out for an API")
 	}
 	return faults
+}
+
+// checkParameters checks what is added to authorization requests.
+func (c *Config) checkParameters(faults *fault.List) {
+	const field, variable = "AuthorizeParameters", "IDSERVER_AUTHORIZE_PARAMETERS"
+	for _, name := range slices.Sorted(maps.Keys(c.AuthorizeParameters)) {
+		if name != "max_age" && isReserved(name) {
+			faults.Add(field, variable, "has %q, which the protocol itself sets", name)
+		}
+	}
+	if _, ok := maxAgeOf(c.AuthorizeParameters); !ok {
+		faults.Add(field, variable, "has the max_age %q: want whole seconds from 1, once", c.AuthorizeParameters["max_age"])
+	}
 }
 
 func (c *Config) checkAuthority(faults *fault.List) {

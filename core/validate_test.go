@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,11 @@ func TestNewRefuses(t *testing.T) {
 		"userinfo over http":        {func(c *idserver.Config) { c.Provider.Endpoints.UserInfo = "http://id.example/u" }, []string{"Endpoints.UserInfo", "https"}},
 		"revocation over http":      {func(c *idserver.Config) { c.Provider.Endpoints.Revocation = "http://id.example/r" }, []string{"Endpoints.Revocation", "https"}},
 		"end session over http":     {func(c *idserver.Config) { c.Provider.Endpoints.EndSession = "http://id.example/e" }, []string{"Endpoints.EndSession", "https"}},
+		"a state as a parameter":    {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"State": {"x"}} }, []string{"AuthorizeParameters", "IDSERVER_AUTHORIZE_PARAMETERS", "State", "protocol"}},
+		"a parameter without name":  {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"": {"x"}} }, []string{"AuthorizeParameters", "protocol"}},
+		"a max_age of 0":            {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"max_age": {"0"}} }, []string{"AuthorizeParameters", "max_age", "whole seconds from 1"}},
+		"a max_age of a minute":     {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"max_age": {"1m"}} }, []string{"AuthorizeParameters", "max_age", "1m"}},
+		"a max_age twice":           {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"max_age": {"1", "2"}} }, []string{"AuthorizeParameters", "max_age", "once"}},
 		"no client id":              {func(c *idserver.Config) { c.ClientID = "" }, []string{"ClientID", "IDSERVER_CLIENT_ID", "empty"}},
 		"an unknown ClientAuth":     {func(c *idserver.Config) { c.Provider.ClientAuth = "private_key_jwt" }, []string{"ClientAuth", "private_key_jwt", "client_secret_basic"}},
 		"a base URL over http":      {func(c *idserver.Config) { c.BaseURL = "http://app.example" }, []string{"BaseURL", "BASE_URL", "https"}},

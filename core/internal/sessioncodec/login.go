@@ -17,6 +17,7 @@ type Login struct {
 	Verifier string
 	ReturnTo string
 	AppData  []byte
+	MaxAge   int64 // the max_age that was asked for, in seconds; 0: none
 	Begun    int64
 	Spent    int64 // when it led to a session; 0: not yet
 
@@ -30,6 +31,7 @@ var loginFields = []field[Login]{
 	text("verifier", func(l *Login) *string { return &l.Verifier }),
 	text("return_to", func(l *Login) *string { return &l.ReturnTo }),
 	octets("app_data", func(l *Login) *[]byte { return &l.AppData }),
+	number("max_age", func(l *Login) *int64 { return &l.MaxAge }),
 	number("begun", func(l *Login) *int64 { return &l.Begun }),
 	number("spent", func(l *Login) *int64 { return &l.Spent }),
 }

@@ -11,7 +11,7 @@ import (
 
 func fullLogin() Login {
 	return Login{
-		State: "state", Browser: "browser", Nonce: "nonce", Verifier: "verifier", ReturnTo: "/a?b=\"é\"&c", AppData: []byte("plan=gold"),
+		State: "state", Browser: "browser", Nonce: "nonce", Verifier: "verifier", ReturnTo: "/a?b=\"é\"&c", AppData: []byte("plan=gold"), MaxAge: 3600,
 		Begun: 1795530408123, Spent: 1795530409456,
 	}
 }
@@ -59,6 +59,7 @@ func TestUnpackLoginRefuses(t *testing.T) {
 		"an empty state":       {"\x01{\"state\":\"\"}", ErrMalformed},
 		"state twice":          {"\x01{\"state\":\"a\",\"state\":\"b\"}", ErrMalformed},
 		"state is a number":    {"\x01{\"state\":1}", ErrMalformed},
+		"max_age is negative":  {"\x01{\"state\":\"s\",\"max_age\":-1}", ErrMalformed},
 		"begun is a string":    {"\x01{\"state\":\"s\",\"begun\":\"1\"}", ErrMalformed},
 		"app_data is no text":  {"\x01{\"state\":\"s\",\"app_data\":1}", ErrMalformed},
 		"app_data is padded":   {"\x01{\"state\":\"s\",\"app_data\":\"YQ==\"}", ErrMalformed},
@@ -86,8 +87,14 @@ func TestUnknownSurvivesInLogin(t *testing.T) {
 }
 
 func TestGoldenLogin(t *testing.T) {
-	if got, err := UnpackLogin(golden(t, "login-v1.txt")); err != nil || !reflect.DeepEqual(got, fullLogin()) {
-		t.Errorf("not what was packed, %v", err)
+	old := fullLogin()
+	old.MaxAge = 0 // which the first version did not write
+	for name, want := range map[string]Login{"login-v1.txt": old, "login-v1-max-age.txt": fullLogin()} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := UnpackLogin(golden(t, name)); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("not what was packed, %v", err)
+			}
+		})
 	}
 }
 
