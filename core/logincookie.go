@@ -127,10 +127,17 @@ func (w *web) pendingLogin(r *Request, state string, now time.Time) (p sessionco
 	}
 	p, err := w.openLogin(name, value)
 	browser, bound := cookies.One(r.cookies(), w.names.Browser)
-	if err != nil || !bound || p.Browser != browser || p.State != state || now.Sub(time.UnixMilli(p.Begun)) > loginLife {
+	if err != nil || !bound || p.Browser != browser || p.State != state || !w.inTime(p, now) {
 		return sessioncodec.Login{}, false
 	}
 	return p, true
+}
+
+// inTime reports whether a sign-in was begun lately, and not in the future: its cookie was then sealed while the clock was
+// ahead, and would be good for longer.
+func (w *web) inTime(p sessioncodec.Login, now time.Time) bool {
+	age := now.Sub(time.UnixMilli(p.Begun))
+	return -w.cfg.Provider.Leeway <= age && age <= loginLife
 }
 
 // forgetSpentLogins deletes the marks of completed sign-ins: to sign out and in again is not to go in circles.

@@ -669,3 +669,89 @@ func TestRefreshIsWaitedForShortly(t *testing.T) {
 		}
 	})
 }
+
+// While the provider is away a session goes on, for StaleMax beyond its access token's expiry; then it waits, and is there
+// again when the provider is. The expiry is the one in the cookie: another process goes by the same.
+func TestStaleMax(t *testing.T) {
+	for name, row := range map[string]struct{ staleMax, lasts time.Duration }{
+		"by default": {0, time.Hour},
+		"a minute":   {time.Minute, time.Minute},
+		"none":       {-1, 0},
+	} {
+		for fault, f := range map[string]idtest.Fault{"500": {Status: 500}, "HTML": {Status: 403, HTML: true}, "a broken connection": {Drop: true}} {
+			t.Run(name+", "+fault, inBubble(func(t *testing.T) {
+				config := func(c *idserver.Config) { c.Session.Idle, c.Session.StaleMax = 12*time.Hour, row.staleMax }
+				w := newWorld(t, config)
+				b := w.signedIn(t, "alice")
+				w.provider.Fail(idtest.Token, f)
+				w.clock.advance(15*time.Minute + row.lasts - time.Second)
+				if u, _ := b.visit(); u == nil || !u.HasRole("admin") {
+					t.Fatalf("before the end of StaleMax the user is %+v", u)
+				}
+				w.clock.advance(time.Second)
+				for _, client := range []*idserver.Client{w.Client, w.client(t, config)} {
+					b.client = client
+					_, a := b.pass(client.RequireUser(), "GET", "/", fetches)
+					if a.Status != 503 || code(t, a) != idserver.CodeProviderUnavailable || field(a, "Retry-After") == "" || field(a, "Set-Cookie") != "" {
+						t.Errorf("at its end: %d %s, cookie %q", a.Status, a.Body, field(a, "Set-Cookie"))
+					}
+					ctx, a := b.pass(client.LoadUser(), "GET", "/", fetches)
+					if a.Ends() || idserver.UserFrom(ctx) != nil {
+						t.Errorf("LoadUser: %d, the user is %+v", a.Status, idserver.UserFrom(ctx))
+					}
+				}
+				w.provider.Heal(idtest.Token)
+				w.clock.advance(time.Minute)
+				if u, _ := b.visit(); u == nil || !u.HasRole("admin") {
+					t.Errorf("the provider is back, and the user is %+v", u)
+				}
+			}))
+		}
+	}
+}
+
+// An ID token at a refresh need not have nonce and auth_time; those that it has are the sign-in's (OpenID Connect Core
+// section 12.2), also after refreshes without them and in another process.
+func TestIDTokenAtRefreshIsOfTheSignIn(t *testing.T) {
+	for name, row := range map[string]struct {
+		claims func(nonce string, authTime int64) map[string]any
+		goesOn bool
+	}{
+		"neither":                {func(string, int64) map[string]any { return nil }, true},
+		"the nonce":              {func(nonce string, _ int64) map[string]any { return map[string]any{"nonce": nonce} }, true},
+		"nonce null":             {func(string, int64) map[string]any { return map[string]any{"nonce": nil} }, true},
+		"another nonce":          {func(string, int64) map[string]any { return map[string]any{"nonce": "another"} }, false},
+		"an empty nonce":         {func(string, int64) map[string]any { return map[string]any{"nonce": ""} }, false},
+		"auth_time":              {func(_ string, at int64) map[string]any { return map[string]any{"auth_time": at} }, true},
+		"auth_time, rounded":     {func(_ string, at int64) map[string]any { return map[string]any{"auth_time": float64(at) + 0.7} }, true},
+		"auth_time 0":            {func(string, int64) map[string]any { return map[string]any{"auth_time": 0} }, true},
+		"auth_time a string":     {func(string, int64) map[string]any { return map[string]any{"auth_time": "now"} }, true},
+		"a later auth_time":      {func(_ string, at int64) map[string]any { return map[string]any{"auth_time": at + 60} }, false},
+		"an earlier auth_time":   {func(_ string, at int64) map[string]any { return map[string]any{"auth_time": at - 60} }, false},
+		"c_hash of the old code": {func(string, int64) map[string]any { return map[string]any{"c_hash": "x"} }, true},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			nonce, authTime := "", w.clock.Now().Unix()
+			w.provider.SetIDTokenClaims(func(c map[string]any) { nonce, _ = c["nonce"].(string) })
+			b := w.signedIn(t, "alice")
+			w.provider.SetIDTokenClaims(func(c map[string]any) { delete(c, "nonce"); delete(c, "auth_time") })
+			w.clock.advance(nearlyOver)
+			if u, _ := b.visit(); u == nil || nonce == "" {
+				t.Fatal("the session is over")
+			}
+			b.client = w.client(t)
+			w.provider.SetIDTokenClaims(func(c map[string]any) {
+				delete(c, "nonce")
+				delete(c, "auth_time")
+				for name, value := range row.claims(nonce, authTime) {
+					c[name] = value
+				}
+			})
+			w.clock.advance(nearlyOver)
+			if u, _ := b.visit(); (u != nil) != row.goesOn {
+				t.Errorf("the user is %+v", u)
+			}
+		}))
+	}
+}

@@ -378,3 +378,38 @@ func TestCookieNamesAreNotTrimmed(t *testing.T) {
 		}
 	})
 }
+
+// A session that was sealed while the clock was ahead is none once it is right: its limits would hold much later.
+func TestSessionFromTheFuture(t *testing.T) {
+	for ahead, admitted := range map[time.Duration]bool{
+		0: true, 10 * time.Second: true, 11 * time.Second: false, time.Minute: false, 365 * 24 * time.Hour: false,
+	} {
+		t.Run(ahead.String(), inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			b := w.signedIn(t, "alice")
+			w.clock.advance(-ahead)
+			if b.admits(w.Client) != admitted {
+				t.Errorf("%v ahead: admitted %v", ahead, !admitted)
+			}
+			if _, kept := b.cookies["idserver-8080"]; kept != admitted {
+				t.Errorf("%v ahead: the cookie is kept: %v", ahead, kept)
+			}
+		}))
+	}
+}
+
+// So is a sign-in in progress.
+func TestLoginFromTheFuture(t *testing.T) {
+	for ahead, admitted := range map[time.Duration]bool{10 * time.Second: true, time.Minute: false, 365 * 24 * time.Hour: false} {
+		t.Run(ahead.String(), inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			b := w.browser(t)
+			callback := w.authorize(t, b.begin("/auth/login"), "alice")
+			w.clock.advance(-ahead)
+			a := b.route("GET", callback, fetches)
+			if _, ok := b.cookies["idserver-8080"]; ok != admitted {
+				t.Errorf("%v ahead: %d %s", ahead, a.Status, a.Body)
+			}
+		}))
+	}
+}
