@@ -7,11 +7,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -164,4 +167,29 @@ func (v *visitor) accessToken(issuer, user string) string {
 		v.t.Fatalf("token endpoint: %d %s", a.StatusCode, a.body)
 	}
 	return body.Token
+}
+
+// startOIDCProvider is for TestProviders. It has everything in memory.
+func startOIDCProvider(t *testing.T, app, secret, _ string) *providerUnderTest {
+	_, port, _ := net.SplitHostPort(freeAddr(t))
+	var server *process
+	run := func() (issuer string) {
+		server = start(t, []string{"APP=" + app, "CLIENT_SECRET=" + secret, "PORT=" + port, "ACCESS_TTL=" + strconv.Itoa(int(accessTTL.Seconds()))},
+			"node", installed(t, "oidc-provider/provider.mjs"))
+		return server.line("provider")
+	}
+	return &providerUnderTest{
+		version: "9.13.3", issuer: run(), subject: "6f0c2a3e-0000-4000-8000-00000000a11c", roles: []string{"admin", "user"},
+		signIn: func(v *visitor, page answer, at string) (answer, string) {
+			return v.follow(v.submit(page, at, url.Values{"user": {"alice"}}))
+		},
+		signOut: func(v *visitor, page answer, at string) (answer, string) {
+			return v.follow(v.submit(page, at, url.Values{"logout": {"yes"}}))
+		},
+		restart: func() { server.end(); run() },
+		rotate: func() {
+			_ = server.command.Process.Signal(syscall.SIGUSR2)
+			server.line("key")
+		},
+	}
 }

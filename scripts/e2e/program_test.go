@@ -59,13 +59,18 @@ func build(t *testing.T, name string) string {
 		return path
 	}
 	path := filepath.Join(binaries.dir, name)
-	command := exec.Command("go", "build", "-race", "-o", path, "./examples/"+name)
+	buildProgram(t, path, "./examples/"+name)
+	binaries.byName[name] = path
+	return path
+}
+
+func buildProgram(t *testing.T, path, pkg string) {
+	t.Helper()
+	command := exec.Command("go", "build", "-race", "-o", path, pkg)
 	command.Dir = "../.."
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	binaries.byName[name] = path
-	return path
 }
 
 // leftOut skips a test that needs what scripts/test could not have, or was told to leave out.
@@ -83,7 +88,8 @@ type process struct {
 	lines   chan string
 	log     lockedBuffer // all of its output
 	seen    []string
-	untamed bool // it knows nothing of SIGTERM, which then ends it
+	untamed bool   // it knows nothing of SIGTERM, which then ends it
+	end     func() // stops it before the test ends
 }
 
 type lockedBuffer struct {
@@ -130,8 +136,9 @@ func start(t *testing.T, env []string, name string, args ...string) *process {
 			}
 		}
 	}()
+	p.end = sync.OnceFunc(func() { p.stop(in) })
 	t.Cleanup(func() {
-		p.stop(in)
+		p.end()
 		if t.Failed() {
 			t.Logf("output of %s:\n%s", filepath.Base(name), p.log.String())
 		}

@@ -1,12 +1,13 @@
 // A provider that nobody here wrote, npm oidc-provider, with the example's people, for scripts/e2e.
 //
 // Environment: APP, the application's base URL; ALG, RS256 or ES256; CLIENT_SECRET, of the client "app" (public without one);
-// ACCESS_TTL, the lifetime of access tokens in seconds. It prints "provider URL", and "grant TYPE" for each grant.
+// ACCESS_TTL, the lifetime of access tokens in seconds; PORT, a free one without it. It prints "provider URL", and "grant TYPE" for
+// each grant. On SIGUSR2 it signs with a new key and prints "key ID"; the old ones stay published.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
-const { APP, ALG = 'RS256', CLIENT_SECRET = '', ACCESS_TTL = '900' } = process.env;
+const { APP, ALG = 'RS256', CLIENT_SECRET = '', ACCESS_TTL = '900', PORT = '0' } = process.env;
 const tenant = '7b1d5c52-0000-4000-8000-00000000acee';
 const people = {
   alice: { sub: '6f0c2a3e-0000-4000-8000-00000000a11c', given_name: 'Alice', family_name: 'Tan', roles: ['admin', 'user'], custom_roles: ['billing'] },
@@ -18,7 +19,10 @@ for (const [login, person] of Object.entries(people)) {
   bySubject[person.sub] = { ...person, name: `${person.given_name} ${person.family_name}`, email: `${login}@example.test`, email_verified: true, tenant_id: tenant };
 }
 
-const key = ALG === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 });
+const newKey = () => {
+  const key = ALG === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return { ...key.privateKey.export({ format: 'jwk' }), alg: ALG, use: 'sig', kid: randomBytes(8).toString('hex') };
+};
 const resource = 'urn:idserver-api';
 const scope = 'openid profile email roles';
 const client = (client_id, secret, base) => ({
@@ -33,7 +37,7 @@ const client = (client_id, secret, base) => ({
 
 const configuration = {
   clients: [client('app', CLIENT_SECRET, APP), client('cli', '', 'http://127.0.0.1:1')],
-  jwks: { keys: [{ ...key.privateKey.export({ format: 'jwk' }), alg: ALG, use: 'sig', kid: randomBytes(8).toString('hex') }] },
+  jwks: { keys: [newKey()] },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   pkce: { required: () => true },
   scopes: scope.split(' '),
@@ -71,18 +75,22 @@ const configuration = {
   },
 };
 
-const server = createServer();
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://localhost:${server.address().port}`;
+const start = (issuer) => {
   const provider = new Provider(issuer, configuration);
-  const oidc = provider.callback();
   provider.on('grant.success', (ctx) => console.log(`grant ${ctx.oidc.params.grant_type}`));
   provider.on('server_error', (_, error) => console.error(error));
   for (const event of ['authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
     provider.on(event, (_, error) => console.error(event, error.message, error.error_description, error.error_detail));
   }
+  return provider;
+};
+
+const server = createServer();
+server.listen(Number(PORT), '127.0.0.1', () => {
+  const issuer = `http://localhost:${server.address().port}`;
+  let provider = start(issuer);
   server.on('request', async (request, response) => {
-    if (!request.url.startsWith('/interaction/')) return oidc(request, response);
+    if (!request.url.startsWith('/interaction/')) return provider.callback()(request, response);
     if (request.method === 'POST') {
       let body = '';
       for await (const chunk of request) body += chunk;
@@ -91,6 +99,12 @@ server.listen(0, '127.0.0.1', () => {
     }
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
     return response.end(`<!doctype html><title>Sign in</title><form method="post">${Object.keys(people).map((p) => `<button name="user" value="${p}">${p}</button>`).join('')}</form>`);
+  });
+  // What was granted is kept by the package, not by one provider.
+  process.on('SIGUSR2', () => {
+    configuration.jwks = { keys: [newKey(), ...configuration.jwks.keys] };
+    provider = start(issuer);
+    console.log(`key ${configuration.jwks.keys[0].kid}`);
   });
   console.log(`provider ${issuer}`);
 });
