@@ -145,15 +145,35 @@ func (p *provider) scopes(m *metadata, asked []string) []string {
 		scopes = p.cfg.Scopes
 	}
 	if len(scopes) == 0 {
-		scopes = []string{"openid", "profile", "email"}
-		if slices.Contains(m.ScopesSupported, "roles") {
-			scopes = append(scopes, "roles")
+		scopes = onlineScopes(m)
+		if p.asksOffline(m) {
+			scopes = append(scopes, offlineAccess)
 		}
 	}
 	if !slices.Contains(scopes, "openid") {
 		scopes = append([]string{"openid"}, scopes...)
 	}
 	return scopes
+}
+
+// offlineAccess is the scope that asks for a refresh token, OpenID Connect Core section 11.
+const offlineAccess = "offline_access"
+
+// onlineScopes are what is asked for by default, without a refresh token.
+func onlineScopes(m *metadata) []string {
+	scopes := []string{"openid", "profile", "email"}
+	if slices.Contains(m.ScopesSupported, "roles") {
+		scopes = append(scopes, "roles")
+	}
+	return scopes
+}
+
+// asksOffline reports whether to ask for a refresh token by default: where the provider lists the scope for it. Keycloak
+// lists it too, and gives everybody a refresh token without: there the scope makes an offline session, which stays when the
+// person signs out at the provider.
+func (p *provider) asksOffline(m *metadata) bool {
+	return len(p.cfg.Scopes) == 0 && slices.Contains(m.ScopesSupported, offlineAccess) &&
+		!strings.HasSuffix(m.AuthorizationEndpoint, "/protocol/openid-connect/auth")
 }
 
 // NewCodeVerifier returns a fresh PKCE code verifier of 43 characters, RFC 7636 section 4.1.

@@ -36,6 +36,9 @@ func (w *web) callback(ctx context.Context, r *Request) (Answer, error) {
 	if err := checkResponseIssuer(p, m); err != nil {
 		return Answer{}, refused(CodeIssuerMismatch, p.unproven(err), forget)
 	}
+	if p.err == "invalid_scope" && w.provider.asksOffline(m) && w.mayRestart(r, login.State) {
+		return w.beginOnline(ctx, r, login, p.refused(), forget)
+	}
 	if p.err != "" {
 		return Answer{}, refused(codeOfResponse(p.err), p.refused(), forget)
 	}
@@ -119,6 +122,17 @@ func (w *web) spentCallback(ctx context.Context, r *Request, login sessioncodec.
 		return w.begin(ctx, r, false, sessioncodec.Login{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
 	}
 	return seeOther(cmp.Or(login.ReturnTo, w.home())), nil
+}
+
+// beginOnline begins a sign-in again without offline_access, which this package added and the provider refuses: to the
+// clients that may have no refresh token, say. It is decided for each sign-in anew, because anybody can send such an error to
+// the callback of a sign-in of their own.
+func (w *web) beginOnline(ctx context.Context, r *Request, login sessioncodec.Login, err error, forget Field) (Answer, error) {
+	w.cfg.Logger.WarnContext(ctx, "idserver: the provider refuses a scope; signing in without offline_access, which its metadata lists: let this client have refresh tokens, or set Config.Scopes (IDSERVER_SCOPES)", "error", err)
+	kept := sessioncodec.Login{ReturnTo: login.ReturnTo, AppData: login.AppData}
+	a, err := w.begin(ctx, r, false, kept, url.Values{}, onlineMark)
+	a.Add = append(a.Add, forget)
+	return a, err
 }
 
 // mayRestart reports whether to begin a new sign-in automatically: only for a user's navigation, and only once.

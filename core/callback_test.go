@@ -79,7 +79,7 @@ func TestCallbackRefused(t *testing.T) {
 		}, nil},
 		"the provider's error": {idserver.CodeProviderError, 502, func(_ *world, _ *browser, q url.Values) {
 			q.Del("code")
-			q.Set("error", "invalid_scope")
+			q.Set("error", "unauthorized_client")
 			q.Set("error_description", "<script>")
 		}, nil},
 		"the provider is busy": {idserver.CodeProviderUnavailable, 503, func(_ *world, _ *browser, q url.Values) {
@@ -149,6 +149,55 @@ func TestCallbackRefused(t *testing.T) {
 			}
 		}))
 	}
+}
+
+// offline_access is asked for because the provider lists it, not because this client may have it: where it is refused, people
+// sign in without it.
+func TestOfflineAccessRefused(t *testing.T) {
+	refuse := func(t *testing.T, w *world, b *browser, at string) idserver.Answer {
+		t.Helper()
+		return b.route("GET", "/auth/callback?"+url.Values{
+			"error": {"invalid_scope"}, "error_description": {"not for this client"}, "state": {query(t, at).Get("state")}, "iss": {w.provider.URL()},
+		}.Encode(), navigates)
+	}
+	t.Run("added by itself", inBubble(func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		a := refuse(t, w, b, b.begin("/auth/login?return_to=/profile"))
+		again := field(a, "Location")
+		if scope := query(t, again).Get("scope"); a.Status != 303 || scope != "openid profile email roles" {
+			t.Fatalf("the provider refused the scope: %d %s, with the scope %q", a.Status, a.Body, scope)
+		}
+		if n := len(b.logins()); n != 1 {
+			t.Errorf("%d pending sign-ins, want 1", n)
+		}
+		if !strings.Contains(w.log.String(), "IDSERVER_SCOPES") || !strings.Contains(w.log.String(), "not for this client") {
+			t.Errorf("the log is %s", w.log)
+		}
+		if a := b.route("GET", w.authorize(t, again, "alice"), navigates); field(a, "Location") != "/profile" {
+			t.Errorf("signed in without it: %d %s", a.Status, a.Body)
+		}
+		other := w.browser(t) // a stranger's error says nothing about the sign-ins of others
+		if scope := query(t, other.begin("/auth/login")).Get("scope"); !strings.Contains(scope, "offline_access") {
+			t.Errorf("the next sign-in has the scope %q", scope)
+		}
+	}))
+	t.Run("and refused again", inBubble(func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser(t)
+		a := refuse(t, w, b, field(refuse(t, w, b, b.begin("/auth/login")), "Location"))
+		if got := code(t, a); a.Status != 502 || got != idserver.CodeProviderError {
+			t.Errorf("%d %s, want 502 %s", a.Status, got, idserver.CodeProviderError)
+		}
+	}))
+	t.Run("the application's own", inBubble(func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.Scopes = []string{"openid", "offline_access"} })
+		b := w.browser(t)
+		a := refuse(t, w, b, b.begin("/auth/login"))
+		if got := code(t, a); a.Status != 502 || got != idserver.CodeProviderError {
+			t.Errorf("%d %s, want 502 %s", a.Status, got, idserver.CodeProviderError)
+		}
+	}))
 }
 
 // What the provider says went wrong reaches the operator, whatever else is wrong with its answer.

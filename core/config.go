@@ -42,8 +42,9 @@ type Config struct {
 	// with credentials). Browsers send the cookies, which are SameSite=Lax, within one site only.
 	TrustedOrigins []string
 
-	// Scopes are requested at sign-in; openid always is. Default: openid profile email, and roles if the provider's metadata
-	// lists it.
+	// Scopes are requested at sign-in; openid always is. Default: openid profile email, and, where the provider's metadata
+	// lists them, roles and offline_access. The last brings a refresh token; Keycloak is not asked for it, as it gives one
+	// without. Where the provider refuses it to this client, the sign-in goes on without, with a warning.
 	Scopes []string
 	// AuthorizeParameters are added to the authorization requests of the sign-in routes, such as Auth0's audience, Google's
 	// access_type and hd, resource (RFC 8707) or acr_values. max_age, in whole seconds from 1, is also checked when the user

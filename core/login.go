@@ -19,6 +19,9 @@ const loginLife = 20 * time.Minute
 // restartMark is appended to the state of a sign-in that was restarted automatically, so that it is not restarted again.
 const restartMark = ".r"
 
+// onlineMark is appended, in place of restartMark, if the restarted sign-in does not ask for a refresh token.
+const onlineMark = ".o" + restartMark
+
 // loginParameters are the parameters of /login that are passed on to the provider. Any others are not: a link could
 // otherwise change what is asked for.
 var loginParameters = []string{"login_hint", "prompt", "ui_locales", "acr_values"}
@@ -84,6 +87,9 @@ func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessionco
 	options, err := w.authorizeOptions(ctx, r, link)
 	if err != nil {
 		return Answer{}, err
+	}
+	if mark == onlineMark && len(options.Scopes) == 0 {
+		options.Scopes = onlineScopes(m)
 	}
 	request, err := w.provider.newAuthorizationRequest(m, options, mark)
 	if err != nil {

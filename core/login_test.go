@@ -21,7 +21,7 @@ func TestLogin(t *testing.T) {
 		b := w.browser(t)
 		q := query(t, b.begin("/auth/login?return_to=/x&login_hint=bob&prompt=login&scope=all&redirect_uri=https://evil.example&state=mine"))
 		for name, want := range map[string]string{
-			"response_type": "code", "client_id": "example", "redirect_uri": base + "/auth/callback", "scope": "openid profile email roles",
+			"response_type": "code", "client_id": "example", "redirect_uri": base + "/auth/callback", "scope": "openid profile email roles offline_access",
 			"code_challenge_method": "S256", "login_hint": "bob", "prompt": "login",
 		} {
 			if got := q.Get(name); got != want || len(q[name]) != 1 {

@@ -96,7 +96,7 @@ func TestCauseIsNotShown(t *testing.T) {
 	}
 	b := w.browser(t)
 	q := query(t, b.begin("/auth/login"))
-	a := b.route("GET", "/auth/callback?error=invalid_scope&error_description=written-by-a-stranger&state="+q.Get("state")+"&iss="+w.provider.URL(), navigates)
+	a := b.route("GET", "/auth/callback?error=unauthorized_client&error_description=written-by-a-stranger&state="+q.Get("state")+"&iss="+w.provider.URL(), navigates)
 	if code(t, a) != idserver.CodeProviderError || strings.Contains(string(a.Body), "stranger") {
 		t.Errorf("the provider's words are shown: %s", a.Body)
 	}

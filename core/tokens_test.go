@@ -90,8 +90,12 @@ func TestAuthorizeURL(t *testing.T) {
 		metadata func(map[string]any)
 		want     url.Values // beside those that are always there
 	}{
-		"as it is":             {want: url.Values{"scope": {"openid profile email roles"}, "redirect_uri": {base + "/auth/callback"}}},
-		"no roles on offer":    {metadata: func(m map[string]any) { delete(m, "scopes_supported") }, want: url.Values{"scope": {"openid profile email"}}},
+		"as it is":                   {want: url.Values{"scope": {"openid profile email roles offline_access"}, "redirect_uri": {base + "/auth/callback"}}},
+		"no roles on offer":          {metadata: func(m map[string]any) { delete(m, "scopes_supported") }, want: url.Values{"scope": {"openid profile email"}}},
+		"no refresh tokens on offer": {metadata: func(m map[string]any) { m["scopes_supported"] = []string{"openid", "roles"} }, want: url.Values{"scope": {"openid profile email roles"}}},
+		"refresh tokens without asking": {metadata: func(m map[string]any) {
+			m["authorization_endpoint"] = w.provider.URL() + "/realms/x/protocol/openid-connect/auth"
+		}, want: url.Values{"scope": {"openid profile email roles"}}},
 		"scopes of the config": {config: func(c *idserver.Config) { c.Scopes = []string{"email", "openid"} }, want: url.Values{"scope": {"email openid"}}},
 		"openid is added":      {config: func(c *idserver.Config) { c.Scopes = []string{"email"} }, want: url.Values{"scope": {"openid email"}}},
 		"scopes of the call":   {options: idserver.AuthorizeOptions{Scopes: []string{"offline_access"}}, want: url.Values{"scope": {"openid offline_access"}}},
