@@ -6,6 +6,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 const { APP, ALG = 'RS256', CLIENT_SECRET = '', ACCESS_TTL = '900', PORT = '0' } = process.env;
 const tenant = '7b1d5c52-0000-4000-8000-00000000acee';
@@ -36,6 +37,7 @@ const client = (client_id, secret, base) => ({
 });
 
 const configuration = {
+  adapter: createMemoryAdapter(), // in memory, and not anew with each key
   clients: [client('app', CLIENT_SECRET, APP), client('cli', '', 'http://127.0.0.1:1')],
   jwks: { keys: [newKey()] },
   cookies: { keys: [randomBytes(32).toString('hex')] },
@@ -100,7 +102,6 @@ server.listen(Number(PORT), '127.0.0.1', () => {
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
     return response.end(`<!doctype html><title>Sign in</title><form method="post">${Object.keys(people).map((p) => `<button name="user" value="${p}">${p}</button>`).join('')}</form>`);
   });
-  // What was granted is kept by the package, not by one provider.
   process.on('SIGUSR2', () => {
     configuration.jwks = { keys: [newKey(), ...configuration.jwks.keys] };
     provider = start(issuer);
