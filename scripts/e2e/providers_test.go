@@ -42,7 +42,7 @@ var providers = []struct {
 }{
 	{"oidc-provider", startOIDCProvider},
 	{"Hydra", startHydra},
-	//{"LemonLDAP::NG", startLemonLDAP},
+	{"LemonLDAP::NG", startLemonLDAP},
 	//{"Glewlwyd", startGlewlwyd},
 	{"zitadel/oidc", startZitadel},
 }
