@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,28 +13,6 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 )
-
-// newAccessToken is a good access token, in the hands of the same edits as an ID token.
-func newAccessToken(w *world) *idToken {
-	now := w.clock.Now()
-	return &idToken{
-		header: map[string]any{"alg": "RS256", "kid": w.provider.KeyID(), "typ": "at+jwt"},
-		claims: map[string]any{
-			"iss": w.provider.URL(), "sub": "alice", "aud": "idserver-api", "exp": now.Unix() + 300, "iat": now.Unix(),
-			"jti": "1", "client_id": idtest.ExampleClient, "scope": "openid", "roles": []string{"admin"},
-		},
-		now:   now,
-		world: w,
-	}
-}
-
-// groups are the IDs of so many groups, as Entra writes them.
-func groups(n int) (all []string) {
-	for i := range n {
-		all = append(all, fmt.Sprintf("6f0c2a3e-1234-4abc-8def-%012d", i))
-	}
-	return all
-}
 
 func TestAccessTokenAccepted(t *testing.T) {
 	w := newWorld(t)
@@ -300,6 +278,104 @@ func TestAudienceOfConfig(t *testing.T) {
 		}
 		if !slices.Equal(u.Roles, []string{"admin", "user"}) || !slices.Equal(u.CustomRoles, []string{"billing"}) {
 			t.Errorf("the roles are %q and %q", u.Roles, u.CustomRoles)
+		}
+	})
+}
+
+// Tokens with 300 groups work where they need not fit into a cookie: by hand, and at an API.
+func TestTokensWithManyGroups(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		many := func(c map[string]any) { c["groups"] = groups(300) }
+		w.provider.SetIDTokenClaims(many)
+		w.provider.SetAccessTokenClaims(many)
+		_, tokens := signInByHand(t, w, w.Client, "alice")
+		if len(tokens.IDToken) < 16<<10 || len(tokens.AccessToken) < 16<<10 {
+			t.Fatalf("they have %d and %d bytes", len(tokens.IDToken), len(tokens.AccessToken))
+		}
+		for range 2 { // the second time it is remembered
+			u, err := w.ValidateAccessToken(t.Context(), tokens.AccessToken, idserver.AccessTokenCheck{})
+			var said struct {
+				Groups []string `json:"groups"`
+			}
+			if err != nil || u.Claims(&said) != nil || len(said.Groups) != 300 {
+				t.Errorf("%v with %d groups, %v", u, len(said.Groups), err)
+			}
+		}
+		if _, err := w.RefreshToken(t.Context(), tokens); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An ID token must not open an API whose audience is the client itself. At such a provider only what tells that it is an access
+// token is one.
+func TestIDTokenIsNoAccessToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.Audience = c.ClientID })
+		plain := func(more map[string]any) map[string]any {
+			c := map[string]any{
+				"iss": w.provider.URL(), "sub": "alice", "aud": idtest.ExampleClient,
+				"iat": w.clock.Now().Unix(), "exp": w.clock.Now().Unix() + 600,
+			}
+			for name, value := range more {
+				c[name] = value
+			}
+			return c
+		}
+		header := func(typ string) map[string]any {
+			h := map[string]any{"alg": "RS256", "kid": w.provider.KeyID()}
+			if typ != "" {
+				h["typ"] = typ
+			}
+			return h
+		}
+		for name, row := range map[string]struct {
+			token    string
+			accepted bool
+		}{
+			"an ID token of the sign-in":   {w.provider.MintIDToken("alice", idtest.ExampleClient), false},
+			"one without a nonce":          {w.provider.MintIDToken("alice", idtest.ExampleClient, func(c map[string]any) { delete(c, "nonce"); delete(c, "at_hash") }), false},
+			"no typ":                       {w.provider.SignRaw(header(""), plain(nil)), false},
+			"typ JWT":                      {w.provider.SignRaw(header("JWT"), plain(nil)), false},
+			"typ JWT, azp":                 {w.provider.SignRaw(header("JWT"), plain(map[string]any{"azp": idtest.ExampleClient})), false},
+			"typ JWT and a scope":          {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scope": "openid"})), true},
+			"typ JWT and a scp":            {w.provider.SignRaw(header("JWT"), plain(map[string]any{"scp": []string{"read"}})), true},
+			"no typ and a client_id":       {w.provider.SignRaw(header(""), plain(map[string]any{"client_id": "x"})), true},
+			"typ at+jwt":                   {w.provider.SignRaw(header("at+jwt"), plain(nil)), true},
+			"typ application/AT+JWT":       {w.provider.SignRaw(header("application/AT+JWT"), plain(nil)), true},
+			"typ at+jwt and a nonce":       {w.provider.SignRaw(header("at+jwt"), plain(map[string]any{"nonce": "n"})), true},
+			"a scope and a nonce, typ JWT": {w.provider.SignRaw(header("JWT"), plain(map[string]any{"nonce": "n", "scope": "openid"})), false},
+		} {
+			_, err := w.ValidateAccessToken(t.Context(), row.token, idserver.AccessTokenCheck{})
+			if row.accepted != (err == nil) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !row.accepted {
+				refused(t, err, idserver.ReasonType)
+			}
+			_, a := w.browser(t).pass(w.RequireUser(), "GET", "/api", bearer(row.token))
+			if row.accepted == a.Ends() || a.Ends() && a.Status != http.StatusUnauthorized {
+				t.Errorf("%s: the guard ends with %d", name, a.Status)
+			}
+		}
+	})
+}
+
+// What a stranger's token says of itself is cut in errors: the log gets a line and no book.
+func TestWhatTokensSayIsCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newAPI(t, false)
+		long := strings.Repeat("x", 30<<10)
+		for name, edit := range map[string]func(*idToken){
+			"iss": claim("iss", long), "aud": claim("aud", []string{long, "b", "c", "d", "e", "f"}), "typ": header("typ", long), "alg": header("alg", long),
+		} {
+			i := newAccessToken(w)
+			edit(i)
+			_, err := w.ValidateAccessToken(t.Context(), i.token(), idserver.AccessTokenCheck{})
+			if !errors.Is(err, idserver.ErrInvalidToken) || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "xxx") {
+				t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
+			}
 		}
 	})
 }

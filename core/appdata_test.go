@@ -2,7 +2,6 @@ package idserver_test
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -63,28 +62,6 @@ func TestAppDataRefused(t *testing.T) {
 			a := b.route("GET", "/auth/login?"+query, navigates)
 			if got := code(t, a); a.Status != 400 || got != idserver.CodeInvalidLogin || len(b.cookies) != 0 {
 				t.Errorf("%d %s", a.Status, got)
-			}
-		}))
-	}
-}
-
-// What the token endpoint may leave out, and what it may not.
-func TestTokenAnswerWithLess(t *testing.T) {
-	for name, row := range map[string]struct {
-		edit func(map[string]any)
-		want error
-	}{
-		"no token_type":   {func(r map[string]any) { delete(r, "token_type") }, nil},
-		"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrNoAccessToken},
-		"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ErrNoIDToken},
-	} {
-		t.Run(name, inBubble(func(t *testing.T) {
-			w := newWorld(t)
-			r, code := authorizedCode(t, w, w.Client, "alice")
-			w.provider.SetTokenResponse(row.edit)
-			_, err := w.ExchangeCode(t.Context(), code, r)
-			if !errors.Is(err, row.want) || row.want == nil && err != nil {
-				t.Errorf("%v, want %v", err, row.want)
 			}
 		}))
 	}

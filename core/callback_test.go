@@ -609,17 +609,17 @@ func TestSpentCallbackBeginsOnce(t *testing.T) {
 // A page asks with prompt=none whether somebody is signed in at the provider. That nobody is, is no fault of anybody's: 401, as
 // any request without a session.
 func TestPromptNone(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		for name, want := range map[string]idserver.RefusalCode{
-			"login_required":             idserver.CodeNotSignedIn,
-			"interaction_required":       idserver.CodeNotSignedIn,
-			"account_selection_required": idserver.CodeNotSignedIn,
-			"consent_required":           idserver.CodeNotSignedIn,
-			"LOGIN_REQUIRED":             idserver.CodeProviderError,
-			"server_error":               idserver.CodeProviderUnavailable,
-			"access_denied":              idserver.CodeAccessDenied,
-		} {
+	for name, want := range map[string]idserver.RefusalCode{
+		"login_required":             idserver.CodeNotSignedIn,
+		"interaction_required":       idserver.CodeNotSignedIn,
+		"account_selection_required": idserver.CodeNotSignedIn,
+		"consent_required":           idserver.CodeNotSignedIn,
+		"LOGIN_REQUIRED":             idserver.CodeProviderError,
+		"server_error":               idserver.CodeProviderUnavailable,
+		"access_denied":              idserver.CodeAccessDenied,
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
 			b := w.browser(t)
 			address := b.begin("/auth/login?prompt=none&return_to=/x")
 			q := query(t, address)
@@ -628,13 +628,13 @@ func TestPromptNone(t *testing.T) {
 			}
 			a := b.route("GET", "/auth/callback?"+url.Values{"error": {name}, "state": {q.Get("state")}, "iss": {w.provider.URL()}}.Encode(), navigates)
 			if got := code(t, a); got != want || got == idserver.CodeNotSignedIn && (a.Status != 401 || field(a, "WWW-Authenticate") != "Bearer") {
-				t.Errorf("%s: %d %s, want %s", name, a.Status, got, want)
+				t.Errorf("%d %s, want %s", a.Status, got, want)
 			}
 			if len(b.logins()) != 0 {
-				t.Errorf("%s: the login cookie is kept", name)
+				t.Errorf("the login cookie is kept")
 			}
-		}
-	})
+		}))
+	}
 }
 
 // revocations notes what a revocation request may take, and whether it was sent for a caller who is still there.

@@ -314,3 +314,17 @@ func TestSessionTokensFrom(t *testing.T) {
 		}
 	})
 }
+
+func TestUserContext(t *testing.T) {
+	u := &idserver.User{Subject: "alice"}
+	ctx := idserver.WithUser(t.Context(), u)
+	if idserver.UserFrom(ctx) != u || idserver.AccessTokenFrom(ctx) != "" {
+		t.Error("the user is not found")
+	}
+	if idserver.UserFrom(t.Context()) != nil || idserver.AccessTokenFrom(t.Context()) != "" {
+		t.Error("a user is found where none is")
+	}
+	if idserver.UserFrom(idserver.WithUser(ctx, nil)) != nil {
+		t.Error("nobody is somebody")
+	}
+}

@@ -3,19 +3,27 @@ package idserver_test
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"math/big"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -533,3 +541,229 @@ func copyOf(cookies map[string]string) map[string]string {
 	}
 	return all
 }
+
+// newAccessToken is a good access token, in the hands of the same edits as an ID token.
+func newAccessToken(w *world) *idToken {
+	now := w.clock.Now()
+	return &idToken{
+		header: map[string]any{"alg": "RS256", "kid": w.provider.KeyID(), "typ": "at+jwt"},
+		claims: map[string]any{
+			"iss": w.provider.URL(), "sub": "alice", "aud": "idserver-api", "exp": now.Unix() + 300, "iat": now.Unix(),
+			"jti": "1", "client_id": idtest.ExampleClient, "scope": "openid", "roles": []string{"admin"},
+		},
+		now:   now,
+		world: w,
+	}
+}
+
+// groups are the IDs of so many groups, as Entra writes them.
+func groups(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprintf("6f0c2a3e-1234-4abc-8def-%012d", i))
+	}
+	return all
+}
+
+// idToken is an ID token in the making: it is good, and a row of a table spoils it.
+type idToken struct {
+	header, claims map[string]any
+	now            time.Time
+	world          *world
+	check          idserver.IDTokenCheck
+	raw            string              // the token itself, for rows that make it by hand
+	sign           func(string) string // in place of the provider's signature
+}
+
+func (i *idToken) token() string {
+	switch {
+	case i.raw != "":
+		return i.raw
+	case i.sign != nil:
+		return i.sign(encode(i.header) + "." + encode(i.claims))
+	}
+	return i.world.provider.SignRaw(i.header, i.claims)
+}
+
+// in is a NumericDate that many seconds from now.
+func (i *idToken) in(seconds int64) int64 { return i.now.Unix() + seconds }
+
+func encode(v any) string { return base64.RawURLEncoding.EncodeToString(jsonOf(v)) }
+
+func jsonOf(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// claim changes one claim; nil removes it.
+func claim(name string, value any) func(*idToken) {
+	return func(i *idToken) {
+		if i.claims[name] = value; value == nil {
+			delete(i.claims, name)
+		}
+	}
+}
+
+func header(name string, value any) func(*idToken) {
+	return func(i *idToken) {
+		if i.header[name] = value; value == nil {
+			delete(i.header, name)
+		}
+	}
+}
+
+// dated sets a claim to so many seconds from now.
+func dated(name string, seconds int64) func(*idToken) {
+	return func(i *idToken) { i.claims[name] = i.in(seconds) }
+}
+
+// payload signs text as it is.
+func payload(text string) func(*idToken) {
+	return func(i *idToken) { i.raw = i.world.provider.SignRaw(i.header, text) }
+}
+
+func all(edits ...func(*idToken)) func(*idToken) {
+	return func(i *idToken) {
+		for _, edit := range edits {
+			edit(i)
+		}
+	}
+}
+
+// refused demands exactly one reason, and that the error can be taken apart.
+func refused(t *testing.T, err error, want idserver.Reason) {
+	t.Helper()
+	var e *idserver.InvalidTokenError
+	if !errors.As(err, &e) || e.Reason != want {
+		t.Fatalf("got %v, want reason %s", err, want)
+	}
+	if !errors.Is(err, want) || !errors.Is(err, idserver.ErrInvalidToken) || errors.Is(err, idserver.ErrUnavailable) {
+		t.Errorf("errors.Is does not tell what %v is", err)
+	}
+}
+
+func macWith(key func(*idToken) []byte) func(*idToken) {
+	return func(i *idToken) {
+		i.sign = func(signed string) string {
+			mac := hmac.New(sha256.New, key(i))
+			mac.Write([]byte(signed))
+			return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+		}
+	}
+}
+
+// jwkOf is a provider's public key, RFC 7518 section 6.3.1.
+func jwkOf(p *idtest.Provider, keyID string) map[string]string {
+	key := p.PrivateKey().PublicKey
+	return map[string]string{
+		"kty": "RSA", "kid": keyID, "alg": "RS256", "use": "sig",
+		"n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()), "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
+	}
+}
+
+// says reports whether err is want and not a judgement of the other kind.
+func says(err, want error) bool {
+	if want == nil || err == nil {
+		return err == want
+	}
+	return errors.Is(err, want) && errors.Is(err, idserver.ErrUnavailable) == (want == idserver.ErrUnavailable) &&
+		errors.Is(err, idserver.ErrInvalidToken) == (want != idserver.ErrUnavailable)
+}
+
+// newAPI is newWorld's provider with a client that is an API; a validation that waited for a hanging endpoint would wait for
+// an hour. The key set is read unless it is to be cold.
+func newAPI(t *testing.T, cold bool) *world {
+	t.Helper()
+	w := newWorld(t)
+	log := w.cfg.Logger
+	w.cfg = w.provider.Config("")
+	w.cfg.Now, w.cfg.HTTP.Timeout, w.cfg.Logger = w.clock.Now, time.Hour, log
+	w.Client = w.client(t)
+	if !cold {
+		warm(t, w)
+	}
+	return w
+}
+
+func warm(t *testing.T, w *world) {
+	t.Helper()
+	if _, err := w.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resign signs a token's claims with the provider's key under another kid.
+func resign(t *testing.T, w *world, token, kid string) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	decoded, err := base64.RawURLEncoding.DecodeString(parts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h map[string]any
+	if err := json.Unmarshal(decoded, &h); err != nil {
+		t.Fatal(err)
+	}
+	h["kid"] = kid
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.provider.SignRaw(h, payload)
+}
+
+// provided is a network of one document: it answers every request with it.
+type provided struct {
+	status   int
+	kind     string // Content-Type
+	body     []byte
+	asked    atomic.Int32
+	location atomic.Value // of the last request
+}
+
+func (p *provided) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.asked.Add(1)
+	p.location.Store(r.URL.String())
+	return &http.Response{
+		StatusCode: p.status, Header: http.Header{"Content-Type": {p.kind}}, Body: io.NopCloser(bytes.NewReader(p.body)), Request: r,
+	}, nil
+}
+
+// elsewhere makes a client of https://id.example, whose metadata is the document.
+func elsewhere(t testing.TB, network *provided, edit func(*idserver.Config)) *idserver.Client {
+	t.Helper()
+	cfg := goodConfig()
+	cfg.HTTP.Client = &http.Client{Transport: network}
+	if edit != nil {
+		edit(&cfg)
+	}
+	client, err := idserver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// document is the metadata of https://id.example, changed by edit. A nil value takes a member out.
+func document(edit map[string]any) []byte {
+	const at = "https://id.example"
+	m := map[string]any{
+		"issuer": at, "authorization_endpoint": at + "/a", "token_endpoint": at + "/t", "jwks_uri": at + "/j",
+		"userinfo_endpoint": at + "/u", "revocation_endpoint": at + "/r", "end_session_endpoint": at + "/e",
+	}
+	maps.Copy(m, edit)
+	maps.DeleteFunc(m, func(_ string, value any) bool { return value == nil })
+	text, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+const nearlyOver = 14*time.Minute + 30*time.Second // of an access token's 15 minutes: it is refreshed
+
+// userInfoBody is a userinfo answer for an access token that idtest does not know.
+const userInfoBody = `{"sub":"` + aliceSubject + `","email":"info@example.test","name":"Alice Info","roles":["from-userinfo"],"department":"sales","exp":1}`

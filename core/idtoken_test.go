@@ -2,13 +2,11 @@ package idserver_test
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -16,16 +14,6 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 )
-
-// idToken is an ID token in the making: it is good, and a row of a table spoils it.
-type idToken struct {
-	header, claims map[string]any
-	now            time.Time
-	world          *world
-	check          idserver.IDTokenCheck
-	raw            string              // the token itself, for rows that make it by hand
-	sign           func(string) string // in place of the provider's signature
-}
 
 const (
 	idNonce       = "n-0S6_WzA2Mj"
@@ -44,64 +32,6 @@ func newIDToken(w *world) *idToken {
 		check: idserver.IDTokenCheck{Nonce: idNonce, AccessToken: idAccessToken},
 		now:   now,
 		world: w,
-	}
-}
-
-func (i *idToken) token() string {
-	switch {
-	case i.raw != "":
-		return i.raw
-	case i.sign != nil:
-		return i.sign(encode(i.header) + "." + encode(i.claims))
-	}
-	return i.world.provider.SignRaw(i.header, i.claims)
-}
-
-// in is a NumericDate that many seconds from now.
-func (i *idToken) in(seconds int64) int64 { return i.now.Unix() + seconds }
-
-func encode(v any) string { return base64.RawURLEncoding.EncodeToString(jsonOf(v)) }
-
-func jsonOf(v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return text
-}
-
-// claim changes one claim; nil removes it.
-func claim(name string, value any) func(*idToken) {
-	return func(i *idToken) {
-		if i.claims[name] = value; value == nil {
-			delete(i.claims, name)
-		}
-	}
-}
-
-func header(name string, value any) func(*idToken) {
-	return func(i *idToken) {
-		if i.header[name] = value; value == nil {
-			delete(i.header, name)
-		}
-	}
-}
-
-// dated sets a claim to so many seconds from now.
-func dated(name string, seconds int64) func(*idToken) {
-	return func(i *idToken) { i.claims[name] = i.in(seconds) }
-}
-
-// payload signs text as it is.
-func payload(text string) func(*idToken) {
-	return func(i *idToken) { i.raw = i.world.provider.SignRaw(i.header, text) }
-}
-
-func all(edits ...func(*idToken)) func(*idToken) {
-	return func(i *idToken) {
-		for _, edit := range edits {
-			edit(i)
-		}
 	}
 }
 
@@ -334,40 +264,9 @@ func TestIDTokenRefused(t *testing.T) {
 	}
 }
 
-// refused demands exactly one reason, and that the error can be taken apart.
-func refused(t *testing.T, err error, want idserver.Reason) {
-	t.Helper()
-	var e *idserver.InvalidTokenError
-	if !errors.As(err, &e) || e.Reason != want {
-		t.Fatalf("got %v, want reason %s", err, want)
-	}
-	if !errors.Is(err, want) || !errors.Is(err, idserver.ErrInvalidToken) || errors.Is(err, idserver.ErrUnavailable) {
-		t.Errorf("errors.Is does not tell what %v is", err)
-	}
-}
-
-func macWith(key func(*idToken) []byte) func(*idToken) {
-	return func(i *idToken) {
-		i.sign = func(signed string) string {
-			mac := hmac.New(sha256.New, key(i))
-			mac.Write([]byte(signed))
-			return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-		}
-	}
-}
-
 func wholeHash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// jwkOf is a provider's public key, RFC 7518 section 6.3.1.
-func jwkOf(p *idtest.Provider, keyID string) map[string]string {
-	key := p.PrivateKey().PublicKey
-	return map[string]string{
-		"kty": "RSA", "kid": keyID, "alg": "RS256", "use": "sig",
-		"n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()), "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
-	}
 }
 
 // Of two faults the one of the earlier step is reported.

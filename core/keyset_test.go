@@ -3,11 +3,9 @@ package idserver_test
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -66,15 +64,6 @@ func answers(t *testing.T, client *idserver.Client, token func(i int) string) (a
 	return all
 }
 
-// says reports whether err is want and not a judgement of the other kind.
-func says(err, want error) bool {
-	if want == nil || err == nil {
-		return err == want
-	}
-	return errors.Is(err, want) && errors.Is(err, idserver.ErrUnavailable) == (want == idserver.ErrUnavailable) &&
-		errors.Is(err, idserver.ErrInvalidToken) == (want != idserver.ErrUnavailable)
-}
-
 func same(token string) func(int) string { return func(int) string { return token } }
 
 // afterwards lets what a test set off in its bubble come to an end.
@@ -83,28 +72,6 @@ func afterwards(t *testing.T, what string, done func() bool) {
 	synctest.Wait()
 	if !done() {
 		t.Fatalf("it did not come to it: %s", what)
-	}
-}
-
-// newAPI is newWorld's provider with a client that is an API; a validation that waited for a hanging endpoint would wait for
-// an hour. The key set is read unless it is to be cold.
-func newAPI(t *testing.T, cold bool) *world {
-	t.Helper()
-	w := newWorld(t)
-	log := w.cfg.Logger
-	w.cfg = w.provider.Config("")
-	w.cfg.Now, w.cfg.HTTP.Timeout, w.cfg.Logger = w.clock.Now, time.Hour, log
-	w.Client = w.client(t)
-	if !cold {
-		warm(t, w)
-	}
-	return w
-}
-
-func warm(t *testing.T, w *world) {
-	t.Helper()
-	if _, err := w.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice"), idserver.AccessTokenCheck{}); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -651,24 +618,6 @@ func TestNothingIsFetchedForStrangers(t *testing.T) {
 	}
 }
 
-// What a stranger's token says of itself is cut in errors: the log gets a line and no book.
-func TestWhatTokensSayIsCut(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newAPI(t, false)
-		long := strings.Repeat("x", 30<<10)
-		for name, edit := range map[string]func(*idToken){
-			"iss": claim("iss", long), "aud": claim("aud", []string{long, "b", "c", "d", "e", "f"}), "typ": header("typ", long), "alg": header("alg", long),
-		} {
-			i := newAccessToken(w)
-			edit(i)
-			_, err := w.ValidateAccessToken(t.Context(), i.token(), idserver.AccessTokenCheck{})
-			if !errors.Is(err, idserver.ErrInvalidToken) || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "xxx") {
-				t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
-			}
-		}
-	})
-}
-
 // A provider that was started anew has a new key under the old kid: whoever is signed in stays so, and tokens of the new key
 // are admitted, also right after a stranger's.
 func TestNewKeyUnderTheOldKid(t *testing.T) {
@@ -702,154 +651,18 @@ func TestNewKeyUnderTheOldKid(t *testing.T) {
 	})
 }
 
-// resign signs a token's claims with the provider's key under another kid.
-func resign(t *testing.T, w *world, token, kid string) string {
-	t.Helper()
-	parts := strings.Split(token, ".")
-	decoded, err := base64.RawURLEncoding.DecodeString(parts[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var h map[string]any
-	if err := json.Unmarshal(decoded, &h); err != nil {
-		t.Fatal(err)
-	}
-	h["kid"] = kid
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.provider.SignRaw(h, payload)
-}
-
-// Hydra signs the ID token of a refresh with its new key under the old kid, and publishes both (ory/hydra#3573). Straight from
-// the token endpoint that is good enough, with a line in the log; for no other token is it.
-func TestIDTokenSignedByAnotherKey(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		_, tokens := signInByHand(t, w, w.Client, "alice")
-		old := w.provider.KeyID()
-		w.provider.RotateKey() // both are published
-		var idToken string
-		w.provider.SetTokenResponse(func(r map[string]any) {
-			idToken = resign(t, w, r["id_token"].(string), old)
-			r["id_token"] = idToken
-		})
-		for n := range 6 { // more often than there are fetches
-			next, err := w.RefreshToken(t.Context(), tokens)
-			if err != nil {
-				t.Fatalf("refresh %d: %v", n, err)
-			}
-			tokens = next
-		}
-		if log := w.log.String(); !strings.Contains(log, "ory/hydra#3573") || !strings.Contains(log, w.provider.KeyID()) {
-			t.Errorf("the log does not say so: %s", log)
-		}
-		_, err := w.ValidateIDToken(t.Context(), idToken, idserver.IDTokenCheck{Subject: tokens.User.Subject, AccessToken: tokens.AccessToken})
-		refused(t, err, idserver.ReasonSignature)
-		_, err = w.ValidateAccessToken(t.Context(), resign(t, w, w.provider.MintAccessToken("alice"), old), idserver.AccessTokenCheck{})
-		refused(t, err, idserver.ReasonSignature)
-
-		stranger := idtest.NewProvider(t)
-		stranger.RotateKey()
-		w.provider.SetTokenResponse(func(r map[string]any) {
-			parts := strings.Split(r["id_token"].(string), ".")
-			payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
-			r["id_token"] = stranger.SignRaw(map[string]any{"alg": "RS256", "kid": old}, payload)
-		})
-		w.clock.advance(time.Minute)
-		_, err = w.RefreshToken(t.Context(), tokens)
-		refused(t, err, idserver.ReasonSignature)
-	})
-}
-
-// A token whose algorithm the key does not name: the error names the setting that admits it, and with that it is admitted.
-func TestAlgorithmBySetting(t *testing.T) {
+// A key set that is not there is the operator's to mend as well.
+func TestMisconfiguredKeys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newAPI(t, true)
-		key := jwkOf(w.provider, w.provider.KeyID())
-		delete(key, "alg")
-		document, err := json.Marshal(map[string]any{"keys": []any{key}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.provider.SetJWKS(document)
-		pss := func(i *idToken) {
-			i.header["alg"] = "PS256"
-			i.sign = func(signed string) string {
-				sum := sha256.Sum256([]byte(signed))
-				signature, err := rsa.SignPSS(rand.Reader, w.provider.PrivateKey(), crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+		w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 404})
+		for _, guard := range []idserver.Guard{w.RequireUser(), w.RequireRole("admin")} {
+			_, a := w.browser(t).pass(guard, "GET", "/", func(r *idserver.Request) {
+				send(r, "Authorization", "Bearer "+w.provider.MintAccessToken("alice"))
+			})
+			if a.Status != http.StatusBadGateway || code(t, a) != idserver.CodeProviderMisconfigured || !strings.Contains(w.log.String(), "Endpoints.JWKS") {
+				t.Errorf("%d %s\n%s", a.Status, a.Body, w.log)
 			}
-		}
-		i := newAccessToken(w)
-		pss(i)
-		token := i.token()
-		_, err = w.ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{})
-		refused(t, err, idserver.ReasonAlgorithm)
-		for _, want := range []string{`"PS256"`, "Config.Provider.Algorithms", "IDSERVER_ALGORITHMS"} {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%q does not name %s", err, want)
-			}
-		}
-		if _, err := w.client(t, func(c *idserver.Config) { c.Provider.Algorithms = []string{"PS256"} }).ValidateAccessToken(t.Context(), token, idserver.AccessTokenCheck{}); err != nil {
-			t.Errorf("with the setting: %v", err)
-		}
-		i = newAccessToken(w)
-		i.header["alg"] = "ES256"
-		_, err = w.ValidateAccessToken(t.Context(), i.token(), idserver.AccessTokenCheck{})
-		refused(t, err, idserver.ReasonAlgorithm)
-		if strings.Contains(err.Error(), "Config") {
-			t.Errorf("no setting admits that: %v", err)
 		}
 	})
-}
-
-// A refresh brings an ID token whose signature does not verify with the known key, and the key set cannot be had: nothing is
-// known of it, and the session goes on. With the keys back it is refreshed, or over if the token is a stranger's after all.
-func TestRefreshWhileTheKeysAreAway(t *testing.T) {
-	for name, genuine := range map[string]bool{"a new key": true, "a stranger's": false} {
-		t.Run(name, inBubble(func(t *testing.T) {
-			w := newWorld(t)
-			b := w.signedIn(t, "alice")
-			_, first := b.visit()
-			w.clock.advance(14*time.Minute + 30*time.Second)
-			kid := w.provider.KeyID()
-			w.provider.RotateKey()
-			if genuine {
-				document, err := json.Marshal(map[string]any{"keys": []any{jwkOf(w.provider, kid)}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				w.provider.SetJWKS(document)
-			} else {
-				w.provider.SetJWKS([]byte(`{"keys":[` + textOf(t, jwkOf(idtest.NewProvider(t), kid)) + `]}`))
-			}
-			w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503})
-			w.provider.SetTokenResponse(func(r map[string]any) {
-				r["id_token"] = resign(t, w, r["id_token"].(string), kid)
-			})
-			if u, _ := b.visit(); u == nil {
-				t.Fatalf("the session is over while nothing is known: %s", w.log)
-			}
-			w.provider.Heal(idtest.KeySet)
-			w.clock.advance(15 * time.Minute)
-			u, second := b.visit()
-			if genuine && (u == nil || second == first) || !genuine && u != nil {
-				t.Errorf("with the keys back: %+v, another token: %t\n%s", u, second != first, w.log)
-			}
-		}))
-	}
-}
-
-func textOf(t *testing.T, key map[string]string) string {
-	t.Helper()
-	text, err := json.Marshal(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

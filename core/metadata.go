@@ -5,14 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
-	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/fetched"
-	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -89,16 +85,38 @@ func (m *metadata) override(e Endpoints) {
 // check refuses metadata that another issuer published, and URLs that must not be sent secrets. A URL that nothing depends
 // on counts as absent then.
 func (m *metadata) check(cfg Config) error {
-	authority := strings.TrimSuffix(cfg.Authority, "/")
+	if err := m.checkIssuer(cfg); err != nil {
+		return err
+	}
+	web := cfg.BaseURL != ""
+	if err := m.checkEndpoints(cfg, web); err != nil {
+		return err
+	}
+	switch {
+	case m.JWKSURI == "":
+		return m.missing("no jwks_uri in it: set Config.Provider.Endpoints.JWKS")
+	case web && (m.AuthorizationEndpoint == "" || m.TokenEndpoint == ""):
+		return m.missing("no authorization_endpoint or no token_endpoint in it: set Config.Provider.Endpoints")
+	}
+	return nil
+}
+
+// checkIssuer compares the issuer with the one that is trusted, OpenID Connect Discovery 1.0 section 4.3.
+func (m *metadata) checkIssuer(cfg Config) error {
+	trusted := cfg.Provider.Issuer
 	switch {
 	case m.Issuer == "":
 		return m.missing("no issuer in it")
-	case cfg.Provider.Issuer != "" && m.Issuer != cfg.Provider.Issuer:
-		return fmt.Errorf("its issuer is %q, and Config.Provider.Issuer (IDSERVER_ISSUER) is %q: they must be equal", m.Issuer, cfg.Provider.Issuer)
-	case cfg.Provider.Issuer == "" && m.Issuer != authority && m.Issuer != cfg.Authority:
+	case trusted != "" && m.Issuer != trusted:
+		return fmt.Errorf("its issuer is %q, and Config.Provider.Issuer (IDSERVER_ISSUER) is %q: they must be equal", m.Issuer, trusted)
+	case trusted == "" && m.Issuer != cfg.Authority && m.Issuer != strings.TrimSuffix(cfg.Authority, "/"):
 		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Provider.Issuer (IDSERVER_ISSUER) to %q", m.Issuer, cfg.Authority, m.Issuer)
 	}
-	web := cfg.BaseURL != ""
+	return nil
+}
+
+// checkEndpoints checks each URL. Those of sign-in are needed where there is a web application.
+func (m *metadata) checkEndpoints(cfg Config, web bool) error {
 	for _, endpoint := range []struct {
 		name   string
 		url    *string
@@ -122,12 +140,6 @@ func (m *metadata) check(cfg Config) error {
 			m.ignore(endpoint.name, fmt.Sprintf("%q: %v", shown(*endpoint.url), err))
 			*endpoint.url = ""
 		}
-	}
-	if m.JWKSURI == "" {
-		return m.missing("no jwks_uri in it: set Config.Provider.Endpoints.JWKS")
-	}
-	if web && (m.AuthorizationEndpoint == "" || m.TokenEndpoint == "") {
-		return m.missing("no authorization_endpoint or no token_endpoint in it: set Config.Provider.Endpoints")
 	}
 	return nil
 }
@@ -214,7 +226,8 @@ func (p *provider) warnOfMetadata(ctx context.Context, location string, m, held 
 	}
 	methods := m.TokenAuthMethods
 	unknown := len(methods) > 0 && !slices.Contains(methods, clientSecretBasic) && !slices.Contains(methods, clientSecretPost)
-	if unknown && p.cfg.ClientSecret != "" && p.cfg.Provider.ClientAuth == "" && !slices.Equal(methods, held.TokenAuthMethods) {
+	decides := p.cfg.ClientSecret != "" && p.cfg.Provider.ClientAuth == ""
+	if unknown && decides && !slices.Equal(methods, held.TokenAuthMethods) {
 		p.cfg.Logger.WarnContext(ctx, "idserver: the token endpoint lists neither client_secret_basic nor client_secret_post; the secret is sent by the first. Set Config.Provider.ClientAuth (IDSERVER_CLIENT_AUTH) if it takes the other",
 			"url", location, "token_endpoint_auth_methods_supported", shown(methods))
 	}
@@ -229,81 +242,4 @@ func (p *provider) otherAuthority(target string) string {
 		return fmt.Sprintf("if that is the provider you trust, set Config.Authority (IDSERVER_AUTHORITY) to %q", base)
 	}
 	return fmt.Sprintf("check Config.Authority (IDSERVER_AUTHORITY), which is %q", p.cfg.Authority)
-}
-
-// otherKeys is the same for the key set.
-func (p *provider) otherKeys(string) string {
-	if p.cfg.Provider.Endpoints.JWKS != "" {
-		return "check Config.Provider.Endpoints.JWKS"
-	}
-	return "the metadata names this URL as its jwks_uri: check Config.Authority (IDSERVER_AUTHORITY), or set Config.Provider.Endpoints.JWKS"
-}
-
-// published fetches what the provider publishes at a URL. What waiting does not mend is not ErrUnavailable: nothing there, a
-// redirect, a page for people. advice says what to change then, given the redirect's target or "".
-func (p *provider) published(ctx context.Context, name, url string, advice func(target string) string) (*endpoint.Answer, error) {
-	a, err := p.do(ctx, name, endpoint.Call{URL: url})
-	var redirect *endpoint.RedirectError
-	switch {
-	case errors.As(err, &redirect):
-		return nil, fmt.Errorf("%w: %s", err, advice(redirect.Target))
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case a.Status/100 == 4 && a.Status != http.StatusRequestTimeout && a.Status != http.StatusTooEarly && a.Status != http.StatusTooManyRequests:
-		return a, fmt.Errorf("status %d: %s", a.Status, advice(""))
-	case a.Status != http.StatusOK:
-		return a, fmt.Errorf("%w: status %d", ErrUnavailable, a.Status)
-	case isHTML(a):
-		return a, fmt.Errorf("HTML where JSON is wanted: %s", advice(""))
-	}
-	return a, nil
-}
-
-var byteOrderMark = []byte("\ufeff")
-
-// isHTML reports whether an answer is a page: JSON may come under any content type.
-func isHTML(a *endpoint.Answer) bool {
-	body := bytes.TrimSpace(bytes.TrimPrefix(a.Body, byteOrderMark))
-	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
-	return bytes.HasPrefix(body, []byte("<")) || kind == "text/html" && !bytes.HasPrefix(body, []byte("{"))
-}
-
-// fetchKeys fetches the provider's key set. A response without a single usable key is an error: it must not replace good
-// keys.
-func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Document[[]jose.Key], error) {
-	var document fetched.Document[[]jose.Key]
-	m, err := p.metadata.Get(ctx)
-	if err != nil {
-		document.RetryAfter = retryAfter(err)
-		return document, err
-	}
-	fail := func(err error) (fetched.Document[[]jose.Key], error) {
-		p.cfg.Logger.WarnContext(ctx, "idserver: key set not read", "url", m.JWKSURI, "error", err)
-		return document, &DiscoveryError{m.JWKSURI, err}
-	}
-	a, err := p.published(ctx, "keys", m.JWKSURI, p.otherKeys)
-	if a != nil {
-		document.Fresh, document.RetryAfter = a.MaxAge(), a.RetryAfter()
-	}
-	if err != nil {
-		return fail(err)
-	}
-	keys, skipped, err := jose.ParseSet(bytes.TrimPrefix(a.Body, byteOrderMark), p.cfg.Provider.Algorithms)
-	if err != nil {
-		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
-	}
-	if len(skipped) > 0 { // one line, and not long: anyone can have the keys fetched again
-		p.cfg.Logger.InfoContext(ctx, "idserver: published keys are left out", "url", m.JWKSURI, "keys", len(skipped), "reason", errors.Join(skipped[:min(len(skipped), 3)]...))
-	}
-	switch same := func(a, b jose.Key) bool { return a.Same(&b) && a.Named == b.Named }; {
-	case len(keys) == 0:
-		return fail(fmt.Errorf("%w: no key in it that can be used", ErrUnavailable))
-	case slices.EqualFunc(keys, held, same):
-		document.Value = held // and what was verified with these keys need not be looked at again
-	default:
-		document.Value = keys
-	}
-	changed := len(held) == 0 || &document.Value[0] != &held[0]
-	tell(ctx, p.cfg.Logger, p.cfg.Events.KeysFetched, KeysEvent{Keys: len(keys), LeftOut: len(skipped), Changed: changed})
-	return document, nil
 }

@@ -1,69 +1,18 @@
 package idserver_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"maps"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 )
-
-// provided is a network of one document: it answers every request with it.
-type provided struct {
-	status   int
-	kind     string // Content-Type
-	body     []byte
-	asked    atomic.Int32
-	location atomic.Value // of the last request
-}
-
-func (p *provided) RoundTrip(r *http.Request) (*http.Response, error) {
-	p.asked.Add(1)
-	p.location.Store(r.URL.String())
-	return &http.Response{
-		StatusCode: p.status, Header: http.Header{"Content-Type": {p.kind}}, Body: io.NopCloser(bytes.NewReader(p.body)), Request: r,
-	}, nil
-}
-
-// elsewhere makes a client of https://id.example, whose metadata is the document.
-func elsewhere(t testing.TB, network *provided, edit func(*idserver.Config)) *idserver.Client {
-	t.Helper()
-	cfg := goodConfig()
-	cfg.HTTP.Client = &http.Client{Transport: network}
-	if edit != nil {
-		edit(&cfg)
-	}
-	client, err := idserver.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return client
-}
-
-// document is the metadata of https://id.example, changed by edit. A nil value takes a member out.
-func document(edit map[string]any) []byte {
-	const at = "https://id.example"
-	m := map[string]any{
-		"issuer": at, "authorization_endpoint": at + "/a", "token_endpoint": at + "/t", "jwks_uri": at + "/j",
-		"userinfo_endpoint": at + "/u", "revocation_endpoint": at + "/r", "end_session_endpoint": at + "/e",
-	}
-	maps.Copy(m, edit)
-	maps.DeleteFunc(m, func(_ string, value any) bool { return value == nil })
-	text, err := json.Marshal(m)
-	if err != nil {
-		panic(err)
-	}
-	return text
-}
 
 func TestMetadataAccepted(t *testing.T) {
 	type doc = map[string]any
@@ -314,77 +263,6 @@ func TestProviderDownAtStart(t *testing.T) {
 	})
 }
 
-// A closed client says so instead of waiting.
-func TestClosedClient(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.Close()
-		w.Close()
-		if _, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err == nil || !strings.Contains(err.Error(), "closed") {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
-func TestPrivacyCenterURL(t *testing.T) {
-	for _, row := range []struct{ authority, web, want string }{
-		{"https://id.example", "", "https://id.example/Auth/MyPrivacy"},
-		{"https://id.example/", "", "https://id.example/Auth/MyPrivacy"},
-		{"https://id.example", "https://www.example/x/", "https://www.example/x/Auth/MyPrivacy"},
-	} {
-		client, err := idserver.New(idserver.Config{Authority: row.authority, Provider: idserver.ProviderConfig{WebBaseURL: row.web}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(client.Close)
-		if got := client.PrivacyCenterURL(); got != row.want {
-			t.Errorf("got %s, want %s", got, row.want)
-		}
-	}
-}
-
-// FuzzTokenAnswer gives the token endpoint's answer to a refresh. Whatever it is, nobody else comes of it, the
-// times stay in bounds, and the error is of its kind and repeats nothing that was sent.
-func FuzzTokenAnswer(f *testing.F) {
-	const refreshToken, subject = "a-refresh-token-that-is-sent-0123456789", "alice"
-	f.Add(200, "application/json", []byte(`{"access_token":"a","token_type":"Bearer","expires_in":"900","refresh_token":"r"}`))
-	f.Add(200, "application/json", []byte(`{"access_token":"a","token_type":"Bearer","id_token":"e30.e30.","expires_in":1e99}`))
-	f.Add(400, "application/json", []byte(`{"error":"invalid_grant","error_description":"`+refreshToken+`"}`))
-	f.Add(429, "application/problem+json", []byte(`{"title":"a\nb","detail":"\u0000"}`))
-	f.Add(200, "text/html", []byte(`<p>`))
-	f.Fuzz(func(t *testing.T, status int, kind string, body []byte) {
-		if status < 100 || status > 999 {
-			status = 200
-		}
-		network := &provided{status: status, kind: kind, body: body}
-		now := time.Unix(1800000000, 0)
-		client := elsewhere(t, network, func(c *idserver.Config) {
-			c.Now = func() time.Time { return now }
-			c.Provider.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j"}
-		})
-		tokens, err := client.RefreshToken(t.Context(), &idserver.Tokens{RefreshToken: refreshToken, User: &idserver.User{Subject: subject}})
-		if err != nil {
-			known := errors.Is(err, idserver.ErrTokenEndpoint) || errors.Is(err, idserver.ErrInvalidToken) || errors.Is(err, idserver.ErrUnavailable)
-			if !known || tokens != nil && tokens.User != nil {
-				t.Errorf("got %v, %v", tokens, err)
-			}
-			if strings.Contains(err.Error(), refreshToken) || strings.Contains(err.Error(), clientSecretText) {
-				t.Errorf("the error %q repeats what was sent", err)
-			}
-			if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
-				t.Errorf("the error %q has control characters", err)
-			}
-			return
-		}
-		if status != 200 || tokens.AccessToken == "" || tokens.RefreshToken == "" || tokens.User.Subject != subject || tokens.User.Issuer != "https://id.example" || tokens.IDToken != "" {
-			t.Errorf("status %d gave %+v of %+v", status, tokens, tokens.User)
-		}
-		if !tokens.Expiry.IsZero() && (tokens.Expiry.Before(now) || tokens.Expiry.After(now.AddDate(1, 0, 2))) {
-			t.Errorf("the access token ends at %v", tokens.Expiry)
-		}
-	})
-}
-
 // An odd member that nobody needs counts as absent, with one warning however often the metadata is read; people sign in, and
 // tokens are verified.
 func TestOddMetadata(t *testing.T) {
@@ -493,22 +371,6 @@ func TestMisconfiguredProvider(t *testing.T) {
 	}
 }
 
-// A key set that is not there is the operator's to mend as well.
-func TestMisconfiguredKeys(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newAPI(t, true)
-		w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 404})
-		for _, guard := range []idserver.Guard{w.RequireUser(), w.RequireRole("admin")} {
-			_, a := w.browser(t).pass(guard, "GET", "/", func(r *idserver.Request) {
-				send(r, "Authorization", "Bearer "+w.provider.MintAccessToken("alice"))
-			})
-			if a.Status != http.StatusBadGateway || code(t, a) != idserver.CodeProviderMisconfigured || !strings.Contains(w.log.String(), "Endpoints.JWKS") {
-				t.Errorf("%d %s\n%s", a.Status, a.Body, w.log)
-			}
-		}
-	})
-}
-
 // A provider that asks to be left alone is asked no more, and visitors are told how long.
 func TestRetryAfterOfMetadataAndKeys(t *testing.T) {
 	for _, endpoint := range []idtest.Endpoint{idtest.Discovery, idtest.KeySet} {
@@ -571,4 +433,88 @@ func TestNoMethodWithASecret(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A provider elsewhere names an endpoint on the machine of the application (SSRF): whatever the spelling of that name, what
+// listens there must not be sent a token request.
+func TestMetadataLeadsToOwnMachine(t *testing.T) {
+	for _, host := range []string{
+		"localhost", "LOCALHOST", "LocalHost", "localhost.", "LOCALHOST.", "x.localhost", "x.LocalHost.", "127.0.0.1", "127.255.0.9", "[::1]",
+		"[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "0.0.0.0.", "[::]", "[::ffff:0.0.0.0]",
+	} {
+		for _, name := range []string{"token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint"} {
+			network := &provided{status: 200, kind: "application/json", body: document(map[string]any{name: "https://" + host + ":8443/x"})}
+			client := elsewhere(t, network, nil)
+			_, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+			switch name { // what nobody needs to sign in counts as absent
+			case "userinfo_endpoint":
+				_, err = client.UserInfo(t.Context(), "a", "b")
+			case "revocation_endpoint":
+				err = client.RevokeToken(t.Context(), "a")
+			default:
+				if err == nil || !strings.Contains(err.Error(), "loopback") {
+					t.Errorf("%s on %s: %v", name, host, err)
+				}
+			}
+			if asked := network.location.Load().(string); !errors.Is(err, idserver.ErrDiscovery) || !strings.HasPrefix(asked, "https://id.example/") {
+				t.Errorf("%s on %s: %v, and %s was asked", name, host, err, asked)
+			}
+		}
+	}
+	for _, host := range []string{"localhost.example", "notlocalhost", "127.0.0.1.example", "10.0.0.1", "[2001:db8::1]"} { // elsewhere, or a network that may be the provider's own
+		client := elsewhere(t, &provided{status: 200, kind: "application/json", body: document(map[string]any{"token_endpoint": "https://" + host + "/t"})}, nil)
+		if _, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+// TLS is not verified for a provider on this machine. Its metadata must not send the client's secret, or the keys that all is
+// verified with, to another machine that way: whoever is in between would be that machine.
+func TestUnverifiedTLSStaysOnLoopback(t *testing.T) {
+	for _, endpoint := range []string{"", "authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint", "end_session_endpoint"} {
+		provider := httptest.NewUnstartedServer(nil)
+		provider.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			m := map[string]string{
+				"issuer": provider.URL, "authorization_endpoint": provider.URL + "/a", "token_endpoint": provider.URL + "/t", "jwks_uri": provider.URL + "/j",
+			}
+			if endpoint != "" {
+				m[endpoint] = "https://id.example/x"
+			}
+			_ = json.NewEncoder(w).Encode(m)
+		})
+		provider.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+		provider.StartTLS()
+		t.Cleanup(provider.Close)
+		cfg := goodConfig()
+		cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = provider.URL, true
+		client, err := idserver.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		_, err = client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+		optional := false // it counts as absent
+		switch endpoint {
+		case "userinfo_endpoint":
+			_, err = client.UserInfo(t.Context(), "a", "b")
+			optional = true
+		case "revocation_endpoint":
+			err = client.RevokeToken(t.Context(), "a")
+			optional = true
+		case "end_session_endpoint":
+			_, err = client.EndSessionURL(t.Context(), idserver.EndSession{})
+			optional = true
+		}
+		switch {
+		case optional:
+			if !errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), "no "+endpoint) {
+				t.Errorf("%s elsewhere: %v", endpoint, err)
+			}
+		case endpoint == "" && err != nil:
+			t.Errorf("all on loopback: %v", err)
+		case endpoint != "" && (!errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), endpoint) || !strings.Contains(err.Error(), "InsecureSkipTLSVerify")):
+			t.Errorf("%s elsewhere: %v", endpoint, err)
+		}
+	}
 }

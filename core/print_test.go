@@ -123,3 +123,17 @@ func TestPrintedContexts(t *testing.T) {
 		}
 	})
 }
+
+// What is printed by mistake holds no secret.
+func TestPrintedTokens(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		r, tokens := signInByHand(t, w, w.Client, "alice")
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("signed in", "tokens", tokens, "request", r)
+		printed := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %s", tokens, *tokens, tokens, *tokens, r, *r, r, *r) + log.String()
+		if leaked := leaks(printed, tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, r.State, r.Nonce, r.CodeVerifier); leaked != "" {
+			t.Errorf("%s is in %s", leaked, printed)
+		}
+	})
+}

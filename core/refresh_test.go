@@ -2,6 +2,7 @@ package idserver_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -208,8 +209,6 @@ func TestRefreshHangsAndClose(t *testing.T) {
 		}
 	})
 }
-
-const nearlyOver = 14*time.Minute + 30*time.Second // of an access token's 15 minutes: it is refreshed
 
 // To close the connection is no way around a refusal: a request whose own context has ended is not admitted on an access
 // token that is due, and its session is not renewed.
@@ -751,6 +750,52 @@ func TestIDTokenAtRefreshIsOfTheSignIn(t *testing.T) {
 			w.clock.advance(nearlyOver)
 			if u, _ := b.visit(); (u != nil) != row.goesOn {
 				t.Errorf("the user is %+v", u)
+			}
+		}))
+	}
+}
+
+func textOf(t *testing.T, key map[string]string) string {
+	t.Helper()
+	text, err := json.Marshal(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A refresh brings an ID token whose signature does not verify with the known key, and the key set cannot be had: nothing is
+// known of it, and the session goes on. With the keys back it is refreshed, or over if the token is a stranger's after all.
+func TestRefreshWhileTheKeysAreAway(t *testing.T) {
+	for name, genuine := range map[string]bool{"a new key": true, "a stranger's": false} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			b := w.signedIn(t, "alice")
+			_, first := b.visit()
+			w.clock.advance(14*time.Minute + 30*time.Second)
+			kid := w.provider.KeyID()
+			w.provider.RotateKey()
+			if genuine {
+				document, err := json.Marshal(map[string]any{"keys": []any{jwkOf(w.provider, kid)}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.provider.SetJWKS(document)
+			} else {
+				w.provider.SetJWKS([]byte(`{"keys":[` + textOf(t, jwkOf(idtest.NewProvider(t), kid)) + `]}`))
+			}
+			w.provider.Fail(idtest.KeySet, idtest.Fault{Status: 503})
+			w.provider.SetTokenResponse(func(r map[string]any) {
+				r["id_token"] = resign(t, w, r["id_token"].(string), kid)
+			})
+			if u, _ := b.visit(); u == nil {
+				t.Fatalf("the session is over while nothing is known: %s", w.log)
+			}
+			w.provider.Heal(idtest.KeySet)
+			w.clock.advance(15 * time.Minute)
+			u, second := b.visit()
+			if genuine && (u == nil || second == first) || !genuine && u != nil {
+				t.Errorf("with the keys back: %+v, another token: %t\n%s", u, second != first, w.log)
 			}
 		}))
 	}

@@ -1,7 +1,6 @@
 package idserver
 
 import (
-	"bytes"
 	"net/http"
 	"reflect"
 	"strings"
@@ -100,42 +99,6 @@ func TestSessionOfAnotherVersionIsKept(t *testing.T) {
 	}
 }
 
-func TestLoginOfAnotherVersionIsKept(t *testing.T) {
-	c := byItself(t)
-	name := c.site.(*web).loginCookie("state")
-	sealed := func(packed []byte) Request {
-		value, err := c.site.(*web).ring.Seal(c.cfg.Rand, name, packed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return Request{Header: http.Header{"Cookie": {name + "=" + value}}}
-	}
-	good, err := sessioncodec.PackLogin(sessioncodec.Login{State: "state", Begun: c.site.(*web).now().UnixMilli()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for title, row := range map[string]struct {
-		packed        []byte
-		opens, delete bool
-	}{
-		"this version":     {good, true, false},
-		"another version":  {append([]byte{2}, good[1:]...), false, false},
-		"another state":    {bytes.Replace(good, []byte(`"state":"state"`), []byte(`"state":"other"`), 1), false, true},
-		"nothing readable": {[]byte("\x01{"), false, true},
-	} {
-		t.Run(title, func(t *testing.T) {
-			r := sealed(row.packed)
-			if open, _ := c.site.(*web).logins(&r); (len(open) == 1) != row.opens {
-				t.Errorf("it opens: %v", !row.opens)
-			}
-			fields, err := c.site.(*web).keepLogin(&r, sessioncodec.Login{State: "new", Begun: c.site.(*web).now().UnixMilli()})
-			if err != nil || (len(fields) == 2) != row.delete {
-				t.Errorf("the fields are %d, %v", len(fields), err)
-			}
-		})
-	}
-}
-
 // byItself makes a client with routes that asks no provider.
 func byItself(t *testing.T) *Client {
 	t.Helper()
@@ -147,16 +110,4 @@ func byItself(t *testing.T) *Client {
 	}
 	t.Cleanup(c.Close)
 	return c
-}
-
-// What nests too deep is refused where it is set: the session could not be read back.
-func TestSetRefusesDeepValues(t *testing.T) {
-	var deep any = "x"
-	for range 40 {
-		deep = []any{deep}
-	}
-	u := &User{Issuer: "i", Subject: "s", text: `{"sub":"s"}`}
-	if err := u.Set("deep", deep); err == nil || u.text != `{"sub":"s"}` {
-		t.Errorf("set: %v, %s", err, u.text)
-	}
 }

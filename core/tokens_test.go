@@ -1,12 +1,9 @@
 package idserver_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -79,118 +76,6 @@ func TestByHand(t *testing.T) {
 			t.Errorf("the shortest end session URL is %s, %v", end, err)
 		}
 	})
-}
-
-// What the authorization request says, OpenID Connect Core section 3.1.2.1 and RFC 7636 section 4.3.
-func TestAuthorizeURL(t *testing.T) {
-	w := newWorld(t)
-	for name, row := range map[string]struct {
-		options  idserver.AuthorizeOptions
-		config   func(*idserver.Config)
-		metadata func(map[string]any)
-		want     url.Values // beside those that are always there
-	}{
-		"as it is":                   {want: url.Values{"scope": {"openid profile email roles offline_access"}, "redirect_uri": {base + "/auth/callback"}}},
-		"no roles on offer":          {metadata: func(m map[string]any) { delete(m, "scopes_supported") }, want: url.Values{"scope": {"openid profile email"}}},
-		"no refresh tokens on offer": {metadata: func(m map[string]any) { m["scopes_supported"] = []string{"openid", "roles"} }, want: url.Values{"scope": {"openid profile email roles"}}},
-		"refresh tokens without asking": {metadata: func(m map[string]any) {
-			m["authorization_endpoint"] = w.provider.URL() + "/realms/x/protocol/openid-connect/auth"
-		}, want: url.Values{"scope": {"openid profile email roles"}}},
-		"scopes of the config": {config: func(c *idserver.Config) { c.Scopes = []string{"email", "openid"} }, want: url.Values{"scope": {"email openid"}}},
-		"openid is added":      {config: func(c *idserver.Config) { c.Scopes = []string{"email"} }, want: url.Values{"scope": {"openid email"}}},
-		"scopes of the call":   {options: idserver.AuthorizeOptions{Scopes: []string{"offline_access"}}, want: url.Values{"scope": {"openid offline_access"}}},
-		"a redirect_uri":       {options: idserver.AuthorizeOptions{RedirectURI: "http://localhost:1/cb?x=1&y"}, want: url.Values{"redirect_uri": {"http://localhost:1/cb?x=1&y"}}},
-		"other routes":         {config: func(c *idserver.Config) { c.BaseURL, c.RoutesPath = base+"/app/", "/sso" }, want: url.Values{"redirect_uri": {base + "/app/sso/callback"}}},
-		"extra parameters": {options: idserver.AuthorizeOptions{Extra: url.Values{"prompt": {"login"}, "ui_locales": {"en fr"}, "login_hint": {"a&b=c"}}},
-			want: url.Values{"prompt": {"login"}, "ui_locales": {"en fr"}, "login_hint": {"a&b=c"}}},
-		"an extra parameter twice": {options: idserver.AuthorizeOptions{Extra: url.Values{"resource": {"https://a.example", "https://b.example"}}},
-			want: url.Values{"resource": {"https://a.example", "https://b.example"}}}, // RFC 8707
-		"an endpoint with a query": {metadata: func(m map[string]any) { m["authorization_endpoint"] = w.provider.URL() + "/connect/authorize?tenant=x" },
-			want: url.Values{"tenant": {"x"}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w.provider.SetMetadata(row.metadata)
-			defer w.provider.SetMetadata(nil)
-			edits := []func(*idserver.Config){}
-			if row.config != nil {
-				edits = append(edits, row.config)
-			}
-			r, err := w.client(t, edits...).AuthorizeURL(t.Context(), row.options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := query(t, r.URL)
-			always := url.Values{
-				"response_type": {"code"}, "client_id": {idtest.ExampleClient}, "redirect_uri": {r.RedirectURI}, "state": {r.State}, "nonce": {r.Nonce},
-				"code_challenge": {idserver.CodeChallenge(r.CodeVerifier)}, "code_challenge_method": {"S256"},
-			}
-			maps.Copy(always, row.want)
-			for name, want := range always {
-				if !slices.Equal(got[name], want) {
-					t.Errorf("%s is %q, want %q", name, got[name], want)
-				}
-			}
-			for _, secret := range []string{r.State, r.Nonce, r.CodeVerifier} {
-				if len(secret) != 43 {
-					t.Errorf("%q has %d characters, want 43", secret, len(secret))
-				}
-			}
-			if strings.Contains(r.URL, r.CodeVerifier) || r.State == r.Nonce || r.Nonce == r.CodeVerifier {
-				t.Errorf("the secrets of the attempt are not apart: %+v", r)
-			}
-		})
-	}
-}
-
-func TestAuthorizeURLRefuses(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		for _, name := range []string{
-			"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri",
-		} {
-			r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{Extra: url.Values{name: {"x"}, "prompt": {"login"}}})
-			if err == nil || !strings.Contains(err.Error(), `"`+name+`"`) {
-				t.Errorf("Extra with %s: %+v, %v", name, r, err)
-			}
-		}
-		api := w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
-		if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{}); err == nil || !strings.Contains(err.Error(), "RedirectURI") {
-			t.Errorf("no redirect_uri: %v", err)
-		}
-		if _, err := api.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{RedirectURI: base + "/cb"}); err != nil {
-			t.Errorf("an API with a redirect_uri: %v", err)
-		}
-	})
-}
-
-// Two attempts share nothing.
-func TestAuthorizeURLIsFresh(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		seen := map[string]bool{}
-		for range 20 {
-			r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, secret := range []string{r.State, r.Nonce, r.CodeVerifier} {
-				if seen[secret] {
-					t.Fatalf("%q came twice", secret)
-				}
-				seen[secret] = true
-			}
-		}
-	})
-}
-
-// The example of RFC 7636 appendix B.
-func TestCodeChallenge(t *testing.T) {
-	if got := idserver.CodeChallenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"); got != "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" {
-		t.Errorf("got %s", got)
-	}
-	if a, b := idserver.NewCodeVerifier(), idserver.NewCodeVerifier(); len(a) != 43 || a == b {
-		t.Errorf("verifiers %q and %q", a, b)
-	}
 }
 
 // Each row is an answer of the token endpoint that gives no tokens. In none of the errors is anything of what
@@ -370,20 +255,6 @@ func TestRevocationFaults(t *testing.T) {
 			t.Errorf("no %s: %v", name, err)
 		}
 	}
-}
-
-// What is printed by mistake holds no secret.
-func TestPrintedTokens(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		r, tokens := signInByHand(t, w, w.Client, "alice")
-		var log bytes.Buffer
-		slog.New(slog.NewJSONHandler(&log, nil)).Info("signed in", "tokens", tokens, "request", r)
-		printed := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %s", tokens, *tokens, tokens, *tokens, r, *r, r, *r) + log.String()
-		if leaked := leaks(printed, tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, r.State, r.Nonce, r.CodeVerifier); leaked != "" {
-			t.Errorf("%s is in %s", leaked, printed)
-		}
-	})
 }
 
 // A token endpoint that does not say when the access token ends: the token does.
@@ -620,202 +491,6 @@ func TestTokenRequests(t *testing.T) {
 	})
 }
 
-// userInfoBody is a userinfo answer for an access token that idtest does not know.
-const userInfoBody = `{"sub":"` + aliceSubject + `","email":"info@example.test","name":"Alice Info","roles":["from-userinfo"],"department":"sales","exp":1}`
-
-// Where the signed-in user comes from: the ID token, then the access token, then userinfo, asked at most once.
-func TestUserOfSignIn(t *testing.T) {
-	idClaims := func(edit func(map[string]any)) func(*idtest.Provider) {
-		return func(p *idtest.Provider) { p.SetIDTokenClaims(edit) }
-	}
-	accessClaims := func(edit func(map[string]any)) func(*idtest.Provider) {
-		return func(p *idtest.Provider) { p.SetAccessTokenClaims(edit) }
-	}
-	opaque := func(p *idtest.Provider) {
-		p.SetTokenResponse(func(r map[string]any) { r["access_token"] = "opaque" })
-		p.SetIDTokenClaims(func(c map[string]any) { delete(c, "at_hash") })
-		p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
-	}
-	noAtHash := func(c map[string]any) { delete(c, "at_hash") }
-	for name, row := range map[string]struct {
-		change   func(*idtest.Provider)
-		config   func(*idserver.Config)
-		requests int // to userinfo
-		roles    []string
-		email    string
-		name     string
-	}{
-		"a JWT with roles":       {func(*idtest.Provider) {}, nil, 0, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
-		"a JWT with empty roles": {accessClaims(func(c map[string]any) { c["roles"] = []string{} }), nil, 0, nil, "alice@example.test", "Alice Tan"},
-		"a JWT with roles null":  {accessClaims(func(c map[string]any) { c["roles"] = nil }), nil, 0, nil, "alice@example.test", "Alice Tan"},
-		"a JWT without roles":    {accessClaims(func(c map[string]any) { delete(c, "roles") }), nil, 1, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
-		"a JWT for another API":  {accessClaims(func(c map[string]any) { c["aud"], c["roles"] = "graph", []string{"of-graph"} }), nil, 1, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
-		"opaque":                 {opaque, nil, 1, []string{"from-userinfo"}, "alice@example.test", "Alice Tan"},
-		"opaque, a lean ID token": {func(p *idtest.Provider) {
-			opaque(p)
-			p.SetIDTokenClaims(func(c map[string]any) {
-				for _, name := range []string{"at_hash", "email", "name", "given_name", "family_name"} {
-					delete(c, name)
-				}
-			})
-		}, nil, 1, []string{"from-userinfo"}, "info@example.test", "Alice Info"},
-		"all in the ID token": {idClaims(func(c map[string]any) { c["roles"] = "from-id-token" }), nil, 0, []string{"from-id-token"}, "alice@example.test", "Alice Tan"},
-		"the ID token goes before the access token": {func(p *idtest.Provider) {
-			p.SetAccessTokenClaims(func(c map[string]any) { c["email"], c["name"] = "access@example.test", "Alice Access" })
-		}, nil, 0, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
-		"the access token goes before userinfo": {func(p *idtest.Provider) {
-			p.SetIDTokenClaims(func(c map[string]any) { delete(c, "email"); delete(c, "name") })
-			p.SetAccessTokenClaims(func(c map[string]any) {
-				delete(c, "roles")
-				c["email"], c["name"] = "access@example.test", "Alice Access"
-			})
-		}, nil, 1, []string{"admin", "user"}, "access@example.test", "Alice Access"},
-		"the access token of another subject": {func(p *idtest.Provider) {
-			p.SetIDTokenClaims(noAtHash)
-			p.SetTokenResponse(func(r map[string]any) { r["access_token"] = p.MintAccessToken("bob") })
-			p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
-		}, nil, 1, []string{"from-userinfo"}, "alice@example.test", "Alice Tan"},
-		"no userinfo endpoint": {func(p *idtest.Provider) {
-			p.SetMetadata(func(m map[string]any) { delete(m, "userinfo_endpoint") })
-			p.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
-		}, nil, 0, nil, "alice@example.test", "Alice Tan"},
-		"userinfo must not be asked": {accessClaims(func(c map[string]any) { delete(c, "roles") }),
-			func(c *idserver.Config) { c.Provider.NoUserInfo = true }, 0, nil, "alice@example.test", "Alice Tan"},
-		"userinfo lacks them too": {func(p *idtest.Provider) {
-			opaque(p)
-			p.Fail(idtest.UserInfo, idtest.Fault{Body: `{"sub":"` + aliceSubject + `"}`})
-		}, nil, 1, nil, "alice@example.test", "Alice Tan"},
-		"roles elsewhere": {accessClaims(func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"nested"}} }),
-			func(c *idserver.Config) { c.RolesClaim = []string{"realm_access/roles"} }, 0, []string{"nested"}, "alice@example.test", "Alice Tan"},
-	} {
-		t.Run(name, inBubble(func(t *testing.T) {
-			w := newWorld(t)
-			row.change(w.provider)
-			client := w.Client
-			if row.config != nil {
-				client = w.client(t, row.config)
-			}
-			_, tokens := signInByHand(t, w, client, "alice")
-			u := tokens.User
-			if n := w.provider.Requests(idtest.UserInfo); n != row.requests {
-				t.Errorf("userinfo was asked %d times, want %d", n, row.requests)
-			}
-			if u.Subject != aliceSubject || u.Issuer != w.provider.URL() || u.Email != row.email || u.Name != row.name || !slices.Equal(u.Roles, row.roles) {
-				t.Errorf("the user is %+v", u)
-			}
-			claims := map[string]any{}
-			if err := u.Claims(&claims); err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{"exp", "iat", "aud", "nonce", "at_hash", "jti", "scope", "client_id", "azp"} {
-				if _, ok := claims[name]; ok {
-					t.Errorf("the user has the claim %s, which is the token's", name)
-				}
-			}
-		}))
-	}
-}
-
-// A userinfo answer is good only for the subject of the ID token; otherwise nobody is signed in.
-func TestUserInfoRefused(t *testing.T) {
-	for name, row := range map[string]struct {
-		fault  idtest.Fault
-		status int
-		text   string
-		passes bool
-	}{
-		"another sub":       {idtest.Fault{Body: `{"sub":"bob","roles":["admin"]}`}, 200, "its sub is not", false},
-		"sub in other case": {idtest.Fault{Body: `{"sub":"` + strings.ToUpper(aliceSubject) + `"}`}, 200, "its sub is not", false},
-		"sub empty":         {idtest.Fault{Body: `{"sub":""}`}, 200, "its sub is not", false},
-		"sub an array":      {idtest.Fault{Body: `{"sub":["` + aliceSubject + `"]}`}, 200, "its sub is not", false},
-		"sub twice":         {idtest.Fault{Body: `{"sub":"bob","sub":"` + aliceSubject + `"}`}, 200, "twice", true},
-		"no JSON":           {idtest.Fault{Body: `sub=alice`}, 200, "neither a JSON object nor a JWT", true},
-		"cut":               {idtest.Fault{Body: `{"sub":"` + aliceSubject}, 200, "JSON", true},
-		"HTML":              {idtest.Fault{HTML: true}, 200, "HTML", true},
-		"429":               {idtest.Fault{Status: 429}, 429, "", true},
-		"500":               {idtest.Fault{}, 500, "", true},
-		"endless":           {idtest.Fault{Endless: true}, 0, "longer than", true},
-		"a bomb":            {idtest.Fault{GzipBomb: true}, 0, "longer than", true},
-		"drop":              {idtest.Fault{Drop: true}, 0, "", true},
-		"hang":              {idtest.Fault{Hang: true}, 0, "no whole answer", true},
-	} {
-		t.Run(name, inBubble(func(t *testing.T) {
-			w := newWorld(t)
-			client := w.Client
-			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
-			w.provider.Fail(idtest.UserInfo, row.fault)
-			r, code := authorizedCode(t, w, client, "alice")
-			tokens, err := client.ExchangeCode(t.Context(), code, r)
-			var e *idserver.UserInfoError
-			if !errors.As(err, &e) || !errors.Is(err, idserver.ErrUserInfo) || e.Status != row.status || errors.Is(err, idserver.ErrUnavailable) != row.passes {
-				t.Fatalf("got %v, want a UserInfoError of status %d", err, row.status)
-			}
-			if tokens.User != nil {
-				t.Errorf("a user came with the refusal: %+v", tokens.User)
-			}
-			if !strings.Contains(err.Error(), row.text) || leaks(err.Error()+w.log.String(), tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, code) != "" {
-				t.Errorf("the error is %q", err)
-			}
-			if row.status == 429 && e.RetryAfter != 30*time.Second {
-				t.Errorf("Retry-After is %v", e.RetryAfter)
-			}
-
-			if u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject); u != nil || !errors.As(err, &e) || e.Status != row.status {
-				t.Errorf("UserInfo: %v, %v", u, err)
-			}
-		}))
-	}
-}
-
-func TestUserInfoByHand(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		_, tokens := signInByHand(t, w, w.Client, "alice")
-		w.provider.SetUserInfo(func(c map[string]any) { c["iss"] = "https://evil.example" })
-		u, err := w.UserInfo(t.Context(), tokens.AccessToken, aliceSubject)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u.Issuer != w.provider.URL() {
-			t.Errorf("the issuer is %q: an answer may not choose it", u.Issuer)
-		}
-		for _, subject := range []string{"", "bob", aliceSubject + " "} {
-			if u, err := w.UserInfo(t.Context(), tokens.AccessToken, subject); err == nil {
-				t.Errorf("for the subject %q there is %+v", subject, u)
-			}
-		}
-		w.provider.SetUserInfo(func(c map[string]any) { delete(c, "sub") })
-		if u, err := w.UserInfo(t.Context(), tokens.AccessToken, ""); err == nil {
-			t.Errorf("of nobody, for nobody, there is %+v", u)
-		}
-		var e *idserver.UserInfoError
-		_, err = w.UserInfo(t.Context(), "no-token-of-this-provider", aliceSubject)
-		if !errors.As(err, &e) || e.Status != 401 || errors.Is(err, idserver.ErrUnavailable) || strings.Contains(err.Error(), "no-token-of") {
-			t.Errorf("a token that the provider refuses: %v", err)
-		}
-	})
-}
-
-// With NoUserInfo, neither a sign-in nor a refresh asks userinfo; who calls UserInfo does.
-func TestNoUserInfo(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
-		client := w.client(t, func(c *idserver.Config) { c.Provider.NoUserInfo = true })
-		_, tokens := signInByHand(t, w, client, "alice")
-		tokens, err := client.RefreshToken(t.Context(), tokens)
-		if err != nil || len(tokens.User.Roles) != 0 {
-			t.Errorf("refreshed: %+v, %v", tokens, err)
-		}
-		if n := w.provider.Requests(idtest.UserInfo); n != 0 {
-			t.Errorf("userinfo was asked %d times", n)
-		}
-		if u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject); err != nil || !u.HasRole("admin") {
-			t.Errorf("by hand: %+v, %v", u, err)
-		}
-	})
-}
-
 func TestRefreshByHand(t *testing.T) {
 	for name, row := range map[string]struct {
 		change  func(*idtest.Provider, *idserver.Tokens)
@@ -960,4 +635,148 @@ func signInNonce(tokens *idserver.Tokens) string {
 		panic("no nonce")
 	}
 	return claims.Nonce
+}
+
+// What the token endpoint may leave out, and what it may not.
+func TestTokenAnswerWithLess(t *testing.T) {
+	for name, row := range map[string]struct {
+		edit func(map[string]any)
+		want error
+	}{
+		"no token_type":   {func(r map[string]any) { delete(r, "token_type") }, nil},
+		"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrNoAccessToken},
+		"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ErrNoIDToken},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			r, code := authorizedCode(t, w, w.Client, "alice")
+			w.provider.SetTokenResponse(row.edit)
+			_, err := w.ExchangeCode(t.Context(), code, r)
+			if !errors.Is(err, row.want) || row.want == nil && err != nil {
+				t.Errorf("%v, want %v", err, row.want)
+			}
+		}))
+	}
+}
+
+// Who asks for a fresh sign-in (max_age) is not served an old one: auth_time must be there and not too long ago, OpenID Connect
+// Core section 3.1.3.7 step 13.
+func TestMaxAgeOfSignIn(t *testing.T) {
+	ago := func(d time.Duration) func(*world) any {
+		return func(w *world) any { return w.clock.Now().Add(-d).Unix() }
+	}
+	for name, row := range map[string]struct {
+		maxAge   time.Duration
+		authTime func(*world) any // nil: absent
+		reason   idserver.Reason  // "": accepted
+	}{
+		"now":                 {time.Minute, ago(0), ""},
+		"within":              {time.Minute, ago(time.Minute), ""},
+		"within the leeway":   {time.Minute, ago(70 * time.Second), ""},
+		"too old":             {time.Minute, ago(71 * time.Second), idserver.ReasonAuthTime},
+		"of yesterday":        {time.Minute, ago(24 * time.Hour), idserver.ReasonAuthTime},
+		"absent":              {time.Minute, nil, idserver.ReasonAuthTime},
+		"null":                {time.Minute, func(*world) any { return nil }, idserver.ReasonAuthTime},
+		"zero":                {time.Minute, func(*world) any { return 0 }, idserver.ReasonAuthTime},
+		"a string":            {time.Minute, func(w *world) any { return w.clock.Now().Format(time.RFC3339) }, idserver.ReasonAuthTime},
+		"not asked, absent":   {0, nil, ""},
+		"not asked, too old":  {0, ago(24 * time.Hour), ""},
+		"not asked, a string": {0, func(*world) any { return "x" }, ""},
+		"not asked, zero":     {0, func(*world) any { return 0 }, ""},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetIDTokenClaims(func(c map[string]any) {
+				if delete(c, "auth_time"); row.authTime != nil {
+					c["auth_time"] = row.authTime(w)
+				}
+			})
+			r, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{MaxAge: row.maxAge})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sent := query(t, r.URL)["max_age"]; row.maxAge == 0 && len(sent) != 0 || row.maxAge != 0 && (len(sent) != 1 || sent[0] != "60") {
+				t.Errorf("max_age is sent as %q", sent)
+			}
+			tokens, err := w.ExchangeCode(t.Context(), query(t, w.authorize(t, r.URL, "alice")).Get("code"), r)
+			if row.reason == "" {
+				if err != nil || tokens.User == nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			if refused(t, err, row.reason); tokens != nil {
+				t.Error("tokens came with the refusal")
+			}
+		}))
+	}
+	w := newWorld(t)
+	if _, err := w.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{Extra: url.Values{"max_age": {"0"}}}); err == nil {
+		t.Error("max_age passed by the field that ExchangeCode reads")
+	}
+}
+
+// What cannot be exchanged costs no request, and no panic.
+func TestExchangeCodeNeedsSomething(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		r, code := authorizedCode(t, w, w.Client, "alice")
+		for name, exchange := range map[string]func() (*idserver.Tokens, error){
+			"no code":        func() (*idserver.Tokens, error) { return w.ExchangeCode(t.Context(), "", r) },
+			"no request":     func() (*idserver.Tokens, error) { return w.ExchangeCode(t.Context(), code, nil) },
+			"nothing at all": func() (*idserver.Tokens, error) { return w.ExchangeCode(t.Context(), "", nil) },
+		} {
+			if tokens, err := exchange(); err == nil || tokens != nil || strings.Contains(err.Error(), code) {
+				t.Errorf("%s: %v, %v", name, tokens, err)
+			}
+		}
+		if n := w.provider.Requests(idtest.Token); n != 0 {
+			t.Errorf("the token endpoint was asked %d times", n)
+		}
+		if _, err := w.ExchangeCode(t.Context(), code, r); err != nil {
+			t.Errorf("the code was spent: %v", err)
+		}
+	})
+}
+
+// FuzzTokenAnswer gives the token endpoint's answer to a refresh. Whatever it is, nobody else comes of it, the
+// times stay in bounds, and the error is of its kind and repeats nothing that was sent.
+func FuzzTokenAnswer(f *testing.F) {
+	const refreshToken, subject = "a-refresh-token-that-is-sent-0123456789", "alice"
+	f.Add(200, "application/json", []byte(`{"access_token":"a","token_type":"Bearer","expires_in":"900","refresh_token":"r"}`))
+	f.Add(200, "application/json", []byte(`{"access_token":"a","token_type":"Bearer","id_token":"e30.e30.","expires_in":1e99}`))
+	f.Add(400, "application/json", []byte(`{"error":"invalid_grant","error_description":"`+refreshToken+`"}`))
+	f.Add(429, "application/problem+json", []byte(`{"title":"a\nb","detail":"\u0000"}`))
+	f.Add(200, "text/html", []byte(`<p>`))
+	f.Fuzz(func(t *testing.T, status int, kind string, body []byte) {
+		if status < 100 || status > 999 {
+			status = 200
+		}
+		network := &provided{status: status, kind: kind, body: body}
+		now := time.Unix(1800000000, 0)
+		client := elsewhere(t, network, func(c *idserver.Config) {
+			c.Now = func() time.Time { return now }
+			c.Provider.Endpoints = idserver.Endpoints{Authorization: "https://id.example/a", Token: "https://id.example/t", JWKS: "https://id.example/j"}
+		})
+		tokens, err := client.RefreshToken(t.Context(), &idserver.Tokens{RefreshToken: refreshToken, User: &idserver.User{Subject: subject}})
+		if err != nil {
+			known := errors.Is(err, idserver.ErrTokenEndpoint) || errors.Is(err, idserver.ErrInvalidToken) || errors.Is(err, idserver.ErrUnavailable)
+			if !known || tokens != nil && tokens.User != nil {
+				t.Errorf("got %v, %v", tokens, err)
+			}
+			if strings.Contains(err.Error(), refreshToken) || strings.Contains(err.Error(), clientSecretText) {
+				t.Errorf("the error %q repeats what was sent", err)
+			}
+			if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Errorf("the error %q has control characters", err)
+			}
+			return
+		}
+		if status != 200 || tokens.AccessToken == "" || tokens.RefreshToken == "" || tokens.User.Subject != subject || tokens.User.Issuer != "https://id.example" || tokens.IDToken != "" {
+			t.Errorf("status %d gave %+v of %+v", status, tokens, tokens.User)
+		}
+		if !tokens.Expiry.IsZero() && (tokens.Expiry.Before(now) || tokens.Expiry.After(now.AddDate(1, 0, 2))) {
+			t.Errorf("the access token ends at %v", tokens.Expiry)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package idserver_test
 
 import (
+	"context"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -280,20 +281,6 @@ func TestUserSet(t *testing.T) {
 	})
 }
 
-func TestUserContext(t *testing.T) {
-	u := &idserver.User{Subject: "alice"}
-	ctx := idserver.WithUser(t.Context(), u)
-	if idserver.UserFrom(ctx) != u || idserver.AccessTokenFrom(ctx) != "" {
-		t.Error("the user is not found")
-	}
-	if idserver.UserFrom(t.Context()) != nil || idserver.AccessTokenFrom(t.Context()) != "" {
-		t.Error("a user is found where none is")
-	}
-	if idserver.UserFrom(idserver.WithUser(ctx, nil)) != nil {
-		t.Error("nobody is somebody")
-	}
-}
-
 func TestParseUUID(t *testing.T) {
 	want := [16]byte{0x6f, 0x0c, 0x2a, 0x3e, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0xa1, 0x1c}
 	for _, good := range []string{"6f0c2a3e-0000-4000-8000-00000000a11c", "6F0C2A3E-0000-4000-8000-00000000A11C"} {
@@ -311,4 +298,37 @@ func TestParseUUID(t *testing.T) {
 			t.Errorf("%q: %x, %v", bad, got, err)
 		}
 	}
+}
+
+// AdmitUser keeps claims of the application's own, and cannot make another person of the user: who somebody is, is iss and sub.
+func TestSetRefusesIdentity(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var faults []error
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(_ context.Context, u *idserver.User) error {
+				for _, name := range []string{"iss", "sub", ""} {
+					faults = append(faults, u.Set(name, "mallory"))
+				}
+				faults = append(faults, u.Set("function", func() {}))
+				return u.Set("plan", "gold")
+			}
+		})
+		b := w.signedIn(t, "alice")
+		for i, err := range faults {
+			if err == nil {
+				t.Errorf("Set %d was taken", i)
+			}
+		}
+		if len(faults) != 4 {
+			t.Errorf("Set was tried %d times", len(faults))
+		}
+		u, _ := b.visit()
+		claims := map[string]any{}
+		if err := u.Claims(&claims); err != nil {
+			t.Fatal(err)
+		}
+		if u.Subject != aliceSubject || claims["sub"] != aliceSubject || claims["iss"] != w.provider.URL() || claims["plan"] != "gold" || claims["function"] != nil {
+			t.Errorf("the user is %+v with the claims %v", u, claims)
+		}
+	})
 }

@@ -1,8 +1,11 @@
 package idserver_test
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
@@ -46,4 +49,197 @@ func TestUserFromUserInfo(t *testing.T) {
 			}
 		}))
 	}
+}
+
+// Where the signed-in user comes from: the ID token, then the access token, then userinfo, asked at most once.
+func TestUserOfSignIn(t *testing.T) {
+	idClaims := func(edit func(map[string]any)) func(*idtest.Provider) {
+		return func(p *idtest.Provider) { p.SetIDTokenClaims(edit) }
+	}
+	accessClaims := func(edit func(map[string]any)) func(*idtest.Provider) {
+		return func(p *idtest.Provider) { p.SetAccessTokenClaims(edit) }
+	}
+	opaque := func(p *idtest.Provider) {
+		p.SetTokenResponse(func(r map[string]any) { r["access_token"] = "opaque" })
+		p.SetIDTokenClaims(func(c map[string]any) { delete(c, "at_hash") })
+		p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
+	}
+	noAtHash := func(c map[string]any) { delete(c, "at_hash") }
+	for name, row := range map[string]struct {
+		change   func(*idtest.Provider)
+		config   func(*idserver.Config)
+		requests int // to userinfo
+		roles    []string
+		email    string
+		name     string
+	}{
+		"a JWT with roles":       {func(*idtest.Provider) {}, nil, 0, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"a JWT with empty roles": {accessClaims(func(c map[string]any) { c["roles"] = []string{} }), nil, 0, nil, "alice@example.test", "Alice Tan"},
+		"a JWT with roles null":  {accessClaims(func(c map[string]any) { c["roles"] = nil }), nil, 0, nil, "alice@example.test", "Alice Tan"},
+		"a JWT without roles":    {accessClaims(func(c map[string]any) { delete(c, "roles") }), nil, 1, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"a JWT for another API":  {accessClaims(func(c map[string]any) { c["aud"], c["roles"] = "graph", []string{"of-graph"} }), nil, 1, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"opaque":                 {opaque, nil, 1, []string{"from-userinfo"}, "alice@example.test", "Alice Tan"},
+		"opaque, a lean ID token": {func(p *idtest.Provider) {
+			opaque(p)
+			p.SetIDTokenClaims(func(c map[string]any) {
+				for _, name := range []string{"at_hash", "email", "name", "given_name", "family_name"} {
+					delete(c, name)
+				}
+			})
+		}, nil, 1, []string{"from-userinfo"}, "info@example.test", "Alice Info"},
+		"all in the ID token": {idClaims(func(c map[string]any) { c["roles"] = "from-id-token" }), nil, 0, []string{"from-id-token"}, "alice@example.test", "Alice Tan"},
+		"the ID token goes before the access token": {func(p *idtest.Provider) {
+			p.SetAccessTokenClaims(func(c map[string]any) { c["email"], c["name"] = "access@example.test", "Alice Access" })
+		}, nil, 0, []string{"admin", "user"}, "alice@example.test", "Alice Tan"},
+		"the access token goes before userinfo": {func(p *idtest.Provider) {
+			p.SetIDTokenClaims(func(c map[string]any) { delete(c, "email"); delete(c, "name") })
+			p.SetAccessTokenClaims(func(c map[string]any) {
+				delete(c, "roles")
+				c["email"], c["name"] = "access@example.test", "Alice Access"
+			})
+		}, nil, 1, []string{"admin", "user"}, "access@example.test", "Alice Access"},
+		"the access token of another subject": {func(p *idtest.Provider) {
+			p.SetIDTokenClaims(noAtHash)
+			p.SetTokenResponse(func(r map[string]any) { r["access_token"] = p.MintAccessToken("bob") })
+			p.Fail(idtest.UserInfo, idtest.Fault{Body: userInfoBody})
+		}, nil, 1, []string{"from-userinfo"}, "alice@example.test", "Alice Tan"},
+		"no userinfo endpoint": {func(p *idtest.Provider) {
+			p.SetMetadata(func(m map[string]any) { delete(m, "userinfo_endpoint") })
+			p.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+		}, nil, 0, nil, "alice@example.test", "Alice Tan"},
+		"userinfo must not be asked": {accessClaims(func(c map[string]any) { delete(c, "roles") }),
+			func(c *idserver.Config) { c.Provider.NoUserInfo = true }, 0, nil, "alice@example.test", "Alice Tan"},
+		"userinfo lacks them too": {func(p *idtest.Provider) {
+			opaque(p)
+			p.Fail(idtest.UserInfo, idtest.Fault{Body: `{"sub":"` + aliceSubject + `"}`})
+		}, nil, 1, nil, "alice@example.test", "Alice Tan"},
+		"roles elsewhere": {accessClaims(func(c map[string]any) { c["realm_access"] = map[string]any{"roles": []string{"nested"}} }),
+			func(c *idserver.Config) { c.RolesClaim = []string{"realm_access/roles"} }, 0, []string{"nested"}, "alice@example.test", "Alice Tan"},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			row.change(w.provider)
+			client := w.Client
+			if row.config != nil {
+				client = w.client(t, row.config)
+			}
+			_, tokens := signInByHand(t, w, client, "alice")
+			u := tokens.User
+			if n := w.provider.Requests(idtest.UserInfo); n != row.requests {
+				t.Errorf("userinfo was asked %d times, want %d", n, row.requests)
+			}
+			if u.Subject != aliceSubject || u.Issuer != w.provider.URL() || u.Email != row.email || u.Name != row.name || !slices.Equal(u.Roles, row.roles) {
+				t.Errorf("the user is %+v", u)
+			}
+			claims := map[string]any{}
+			if err := u.Claims(&claims); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"exp", "iat", "aud", "nonce", "at_hash", "jti", "scope", "client_id", "azp"} {
+				if _, ok := claims[name]; ok {
+					t.Errorf("the user has the claim %s, which is the token's", name)
+				}
+			}
+		}))
+	}
+}
+
+// A userinfo answer is good only for the subject of the ID token; otherwise nobody is signed in.
+func TestUserInfoRefused(t *testing.T) {
+	for name, row := range map[string]struct {
+		fault  idtest.Fault
+		status int
+		text   string
+		passes bool
+	}{
+		"another sub":       {idtest.Fault{Body: `{"sub":"bob","roles":["admin"]}`}, 200, "its sub is not", false},
+		"sub in other case": {idtest.Fault{Body: `{"sub":"` + strings.ToUpper(aliceSubject) + `"}`}, 200, "its sub is not", false},
+		"sub empty":         {idtest.Fault{Body: `{"sub":""}`}, 200, "its sub is not", false},
+		"sub an array":      {idtest.Fault{Body: `{"sub":["` + aliceSubject + `"]}`}, 200, "its sub is not", false},
+		"sub twice":         {idtest.Fault{Body: `{"sub":"bob","sub":"` + aliceSubject + `"}`}, 200, "twice", true},
+		"no JSON":           {idtest.Fault{Body: `sub=alice`}, 200, "neither a JSON object nor a JWT", true},
+		"cut":               {idtest.Fault{Body: `{"sub":"` + aliceSubject}, 200, "JSON", true},
+		"HTML":              {idtest.Fault{HTML: true}, 200, "HTML", true},
+		"429":               {idtest.Fault{Status: 429}, 429, "", true},
+		"500":               {idtest.Fault{}, 500, "", true},
+		"endless":           {idtest.Fault{Endless: true}, 0, "longer than", true},
+		"a bomb":            {idtest.Fault{GzipBomb: true}, 0, "longer than", true},
+		"drop":              {idtest.Fault{Drop: true}, 0, "", true},
+		"hang":              {idtest.Fault{Hang: true}, 0, "no whole answer", true},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			client := w.Client
+			w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+			w.provider.Fail(idtest.UserInfo, row.fault)
+			r, code := authorizedCode(t, w, client, "alice")
+			tokens, err := client.ExchangeCode(t.Context(), code, r)
+			var e *idserver.UserInfoError
+			if !errors.As(err, &e) || !errors.Is(err, idserver.ErrUserInfo) || e.Status != row.status || errors.Is(err, idserver.ErrUnavailable) != row.passes {
+				t.Fatalf("got %v, want a UserInfoError of status %d", err, row.status)
+			}
+			if tokens.User != nil {
+				t.Errorf("a user came with the refusal: %+v", tokens.User)
+			}
+			if !strings.Contains(err.Error(), row.text) || leaks(err.Error()+w.log.String(), tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, code) != "" {
+				t.Errorf("the error is %q", err)
+			}
+			if row.status == 429 && e.RetryAfter != 30*time.Second {
+				t.Errorf("Retry-After is %v", e.RetryAfter)
+			}
+
+			if u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject); u != nil || !errors.As(err, &e) || e.Status != row.status {
+				t.Errorf("UserInfo: %v, %v", u, err)
+			}
+		}))
+	}
+}
+
+func TestUserInfoByHand(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, tokens := signInByHand(t, w, w.Client, "alice")
+		w.provider.SetUserInfo(func(c map[string]any) { c["iss"] = "https://evil.example" })
+		u, err := w.UserInfo(t.Context(), tokens.AccessToken, aliceSubject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Issuer != w.provider.URL() {
+			t.Errorf("the issuer is %q: an answer may not choose it", u.Issuer)
+		}
+		for _, subject := range []string{"", "bob", aliceSubject + " "} {
+			if u, err := w.UserInfo(t.Context(), tokens.AccessToken, subject); err == nil {
+				t.Errorf("for the subject %q there is %+v", subject, u)
+			}
+		}
+		w.provider.SetUserInfo(func(c map[string]any) { delete(c, "sub") })
+		if u, err := w.UserInfo(t.Context(), tokens.AccessToken, ""); err == nil {
+			t.Errorf("of nobody, for nobody, there is %+v", u)
+		}
+		var e *idserver.UserInfoError
+		_, err = w.UserInfo(t.Context(), "no-token-of-this-provider", aliceSubject)
+		if !errors.As(err, &e) || e.Status != 401 || errors.Is(err, idserver.ErrUnavailable) || strings.Contains(err.Error(), "no-token-of") {
+			t.Errorf("a token that the provider refuses: %v", err)
+		}
+	})
+}
+
+// With NoUserInfo, neither a sign-in nor a refresh asks userinfo; who calls UserInfo does.
+func TestNoUserInfo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles") })
+		client := w.client(t, func(c *idserver.Config) { c.Provider.NoUserInfo = true })
+		_, tokens := signInByHand(t, w, client, "alice")
+		tokens, err := client.RefreshToken(t.Context(), tokens)
+		if err != nil || len(tokens.User.Roles) != 0 {
+			t.Errorf("refreshed: %+v, %v", tokens, err)
+		}
+		if n := w.provider.Requests(idtest.UserInfo); n != 0 {
+			t.Errorf("userinfo was asked %d times", n)
+		}
+		if u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject); err != nil || !u.HasRole("admin") {
+			t.Errorf("by hand: %+v, %v", u, err)
+		}
+	})
 }

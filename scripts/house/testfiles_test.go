@@ -11,9 +11,6 @@ import (
 // testFiles are the test files of the core that are not named for a source file.
 var testFiles = []string{"helpers_test.go", "fuzz_test.go", "export_test.go", "allocations_test.go"}
 
-// notYet are test files whose tests are still to be moved to the files of what they test. It must not grow.
-var notYet = []string{"byhand_test.go", "cookies_test.go", "joined_test.go", "keyset_test.go", "ownmachine_test.go"}
-
 // isTestFileOf reports whether a test file has its place in a package of these files: x_test.go, or x_internal_test.go for what is
 // not exported, beside x.go.
 func isTestFileOf(files []string, name string) bool {
@@ -40,7 +37,7 @@ func TestTestFiles(t *testing.T) {
 			continue
 		}
 		looked++
-		if !isTestFileOf(files, name) && !slices.Contains(notYet, name) {
+		if !isTestFileOf(files, name) {
 			t.Errorf("core/%s: there is no file of this name to test", name)
 		}
 	}
