@@ -14,8 +14,8 @@ import (
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
-// callback answers /callback: it completes a sign-in.
-func (w *web) callback(ctx context.Context, r *Request) (Answer, error) {
+// completeLogin answers the callback: it completes a sign-in.
+func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 	p, err := parseCallback(r.RawQuery)
 	if err != nil {
 		return w.lostCallback(ctx, r, CodeInvalidCallback, p.unproven(err), p.state)

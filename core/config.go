@@ -33,6 +33,9 @@ type Config struct {
 	// RoutesPath is the path of the sign-in routes below BaseURL. The redirect_uri to register at the provider is BaseURL +
 	// RoutesPath + /callback. Default: /auth.
 	RoutesPath string
+	// CallbackPath is the path of the callback below BaseURL, where another one is registered at the provider already, such as
+	// /signin-oidc. Unless it is below RoutesPath, the routes must be mounted on the root. Default: RoutesPath + /callback.
+	CallbackPath string
 	// AfterSignIn and AfterSignOut are where the browser goes when no other page was asked for: paths as browsers see them,
 	// including the path of BaseURL. Default: the root of BaseURL. AfterSignOut may also be "none": the provider is then told
 	// no page to come back to, and shows its own. Use it where none is registered there.
@@ -215,6 +218,7 @@ const (
 func (c Config) withDefaults() Config {
 	set(&c.Audience, defaultAudience)
 	set(&c.RoutesPath, defaultRoutesPath)
+	set(&c.CallbackPath, c.RoutesPath+"/callback")
 	set(&c.Provider.Leeway, defaultLeeway)
 	set(&c.TokenCacheBytes, defaultCacheBytes)
 	set(&c.HTTP.Timeout, defaultTimeout)

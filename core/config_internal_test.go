@@ -13,7 +13,7 @@ func TestDefaults(t *testing.T) {
 	}
 	got.Logger, got.Now = nil, nil
 	want := Config{
-		Authority: "https://id.example", Audience: "idserver-api", RoutesPath: "/auth", RolesClaim: []string{"roles"},
+		Authority: "https://id.example", Audience: "idserver-api", RoutesPath: "/auth", CallbackPath: "/auth/callback", RolesClaim: []string{"roles"},
 		Session:  SessionConfig{Idle: time.Hour, Max: 12 * time.Hour, StaleMax: time.Hour},
 		Provider: ProviderConfig{WebBaseURL: "https://id.example", Leeway: 10 * time.Second},
 		HTTP:     HTTPConfig{Timeout: 10 * time.Second}, TokenCacheBytes: 16 << 20, LogSubject: SubjectHashed,
@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
 	}
 	own := Config{
-		Authority: "https://id.example", Audience: "a", RoutesPath: "/r", RolesClaim: []string{"g"},
+		Authority: "https://id.example", Audience: "a", RoutesPath: "/r", CallbackPath: "/r/callback", RolesClaim: []string{"g"},
 		Session: SessionConfig{Idle: 1, Max: 1, StaleMax: 1}, Provider: ProviderConfig{WebBaseURL: "https://www.example", Leeway: 1},
 		HTTP: HTTPConfig{Timeout: 1}, TokenCacheBytes: 1, LogSubject: SubjectPlain,
 	}

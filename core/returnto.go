@@ -38,8 +38,8 @@ func (w *web) returnTo(target string) string {
 		return ""
 	}
 	p := path.Clean(u.Path) // as routers clean it
-	for _, own := range []string{"/login", "/callback", "/logout"} {
-		if strings.EqualFold(p, w.path(own)) { // a loop, or a sign-out that nobody asked for
+	for _, own := range []string{w.path("/login"), w.callback, w.path("/logout")} {
+		if strings.EqualFold(p, own) { // a loop, or a sign-out that nobody asked for
 			return ""
 		}
 	}

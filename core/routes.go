@@ -3,6 +3,7 @@ package idserver
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
@@ -39,7 +40,8 @@ type Route struct {
 // logout and userinfo, and, if there are Config.TrustedOrigins, OPTIONS for all of them but callback. mount is "/" for the
 // root, or Config.RoutesPath, with or without the path of Config.BaseURL in front; "" stands for Config.RoutesPath, for an
 // adapter that can tell only afterwards. Any other is an error, because guards, cookies and the provider expect the routes
-// there; so is a client without Config.BaseURL, which has none.
+// there; so is a client without Config.BaseURL, which has none, and any but the root if Config.CallbackPath is not below
+// Config.RoutesPath.
 func (c *Client) Routes(mount string) ([]Route, error) {
 	var documents []Route
 	if mount != "" && strings.Trim(mount, "/") == "" {
@@ -56,14 +58,21 @@ func (c *Client) Routes(mount string) ([]Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	signIn = append(signIn, siteRoute{http.MethodGet, "/userinfo", c.userInfoRoute, true})
+	signIn = append(signIn, siteRoute{method: http.MethodGet, path: "/userinfo", step: c.userInfoRoute, headToo: true})
+	if i := slices.IndexFunc(signIn, func(s siteRoute) bool { return s.elsewhere }); i >= 0 && below == "" {
+		return nil, baseerror.Errorf("idserver: Config.CallbackPath %q is not below Config.RoutesPath %q: mount the sign-in routes on the root", signIn[i].path, c.cfg.RoutesPath)
+	}
 	return append(c.cors.routes(below, c.served(below, signIn)), documents...), nil
 }
 
 // served makes routes of what the client answers; below comes before their paths.
 func (c *Client) served(below string, all []siteRoute) (routes []Route) {
 	for _, s := range all {
-		routes = append(routes, Route{s.method, below + s.path, c.serve(s)})
+		at := below + s.path
+		if s.elsewhere {
+			at = s.path
+		}
+		routes = append(routes, Route{s.method, at, c.serve(s)})
 	}
 	return routes
 }
@@ -90,6 +99,7 @@ type siteRoute struct {
 	method, path string
 	step         step
 	headToo      bool // HEAD is answered like GET
+	elsewhere    bool // the path is not below RoutesPath
 }
 
 // serve makes a route of a step. HEAD, which some routers treat as GET, is refused: it must neither begin nor complete

@@ -10,9 +10,9 @@ import (
 // A document at an absolute path is on the root router only, whether there are sign-in routes or not.
 func TestRoutesWithDocuments(t *testing.T) {
 	const path = "/.well-known/of-a-test"
-	document := siteRoute{http.MethodGet, path, func(context.Context, *Request) (Answer, error) {
+	document := siteRoute{method: http.MethodGet, path: path, headToo: true, step: func(context.Context, *Request) (Answer, error) {
 		return jsonAnswer(map[string]string{"of": "a test"})
-	}, true}
+	}}
 	for name, row := range map[string]struct {
 		baseURL   string
 		mount     string

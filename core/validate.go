@@ -165,8 +165,17 @@ func (c *Config) checkSignIn(faults *fault.List) {
 	if c.ClientID == "" {
 		faults.Add("ClientID", "IDSERVER_CLIENT_ID", "is empty: set the client_id that the provider gave to the application")
 	}
-	if c.RoutesPath[0] != '/' || path.Clean(c.RoutesPath) != c.RoutesPath || c.RoutesPath == "/" || strings.ContainsAny(c.RoutesPath, "?#%;\\ \"") {
+	switch callback := c.CallbackPath; {
+	case !isRoutePath(c.RoutesPath):
 		faults.Add("RoutesPath", "", "%q: want a path such as %s", c.RoutesPath, defaultRoutesPath)
+	case !isRoutePath(callback):
+		faults.Add("CallbackPath", "", "%q: want a path such as /signin-oidc", callback)
+	default:
+		for _, other := range []string{"/login", "/logout", "/userinfo"} {
+			if strings.EqualFold(callback, c.RoutesPath+other) {
+				faults.Add("CallbackPath", "", "%q is the path of another route", callback)
+			}
+		}
 	}
 	for _, page := range []struct{ field, path string }{{"AfterSignIn", c.AfterSignIn}, {"AfterSignOut", c.AfterSignOut}} {
 		if page.path != "" && !isLocalPath(page.path) && !(page.field == "AfterSignOut" && page.path == noPostLogout) {
@@ -183,6 +192,11 @@ func (c *Config) checkSignIn(faults *fault.List) {
 			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q, which is not an origin (scheme://host or scheme://host:port): %w", origin, err)
 		}
 	}
+}
+
+// isRoutePath reports whether p is a path that every router takes for itself.
+func isRoutePath(p string) bool {
+	return p[0] == '/' && path.Clean(p) == p && p != "/" && !strings.ContainsAny(p, "?#%;\\ \"*{}:")
 }
 
 func (c *Config) checkSession(faults *fault.List) {

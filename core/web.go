@@ -26,6 +26,8 @@ type web struct {
 	origin      string   // its origin
 	trusted     []string // other origins
 	routesPath  string   // the path of the routes as browsers see it: basePath + RoutesPath
+	callback    string   // the path of the callback as browsers see it
+	loginsPath  string   // the path of login cookies, which holds /login and the callback
 	redirectURI string
 
 	ring      *seal.Ring
@@ -53,7 +55,12 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		signedOut:  expiring.New(cfg.Now, mostSignedOut),
 	}
 	w.routesPath = w.pathOfBase + cfg.RoutesPath
-	w.redirectURI = w.base + cfg.RoutesPath + "/callback"
+	w.redirectURI = w.base + cfg.CallbackPath
+	w.callback = w.pathOfBase + cfg.CallbackPath
+	w.loginsPath = w.routesPath
+	if !strings.HasPrefix(w.callback, w.routesPath+"/") {
+		w.loginsPath = w.home()
+	}
 	w.refreshes = newFlights(cfg.Now, mostRefreshes, mostRefreshResults, w.keptRefresh)
 	w.jar = cookies.Jar{Secure: base.Scheme == "https"}
 	routes := cfg.RoutesPath
@@ -98,9 +105,13 @@ func (w *web) wayHome(r Request) string {
 }
 
 func (w *web) routes() []siteRoute {
+	callback := siteRoute{method: http.MethodGet, path: w.cfg.CallbackPath, step: w.completeLogin, elsewhere: true}
+	if below, ok := strings.CutPrefix(callback.path, w.cfg.RoutesPath+"/"); ok {
+		callback.path, callback.elsewhere = "/"+below, false
+	}
 	return []siteRoute{
 		{method: http.MethodGet, path: "/login", step: w.login},
-		{method: http.MethodGet, path: "/callback", step: w.callback},
+		callback,
 		{method: http.MethodGet, path: "/logout", step: w.askSignOut},
 		{method: http.MethodPost, path: "/logout", step: w.signOut},
 	}

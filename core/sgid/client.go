@@ -46,7 +46,7 @@ func (c *Client) engineConfig() idserver.Config {
 	cfg := &c.cfg
 	engine := idserver.Config{
 		Authority: c.issuer, ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, Scopes: c.scopes(nil),
-		ApplicationName: cfg.ApplicationName, BaseURL: cfg.BaseURL, RoutesPath: cfg.RoutesPath, SessionSecret: cfg.SessionSecret,
+		ApplicationName: cfg.ApplicationName, BaseURL: cfg.BaseURL, RoutesPath: cfg.RoutesPath, CallbackPath: cfg.CallbackPath, SessionSecret: cfg.SessionSecret,
 		AfterSignIn: cfg.AfterSignIn, AfterSignOut: cfg.AfterSignOut, TrustedOrigins: cfg.TrustedOrigins,
 		Session: cfg.Session, HTTP: cfg.HTTP, TokenCacheBytes: cfg.TokenCacheBytes,
 		AdmitUser: cfg.AdmitUser, UserInfoResponse: cfg.UserInfoResponse, RenderRefusal: cfg.RenderRefusal, Events: cfg.Events,

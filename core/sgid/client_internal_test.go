@@ -16,7 +16,7 @@ import (
 func TestEngineConfig(t *testing.T) {
 	t.Parallel()
 	cfg := Config{
-		ClientID: "id", ClientSecret: "s", Scopes: []string{"openid", "x"}, ApplicationName: "Ice cream", BaseURL: "https://app.example", RoutesPath: "/in",
+		ClientID: "id", ClientSecret: "s", Scopes: []string{"openid", "x"}, ApplicationName: "Ice cream", BaseURL: "https://app.example", RoutesPath: "/in", CallbackPath: "/back",
 		SessionSecret: "secret", AfterSignIn: "/a", AfterSignOut: "/b", TrustedOrigins: []string{"https://spa.example"},
 		Session: idserver.SessionConfig{Idle: time.Minute}, HTTP: idserver.HTTPConfig{Timeout: time.Second}, TokenCacheBytes: 1,
 		AdmitUser:        func(context.Context, *idserver.User) error { return nil },

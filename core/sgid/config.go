@@ -22,7 +22,7 @@ type Config struct {
 	// be written as \n or be missing, as is common in environment variables. Required.
 	PrivateKey string
 	// RedirectURI is where sgID sends the browser back to, for AuthorizeURL and Callback. Default: that of the
-	// routes, BaseURL + RoutesPath + /callback; with BaseURL set, no other is allowed.
+	// routes, BaseURL + CallbackPath; with BaseURL set, no other is allowed.
 	RedirectURI string
 	// Hostname is the origin of sgID. Default: https://api.id.gov.sg. http is allowed on loopback only.
 	Hostname string
@@ -37,6 +37,9 @@ type Config struct {
 	// RoutesPath is the path of the sign-in routes below BaseURL. Default: /auth. Register BaseURL + RoutesPath +
 	// /callback in the portal.
 	RoutesPath string
+	// CallbackPath is the path of the callback below BaseURL, where another one is registered already. Default: RoutesPath +
+	// /callback.
+	CallbackPath string
 	// SessionSecret is the secret that cookies are sealed with, at least 32 bytes. Required with BaseURL.
 	SessionSecret string
 	// AfterSignIn and AfterSignOut are where the browser goes when no other page was asked for. Default: the root of

@@ -42,7 +42,7 @@ func (c *Config) checkRedirectURI(faults *fault.List) {
 		}
 		return
 	}
-	routes := strings.TrimSuffix(c.BaseURL, "/") + cmp.Or(c.RoutesPath, "/auth") + "/callback"
+	routes := strings.TrimSuffix(c.BaseURL, "/") + cmp.Or(c.CallbackPath, cmp.Or(c.RoutesPath, "/auth")+"/callback")
 	if c.RedirectURI != "" && c.RedirectURI != routes {
 		faults.Add("RedirectURI", "SGID_REDIRECT_URI", "%q: the routes are at %q; leave it out, or leave BaseURL (BASE_URL) out and have no routes", c.RedirectURI, routes)
 	}
