@@ -40,7 +40,7 @@ type Config struct {
 	// including the path of BaseURL. Default: the root of BaseURL. AfterSignOut may also be "none": the provider is then told
 	// no page to come back to, and shows its own. Use it where none is registered there.
 	AfterSignIn, AfterSignOut string
-	// TrustedOrigins are other origins (scheme://host[:port]) that users may be returned to after sign-in, that may send
+	// TrustedOrigins are other origins (scheme://host[:port]) that users may be returned to after sign-in and sign-out, that may send
 	// unsafe requests with the session cookie, and whose scripts may read the answers of sign-in routes and guards (CORS,
 	// with credentials). Browsers send the cookies, which are SameSite=Lax, within one site only.
 	TrustedOrigins []string

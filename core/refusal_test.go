@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
@@ -170,5 +171,46 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A form that is refused is answered with a page, as a person posted it.
+func TestRefusedFormsGetPages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "bob")
+		for name, row := range map[string]struct {
+			guard idserver.Guard
+			edit  edit
+			code  idserver.RefusalCode
+			links bool
+		}{
+			"without the role":  {w.RequireRole("admin"), navigates, idserver.CodeInsufficientRole, true},
+			"not admitted":      {w.Require(func(*idserver.User) bool { return false }), navigates, idserver.CodeNotAdmitted, true},
+			"from another site": {w.RequireUser(), func(r *idserver.Request) { navigates(r); send(r, "Sec-Fetch-Site", "cross-site") }, idserver.CodeCrossSite, false},
+		} {
+			_, a := b.pass(row.guard, "POST", "/admin", row.edit, func(r *idserver.Request) { send(r, "Referer", base+"/form") })
+			page := string(a.Body)
+			if a.Status != 403 || code(t, a) != row.code || !strings.HasPrefix(field(a, "Content-Type"), "text/html") || strings.Contains(page, "return_to=%2Fform") != row.links {
+				t.Errorf("%s: %d %s", name, a.Status, page)
+			}
+		}
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		w.clock.advance(time.Minute)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		r := b.request("POST", "/form", []edit{navigates})
+		if _, a := w.RequireUser()(gone, r); a.Status != 503 || strings.Contains(string(a.Body), "Try again</a>") {
+			t.Errorf("a link posts nothing again: %d %s", a.Status, a.Body)
+		}
+	})
+}
+
+// Nor is it a megabyte where an application prints a request.
+func TestPrintedRequestIsBounded(t *testing.T) {
+	t.Parallel()
+	r := idserver.Request{Method: strings.Repeat("x", 500_000), Path: "/" + strings.Repeat("y", 900_000)}
+	if s := r.String(); len(s) > 512 {
+		t.Errorf("%d bytes", len(s))
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/signward/idserver-go/core/internal/endpoint"
 )
 
 // Request holds what routes and guards need of a request. An adapter fills it in; for net/http, [RequestFrom] does. It is
@@ -64,8 +66,10 @@ func isOddInPath(c rune) bool {
 	return c <= ' ' || c >= 0x7f || strings.ContainsRune("\"#<>\\^`{|}", c)
 }
 
-// String returns the method and the path, without the query and the header, which hold codes, cookies and tokens.
-func (r Request) String() string { return "idserver.Request{" + r.Method + " " + r.Path + "}" }
+// String returns the method and the path, both cut, without the query and the header, which hold codes, cookies and tokens.
+func (r Request) String() string {
+	return "idserver.Request{" + endpoint.Printable(r.Method, maxMethodText) + " " + endpoint.Printable(r.Path, maxPathText) + "}"
+}
 
 // values returns all lines of a header field. name is in canonical form, so that for net/http, which would look at that
 // again, its map is asked.

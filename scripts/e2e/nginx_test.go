@@ -68,7 +68,11 @@ http {
 	if err := os.WriteFile(filepath.Join(p.dir, "nginx.conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start(t, nil, "nginx", "-p", p.dir, "-e", p.dir+"/error.log", "-c", p.dir+"/nginx.conf")
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program = "/usr/sbin/nginx" // which is not in everybody's PATH
+	}
+	start(t, nil, program, "-p", p.dir, "-e", p.dir+"/error.log", "-c", p.dir+"/nginx.conf")
 	for range 200 {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
