@@ -70,8 +70,10 @@ func TestPrivate(t *testing.T) {
 				defer end()
 				row.handler(behind, httptest.NewRequest("GET", "/", nil))
 			}()
-			if got := fmt.Sprint(recorded.Result().Header["Cache-Control"]); got != row.want {
-				t.Errorf("it is %s, want %s", got, row.want)
+			for when, h := range map[string]http.Header{"sent": recorded.Result().Header, "at the end": recorded.Header()} {
+				if got := fmt.Sprint(h["Cache-Control"]); got != row.want {
+					t.Errorf("%s: it is %s, want %s", when, got, row.want)
+				}
 			}
 		})
 	}
