@@ -567,3 +567,22 @@ func TestClaimsBesideOthers(t *testing.T) {
 		}))
 	}
 }
+
+// A refresh told that there are no roles any more. The next one, which tells nothing, does not revive those of the old ID token.
+func TestRolesThatWereTakenAwayStayAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetIDTokenClaims(func(c map[string]any) { c["roles"] = []string{"admin"} })
+		b := w.signedIn(t, "alice")
+		dropIDToken(w.provider)
+		w.provider.SetAccessTokenClaims(func(c map[string]any) { delete(c, "roles"); delete(c, "custom_roles") })
+		w.provider.Fail(idtest.UserInfo, idtest.Fault{Status: 403})
+		for range 2 {
+			w.clock.advance(nearlyOver)
+			if u, _ := b.visit(); u == nil || u.HasRole("admin") {
+				t.Errorf("the user is %+v", u)
+			}
+			w.provider.SetTokenResponse(func(r map[string]any) { r["access_token"] = "opaque"; delete(r, "id_token") })
+		}
+	})
+}
