@@ -51,6 +51,9 @@ func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 	case err != nil:
 		return Answer{}, refused(codeOf(err), err, forget)
 	}
+	if w.signedOut.Has(hashOfSession(tokens.session)) { // another answer to the same response began it, and it is over
+		return w.spentCallback(ctx, r, login)
+	}
 	s, err := w.beginSession(withAppData(ctx, login.AppData), tokens)
 	if err != nil {
 		w.revoke(ctx, tokens.RefreshToken)
@@ -76,7 +79,8 @@ func codeOfResponse(name string) RefusalCode {
 }
 
 // exchangeOnce exchanges the code, once for all requests of the same attempt: a reload while the first is in flight must
-// not send the code again, which providers take for theft.
+// not send the code again, which providers take for theft. The session has its id from here: to sign out ends it in
+// whichever answer it was sent.
 func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.Login) (*Tokens, error) {
 	key := sha256.Sum256([]byte("code\x00" + login.State))
 	return flown(w.exchanges.Do(ctx, key, func(ctx context.Context) (*Tokens, error) {
@@ -87,6 +91,9 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 		if tokens != nil && err != nil {
 			w.revoke(ctx, tokens.RefreshToken)
 			tokens = nil
+		}
+		if err == nil {
+			err = w.nameSession(tokens)
 		}
 		return tokens, err
 	}))

@@ -113,9 +113,9 @@ func (w *web) postLogout(page string) string {
 }
 
 // end refuses a session from now on, for as long as a cookie of it can live unused: a response in flight, another tab or a
-// copy must not bring back a session that was signed out.
+// copy must not bring back a session that was signed out. It may have been seen in the future, as far as the leeway goes.
 func (w *web) end(s *session) {
-	w.signedOut.Add(s.id, w.now().Add(max(w.cfg.Session.Idle, resultKeptMost)))
+	w.signedOut.Add(s.id, w.now().Add(max(w.cfg.Session.Idle, resultKeptMost)+w.cfg.Provider.Leeway))
 }
 
 // revoke makes a short attempt to have the provider revoke a refresh token.

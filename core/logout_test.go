@@ -258,6 +258,49 @@ func TestSignOutWithoutRefreshToken(t *testing.T) {
 }
 
 // The old cookie signs out after a refresh in another tab, whose cookie is of the next refresh token.
+// Two requests with one response of the provider's, from tabs that were restored or by a reload, are two answers with a
+// cookie each, and one session.
+func TestSignOutEndsEveryAnswer(t *testing.T) {
+	for name, late := range map[string]bool{"sent before": false, "sent afterwards": true} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "refresh_token") })
+			first := w.browser(t)
+			callback := w.authorize(t, first.begin("/auth/login"), "alice")
+			second := &browser{t, w.Client, copyOf(first.cookies)}
+			first.route("GET", callback, navigates)
+			if !late {
+				second.route("GET", callback, navigates)
+			}
+			if first.route("POST", "/auth/logout", navigates); late {
+				a := second.route("GET", callback, navigates)
+				if to := field(a, "Location"); a.Status != http.StatusSeeOther || !strings.HasPrefix(to, w.provider.URL()) {
+					t.Errorf("the late answer is %d %s, want a new sign-in", a.Status, to)
+				}
+			}
+			if second.admits(w.Client) {
+				t.Error("the session that was signed out goes on with the cookie of the other answer")
+			}
+		}))
+	}
+}
+
+// What counts as now is anything within the leeway, and a session lives as long from there.
+func TestSignOutWhenTheClockWasAhead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.Provider.Leeway, c.Session.Idle = 4*time.Minute, 30*time.Minute })
+		w.provider.SetTokenResponse(func(r map[string]any) { delete(r, "refresh_token") })
+		b := w.signedIn(t, "alice")
+		kept := &browser{t, w.Client, copyOf(b.cookies)}
+		w.clock.advance(-3 * time.Minute)
+		b.route("POST", "/auth/logout", navigates)
+		w.clock.advance(31 * time.Minute)
+		if kept.admits(w.Client) {
+			t.Error("a copy of the cookie outlives what is remembered of the sign-out")
+		}
+	})
+}
+
 func TestSignOutEndsTheRefreshedSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)

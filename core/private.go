@@ -1,6 +1,8 @@
 package idserver
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -110,6 +112,12 @@ func (p *privateWriter) FlushError() error {
 }
 
 func (p *privateWriter) Flush() { _ = p.FlushError() }
+
+// Hijack is for handlers that ask for an [http.Hijacker] rather than the controller. It fails where the server's own writer
+// cannot be taken over.
+func (p *privateWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(p.ResponseWriter).Hijack()
+}
 
 // Unwrap lets [http.ResponseController] find what else the server's own writer can do.
 func (p *privateWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -1,7 +1,10 @@
 package idserver_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -76,6 +79,36 @@ func TestPrivate(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A WebSocket's handler takes the connection over, behind a guard that deletes the cookies of a session that is over too.
+func TestPrivateWriterIsHijacked(t *testing.T) {
+	t.Parallel()
+	var fault error
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		renewing.WriteTo(w)
+		behind, end := renewing.Behind(w)
+		defer end()
+		var connection net.Conn
+		if connection, _, fault = behind.(http.Hijacker).Hijack(); fault == nil {
+			_, _ = io.WriteString(connection, "HTTP/1.1 204 Taken Over\r\nConnection: close\r\n\r\n")
+			connection.Close()
+		}
+	}))
+	defer server.Close()
+	response, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if fault != nil || response.Status != "204 Taken Over" {
+		t.Errorf("%v, %s", fault, response.Status)
+	}
+	behind, end := renewing.Behind(httptest.NewRecorder())
+	defer end()
+	if _, _, err := behind.(http.Hijacker).Hijack(); !errors.Is(err, http.ErrNotSupported) {
+		t.Errorf("a writer that cannot be hijacked: %v", err)
 	}
 }
 

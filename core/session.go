@@ -31,11 +31,16 @@ type session struct {
 func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	tokens.User = user
 	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
-	s.id = sha256.Sum256(append([]byte("session\x00"), kept.ID[:]...))
+	s.id = hashOfSession(kept.ID)
 	if tokens.RefreshToken != "" {
 		s.refreshKey = refreshKeyOf(user.Issuer, tokens.RefreshToken)
 	}
 	return s
+}
+
+// hashOfSession identifies a session among those that were signed out.
+func hashOfSession(id [32]byte) [32]byte {
+	return sha256.Sum256(append([]byte("session\x00"), id[:]...))
 }
 
 // renewed returns the session as it is, seen now.
@@ -59,18 +64,20 @@ type openedSession struct {
 // openedOverhead is what an opened session takes besides its text, in bytes.
 const openedOverhead = 3 << 9
 
+// nameSession makes the id of the session that begins with the result of a sign-in.
+func (w *web) nameSession(tokens *Tokens) error {
+	_, err := io.ReadFull(w.cfg.Rand, tokens.session[:])
+	return err
+}
+
 // beginSession begins a session with the result of a sign-in. The error is the application's: AdmitUser refused.
 func (w *web) beginSession(ctx context.Context, tokens *Tokens) (*session, error) {
 	user, err := w.admitUser(ctx, tokens)
 	if err != nil {
 		return nil, err
 	}
-	var kept sessioncodec.Record
-	if _, err := io.ReadFull(w.cfg.Rand, kept.ID[:]); err != nil {
-		return nil, err
-	}
 	now := w.now()
-	return newSession(kept, user, *tokens, now, now), nil
+	return newSession(sessioncodec.Record{ID: tokens.session}, user, *tokens, now, now), nil
 }
 
 // admitUser asks the application about the user of tokens. It passes a copy, because the tokens' own may be shared.

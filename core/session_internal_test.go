@@ -54,19 +54,29 @@ func TestPackSession(t *testing.T) {
 	}
 }
 
-func TestBeginSessionMakesIDs(t *testing.T) {
-	c := byItself(t)
-	tokens := &Tokens{User: &User{Issuer: "i", Subject: "s"}}
-	one, err := c.site.(*web).beginSession(t.Context(), tokens)
-	if err != nil {
-		t.Fatal(err)
+func TestSessionsHaveIDs(t *testing.T) {
+	w := byItself(t).site.(*web)
+	var ids [][32]byte
+	for range 2 {
+		tokens := &Tokens{User: &User{Issuer: "i", Subject: "s"}}
+		if err := w.nameSession(tokens); err != nil {
+			t.Fatal(err)
+		}
+		one, err := w.beginSession(t.Context(), tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := w.beginSession(t.Context(), tokens)
+		if err != nil || again.id != one.id || again.kept.ID != one.kept.ID {
+			t.Errorf("the same sign-in begins the sessions %x and %x, %v", one.kept.ID, again.kept.ID, err)
+		}
+		ids = append(ids, one.kept.ID)
 	}
-	two, err := c.site.(*web).beginSession(t.Context(), tokens)
-	if err != nil || one.id == two.id || one.kept.ID == two.kept.ID || one.kept.ID == [32]byte{} {
-		t.Errorf("the ids are %x and %x, %v", one.kept.ID, two.kept.ID, err)
+	if ids[0] == ids[1] || ids[0] == [32]byte{} {
+		t.Errorf("the ids are %x", ids)
 	}
-	c.site.(*web).cfg.Rand = strings.NewReader("too little")
-	if _, err := c.site.(*web).beginSession(t.Context(), tokens); err == nil {
+	w.cfg.Rand = strings.NewReader("too little")
+	if err := w.nameSession(&Tokens{}); err == nil {
 		t.Error("a session begins without an id")
 	}
 }

@@ -31,6 +31,7 @@ type Tokens struct {
 	rolesFrom    string    // the source of the user's roles
 	rolesExpiry  time.Time // of the access token that they came with; zero: this one
 	first        firstIDToken
+	session      [32]byte // the id of the session that begins with them
 }
 
 // String reports which tokens there are, without printing them.
