@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -20,8 +21,8 @@ type AccessTokenCheck struct {
 
 // or fills in what is left out.
 func (check AccessTokenCheck) or(audience string, leeway time.Duration) AccessTokenCheck {
-	set(&check.Audience, audience)
-	set(&check.Leeway, leeway)
+	check.Audience = cmp.Or(check.Audience, audience)
+	check.Leeway = cmp.Or(check.Leeway, leeway)
 	check.Leeway = min(max(check.Leeway, 0), maxLeeway)
 	return check
 }
@@ -46,12 +47,12 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 	known := &e.Value
 	known.facts = facts
 	known.key.Store(v.key)
-	known.user.fill(v.Object, p.roles, false)
+	known.user.readClaims(v.Object, p.roles, false)
 	known.user.shared = true
 	p.warnOfClaims(ctx, "access token", v.Claims)
 	if p.proven != nil {
 		known.revoked.Store(revoked)
-		if set, ok := p.keys.Fresh(now); ok && meant(set, v.header, v.key) != nil {
+		if set, ok := p.keys.Fresh(now); ok && sameKeyIn(set, v.header, v.key) != nil {
 			known.set.Store(&set[0])
 		}
 		p.remember(e, accessToken, v.Issuer)

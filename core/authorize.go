@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -59,7 +60,7 @@ func (p *provider) authorize(ctx context.Context, o AuthorizeOptions, mark strin
 // newAuthorizationRequest makes the secrets of an attempt and its URL. mark is appended to the state.
 func (p *provider) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
 	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
-	if set(&r.RedirectURI, p.redirectURI); r.RedirectURI == "" {
+	if r.RedirectURI = cmp.Or(r.RedirectURI, p.redirectURI); r.RedirectURI == "" {
 		return nil, baseerror.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
 	}
 	var err error
@@ -124,8 +125,8 @@ func maxAgeOf(parameters url.Values) (time.Duration, bool) {
 	return time.Duration(seconds) * time.Second, err == nil && seconds > 0
 }
 
-// over returns the options with those of under where they say nothing.
-func (o AuthorizeOptions) over(under AuthorizeOptions) AuthorizeOptions {
+// or returns the options with those of under where they say nothing.
+func (o AuthorizeOptions) or(under AuthorizeOptions) AuthorizeOptions {
 	if o.MaxAge == 0 {
 		o.MaxAge = under.MaxAge
 	}

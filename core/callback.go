@@ -110,8 +110,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 	if err != nil {
 		return notKept(err)
 	}
-	target := login.ReturnTo
-	set(&target, cmp.Or(w.cfg.AfterSignIn, w.home()))
+	target := cmp.Or(login.ReturnTo, w.cfg.AfterSignIn, w.home())
 	login.Nonce, login.Verifier, login.AppData, login.ReturnTo, login.Spent = "", "", nil, target, w.now().UnixMilli()
 	spent, err := w.keepLogin(r, login)
 	if err != nil {

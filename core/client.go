@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -37,7 +38,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Rand = rand.Reader
 	}
 	if base, err := url.Parse(cfg.BaseURL); err == nil { // it was parsed before
-		set(&cfg.ApplicationName, base.Host)
+		cfg.ApplicationName = cmp.Or(cfg.ApplicationName, base.Host)
 	}
 	cfg.Logger = discreetly(cfg)
 	c := &Client{cfg: cfg, provider: newProvider(cfg), site: apiOnly{}}

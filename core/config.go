@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -216,20 +217,20 @@ const (
 
 // withDefaults fills in the fields that were left out.
 func (c Config) withDefaults() Config {
-	set(&c.Audience, defaultAudience)
-	set(&c.RoutesPath, defaultRoutesPath)
-	set(&c.CallbackPath, c.RoutesPath+"/callback")
-	set(&c.Provider.Leeway, defaultLeeway)
-	set(&c.TokenCacheBytes, defaultCacheBytes)
-	set(&c.HTTP.Timeout, defaultTimeout)
-	set(&c.Session.Max, defaultSessionMax)
-	set(&c.Session.Idle, min(defaultSessionIdle, c.Session.Max))
-	set(&c.Session.StaleMax, defaultStaleMax)
-	set(&c.Provider.WebBaseURL, c.Authority)
+	c.Audience = cmp.Or(c.Audience, defaultAudience)
+	c.RoutesPath = cmp.Or(c.RoutesPath, defaultRoutesPath)
+	c.CallbackPath = cmp.Or(c.CallbackPath, c.RoutesPath+"/callback")
+	c.Provider.Leeway = cmp.Or(c.Provider.Leeway, defaultLeeway)
+	c.TokenCacheBytes = cmp.Or(c.TokenCacheBytes, defaultCacheBytes)
+	c.HTTP.Timeout = cmp.Or(c.HTTP.Timeout, defaultTimeout)
+	c.Session.Max = cmp.Or(c.Session.Max, defaultSessionMax)
+	c.Session.Idle = cmp.Or(c.Session.Idle, min(defaultSessionIdle, c.Session.Max))
+	c.Session.StaleMax = cmp.Or(c.Session.StaleMax, defaultStaleMax)
+	c.Provider.WebBaseURL = cmp.Or(c.Provider.WebBaseURL, c.Authority)
 	if len(c.RolesClaim) == 0 {
 		c.RolesClaim = []string{"roles"}
 	}
-	set(&c.LogSubject, SubjectHashed)
+	c.LogSubject = cmp.Or(c.LogSubject, SubjectHashed)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -237,11 +238,4 @@ func (c Config) withDefaults() Config {
 		c.Now = time.Now
 	}
 	return c
-}
-
-func set[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -68,8 +68,8 @@ func credentials(r *Request, bySession bool) string {
 	return ""
 }
 
-// remember returns the context behind a guard that lets a request through.
-func (c *Client) remember(ctx context.Context, r *Request, v *identity) context.Context {
+// behind returns the context behind a guard that lets a request through.
+func (c *Client) behind(ctx context.Context, r *Request, v *identity) context.Context {
 	bySession := !r.hasAuthorization()
 	return &userContext{
 		Context: ctx, user: v.user, accessToken: v.accessToken, session: v.session, fields: v.fields,

@@ -20,7 +20,7 @@ func (c *Client) LoadUser() Guard {
 		}
 		v, err := c.identify(ctx, &r)
 		if err == nil {
-			return c.remember(ctx, &r, &v), passOn(&r, v.user, v.fields)
+			return c.behind(ctx, &r, &v), passOn(&r, v.user, v.fields)
 		}
 		a := passOn(&r, nil, denialOf(err).fields)
 		if before := userContextFrom(ctx); before != nil && before.client == c { // whom a guard found for other credentials, or earlier
@@ -130,7 +130,7 @@ func (c *Client) check(ctx context.Context, r *Request, q *requirement) (context
 	if !q.met(v.user) {
 		return ctx, Answer{}, q.refuse(v.user, v.fields)
 	}
-	return c.remember(ctx, r, &v), passOn(r, v.user, v.fields), nil
+	return c.behind(ctx, r, &v), passOn(r, v.user, v.fields), nil
 }
 
 // again is the answer of a guard behind the one that found the user.

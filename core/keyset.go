@@ -26,7 +26,7 @@ func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docu
 	}
 	a, err := p.published(ctx, "keys", m.JWKSURI, p.otherKeys)
 	if a != nil {
-		document.Fresh, document.RetryAfter = a.MaxAge(), a.RetryAfter()
+		document.Fresh, document.RetryAfter = a.FreshFor(), a.RetryAfter()
 	}
 	if err != nil {
 		return fail(err)

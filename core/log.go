@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -43,8 +44,7 @@ func discreetly(cfg Config) *slog.Logger {
 	if cfg.SessionSecret == "" {
 		_, _ = rand.Read(key[:]) // it never fails
 	}
-	issuer := cfg.Provider.Issuer
-	set(&issuer, cfg.Authority)
+	issuer := cmp.Or(cfg.Provider.Issuer, cfg.Authority)
 	return slog.New(discreet{cfg.Logger.Handler(), cfg.LogSubject, key[:], issuer})
 }
 

@@ -74,7 +74,7 @@ func (w *web) authorizeOptions(ctx context.Context, r *Request, link url.Values)
 	maxAge, _ := maxAgeOf(w.cfg.AuthorizeParameters)
 	configured := AuthorizeOptions{MaxAge: maxAge, Extra: maps.Clone(w.cfg.AuthorizeParameters)}
 	delete(configured.Extra, "max_age")
-	return o.over(configured).over(AuthorizeOptions{Extra: link}), nil
+	return o.or(configured).or(AuthorizeOptions{Extra: link}), nil
 }
 
 // begin makes the authorization request and the cookie that belongs to it; kept holds what that cookie is to keep

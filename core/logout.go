@@ -101,15 +101,15 @@ func (w *web) signOutURL(r *Request) string {
 // maxForm limits a form of the sign-out route, in bytes.
 const maxForm = 16 << 10
 
-// postLogout returns the post_logout_redirect_uri for a page, which must be registered at the provider.
-func (w *web) postLogout(page string) string {
+// postLogout returns the post_logout_redirect_uri for a target, which must be registered at the provider.
+func (w *web) postLogout(target string) string {
 	switch {
 	case w.cfg.AfterSignOut == noPostLogout:
 		return ""
-	case strings.HasPrefix(page, "/"):
-		return w.origin + page
+	case strings.HasPrefix(target, "/"):
+		return w.origin + target
 	}
-	return page // of a trusted origin
+	return target // of a trusted origin
 }
 
 // end refuses a session from now on, for as long as a cookie of it can live unused: a response in flight, another tab or a

@@ -2,6 +2,7 @@ package idserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,8 +178,7 @@ func (c Config) configured() (*metadata, bool) {
 	if e.JWKS == "" || c.BaseURL != "" && (e.Authorization == "" || e.Token == "") {
 		return nil, false
 	}
-	m := &metadata{Issuer: c.Provider.Issuer}
-	set(&m.Issuer, c.Authority)
+	m := &metadata{Issuer: cmp.Or(c.Provider.Issuer, c.Authority)}
 	m.override(e)
 	return m, true
 }
@@ -199,7 +199,7 @@ func (p *provider) fetchMetadata(ctx context.Context, held *metadata) (fetched.D
 	}
 	a, err := p.published(ctx, "metadata", location, p.otherAuthority)
 	if a != nil {
-		document.Fresh, document.RetryAfter = a.MaxAge(), a.RetryAfter()
+		document.Fresh, document.RetryAfter = a.FreshFor(), a.RetryAfter()
 	}
 	if err != nil {
 		return fail(err)

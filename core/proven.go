@@ -93,7 +93,7 @@ func (p *provider) stillGood(ctx context.Context, known *proven, token string, n
 	if err != nil {
 		return "", false
 	}
-	if key := meant(set, message.Header, known.key.Load()); key != nil && !p.isRevoked(token) {
+	if key := sameKeyIn(set, message.Header, known.key.Load()); key != nil && !p.isRevoked(token) {
 		known.key.Store(key) // the old set can be freed
 		known.set.Store(&set[0])
 		known.revoked.Store(revoked)
@@ -103,8 +103,8 @@ func (p *provider) stillGood(ctx context.Context, known *proven, token string, n
 	return "", false
 }
 
-// meant returns the key that a token with that header refers to in a key set, if it is the same as key.
-func meant(set []jose.Key, h jose.Header, key *jose.Key) *jose.Key {
+// sameKeyIn returns the key that a token with that header refers to in a key set, if it is the same as key.
+func sameKeyIn(set []jose.Key, h jose.Header, key *jose.Key) *jose.Key {
 	if found, err := jose.Select(set, h); err == nil && found.Same(key) {
 		return found
 	}

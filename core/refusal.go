@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +46,8 @@ const (
 
 // refusalKind is the status of a refusal and its texts: on a page for people, and in a problem document for programs.
 type refusalKind struct {
-	status       int
-	page, answer words
+	status        int
+	page, problem words
 }
 
 // words are a title and what can be done.
@@ -195,7 +196,7 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	d := denialOf(err)
 	kind := refusalKinds[d.code]
 	refusal := Refusal{Code: d.code, Status: kind.status, Navigation: r.isNavigation(), User: d.user, Err: d.err}
-	said := kind.answer
+	said := kind.problem
 	if refusal.Navigation {
 		said = kind.page
 	}
@@ -289,7 +290,7 @@ func (c *Client) render(ctx context.Context, r *Request, refusal Refusal, a *Ans
 			a.Status = own.Status
 		}
 		if own.Body != nil {
-			set(&own.ContentType, "text/html; charset=utf-8")
+			own.ContentType = cmp.Or(own.ContentType, "text/html; charset=utf-8")
 			a.Set = append(a.Set, Field{"Content-Type", own.ContentType})
 			a.Body = own.Body
 			return

@@ -23,7 +23,7 @@ func TestCodesAreListed(t *testing.T) {
 		if listed[code] != kind.status {
 			t.Errorf("README.md lists %s with status %d, want %d", code, listed[code], kind.status)
 		}
-		if slices.Contains([]string{kind.page.title, kind.page.detail, kind.answer.title, kind.answer.detail}, "") {
+		if slices.Contains([]string{kind.page.title, kind.page.detail, kind.problem.title, kind.problem.detail}, "") {
 			t.Errorf("%s lacks words", code)
 		}
 	}

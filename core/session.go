@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -284,7 +285,7 @@ func unpackSession(packed []byte) (s *session, size int, err error) {
 		Issuer: r.Issuer, Subject: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name, GivenName: r.GivenName,
 		FamilyName: r.FamilyName, TenantID: r.TenantID, Roles: r.Roles, CustomRoles: r.CustomRoles, text: r.Claims, shared: true,
 	}
-	set(&user.text, "{}")
+	user.text = cmp.Or(user.text, "{}")
 	tokens := Tokens{
 		AccessToken: r.AccessToken, IDToken: r.IDToken, RefreshToken: r.RefreshToken,
 		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt), rolesFrom: r.RolesFrom, rolesExpiry: fromUnixMilli(r.RolesExpiry),

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 		return nil, spent(err)
 	}
 	tokens.first = firstOf(idToken)
-	return tokens, spent(p.complete(ctx, &gathered{tokens: tokens, idToken: idToken, renewed: true}))
+	return tokens, spent(p.makeUser(ctx, &gathered{tokens: tokens, idToken: idToken, renewed: true}))
 }
 
 // errCodeSpent marks a passing fault after the token endpoint has answered: the code cannot be sent again.
@@ -92,7 +93,7 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 	if err != nil {
 		return nil, err
 	}
-	set(&tokens.RefreshToken, old.RefreshToken)
+	tokens.RefreshToken = cmp.Or(tokens.RefreshToken, old.RefreshToken)
 	tokens.first = old.firstIDToken()
 	var idToken *claims.Claims
 	renewed := tokens.IDToken != ""
@@ -109,7 +110,7 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 		tokens.IDToken = old.IDToken // one that was not verified is not kept
 		return tokens, err
 	}
-	return tokens, p.complete(ctx, &gathered{tokens: tokens, before: old, idToken: idToken, renewed: renewed})
+	return tokens, p.makeUser(ctx, &gathered{tokens: tokens, before: old, idToken: idToken, renewed: renewed})
 }
 
 // firstIDToken returns what is known of the ID token of the sign-in. Tokens that the caller has put together itself have no

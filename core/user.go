@@ -167,11 +167,12 @@ func (u User) MarshalJSON() ([]byte, error) {
 // "true" in email_verified count: only where the provider says it to this client, never in a token that anybody presents.
 func newUser(known strictjson.Object, roles claims.Roles, textIsTrue bool) *User {
 	u := new(User)
-	u.fill(known, roles, textIsTrue)
+	u.readClaims(known, roles, textIsTrue)
 	return u
 }
 
-func (u *User) fill(known strictjson.Object, roles claims.Roles, textIsTrue bool) {
+// readClaims makes u the user of the claims.
+func (u *User) readClaims(known strictjson.Object, roles claims.Roles, textIsTrue bool) {
 	*u = User{text: known.Text()}
 	for name, value := range known.All() {
 		switch name {

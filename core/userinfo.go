@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -33,7 +34,7 @@ func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (i
 	if a.Status/100 != 2 {
 		r := a.Refusal()
 		// RFC 6750 section 3 puts the error into this header; sgID sends it without the scheme in front.
-		set(&r.Description, a.Text(a.Header.Get("WWW-Authenticate"), maxDescription))
+		r.Description = cmp.Or(r.Description, a.Text(a.Header.Get("WWW-Authenticate"), maxDescription))
 		return info, &UserInfoError{Status: r.Status, Description: r.Description, RetryAfter: r.RetryAfter}
 	}
 	if info, err = p.userInfoClaims(ctx, a, m.Issuer); err != nil {

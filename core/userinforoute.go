@@ -15,7 +15,7 @@ func (c *Client) userInfoRoute(ctx context.Context, r *Request) (Answer, error) 
 	}
 	var shown any = v.user
 	if c.cfg.UserInfoResponse != nil {
-		if shown, err = c.cfg.UserInfoResponse(c.remember(ctx, r, &v), v.user); err != nil {
+		if shown, err = c.cfg.UserInfoResponse(c.behind(ctx, r, &v), v.user); err != nil {
 			return Answer{}, refused(codeOfUserInfo(err), err, v.fields...)
 		}
 	}

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -69,8 +70,7 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 	}
 	w.names = cookies.NamesOf(base, routes)
 
-	issuer := cfg.Provider.Issuer
-	set(&issuer, cfg.Authority)
+	issuer := cmp.Or(cfg.Provider.Issuer, cfg.Authority)
 	w.ring, err = seal.New(issuer+"\x00"+cfg.ClientID, cfg.SessionSecret, cfg.Session.OldSecrets...)
 	return w, err
 }

@@ -58,9 +58,9 @@ func (a *Answer) RetryAfter() time.Duration {
 	return min(max(at.Sub(a.received), 0), day)
 }
 
-// MaxAge returns how long the answer may be kept, RFC 9111 section 5.2.2.1, and 0 if it does not say. What must not be
+// FreshFor returns how long the answer may be kept, RFC 9111 section 5.2.2.1, and 0 if it does not say. What must not be
 // kept at all may be for a nanosecond.
-func (a *Answer) MaxAge() time.Duration {
+func (a *Answer) FreshFor() time.Duration {
 	for directive := range strings.SplitSeq(a.Header.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		switch strings.ToLower(name) {

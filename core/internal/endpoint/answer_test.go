@@ -64,7 +64,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestMaxAge(t *testing.T) {
+func TestFreshFor(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"":                                0,
 		"public":                          0,
@@ -81,7 +81,7 @@ func TestMaxAge(t *testing.T) {
 	} {
 		t.Run(value, func(t *testing.T) {
 			a := &Answer{Header: http.Header{"Cache-Control": {value}}}
-			if got := a.MaxAge(); got != want {
+			if got := a.FreshFor(); got != want {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,11 +37,11 @@ type gathered struct {
 	failed error // or why it did not
 }
 
-// complete makes the user of tokens. Their sources, of which the first that knows a claim wins, are the ID token, the
+// makeUser makes the user of tokens. Their sources, of which the first that knows a claim wins, are the ID token, the
 // access token, if that is a JWT that is valid here for the same subject, and userinfo, which is asked only for what is
 // wanted and missing. An ID token that is older than the access token (a refresh brought no new one) comes after the
 // access token, and its roles do not count by themselves: one of them may have been taken away since.
-func (p *provider) complete(ctx context.Context, g *gathered) error {
+func (p *provider) makeUser(ctx context.Context, g *gathered) error {
 	idToken := claims.Source{Name: fromIDToken, Claims: g.idToken.Object, WithoutRoles: !g.renewed}
 	g.sources = []claims.Source{idToken}
 	if err := p.addAccessToken(ctx, g); err != nil {
@@ -67,7 +68,7 @@ func (p *provider) complete(ctx context.Context, g *gathered) error {
 			return err
 		}
 	}
-	set(&merged.RolesFrom, fromNowhere)
+	merged.RolesFrom = cmp.Or(merged.RolesFrom, fromNowhere)
 	g.tokens.rolesFrom = merged.RolesFrom
 	g.tokens.User = newUser(merged.Claims, p.roles, merged.VerifiedFrom != fromAccessToken)
 	return nil
