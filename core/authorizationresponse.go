@@ -24,6 +24,7 @@ type callbackParameters struct {
 	code, state, issuer string
 	err, description    string
 	sentIssuer          bool
+	user                string // Apple's
 }
 
 // parseCallback reads the query. A repeated parameter is refused (RFC 6749 section 3.1), because there is no telling
@@ -31,10 +32,11 @@ type callbackParameters struct {
 // own error, which tells the operator more than what is wrong with the query.
 func parseCallback(rawQuery string) (p callbackParameters, err error) {
 	if len(rawQuery) > maxCallback {
-		return p, fmt.Errorf("the query is longer than %d bytes", maxCallback)
+		return p, fmt.Errorf("the response is longer than %d bytes", maxCallback)
 	}
 	known := map[string]*string{
 		"code": &p.code, "state": &p.state, "iss": &p.issuer, "error": &p.err, "error_description": &p.description,
+		"user": &p.user,
 	}
 	seen := map[string]bool{}
 	var faults []error
@@ -43,7 +45,7 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 		name = unescaped(name)
 		into := known[name]
 		if name == "response" && value != "" {
-			faults = append(faults, errors.New("it is a JWT (response), and none was asked for: have the provider answer with response_mode=query"))
+			faults = append(faults, errors.New("it is a JWT (response), and none was asked for: have the provider answer with response_mode=query or form_post"))
 		}
 		if into == nil {
 			continue
@@ -52,7 +54,7 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 			faults = append(faults, fmt.Errorf("%s stands more than once", name))
 		}
 		seen[name], *into = true, unescaped(value)
-		if _, err := url.QueryUnescape(value); err != nil && name != "error_description" {
+		if _, err := url.QueryUnescape(value); err != nil && name != "error_description" && name != "user" {
 			faults = append(faults, fmt.Errorf("%s cannot be read", name))
 		}
 	}

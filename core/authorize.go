@@ -81,6 +81,9 @@ func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o Auth
 		return "", &DiscoveryError{p.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.CodeVerifier), oauth2.SetAuthURLParam("nonce", r.Nonce)}
+	if p.cfg.ResponseMode == formPost {
+		options = append(options, oauth2.SetAuthURLParam("response_mode", formPost))
+	}
 	if o.MaxAge > 0 {
 		options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(o.MaxAge.Seconds()))))
 	}

@@ -16,7 +16,11 @@ import (
 
 // completeLogin answers the callback: it completes a sign-in.
 func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
-	p, err := parseCallback(r.RawQuery)
+	response, err := w.response(ctx, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	p, err := parseCallback(response)
 	if err != nil {
 		return w.lostCallback(ctx, r, CodeInvalidCallback, p.unproven(err), p.state)
 	}
@@ -54,7 +58,7 @@ func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 	if w.signedOut.Has(hashOfSession(tokens.session)) { // another answer to the same response began it, and it is over
 		return w.spentCallback(ctx, r, login)
 	}
-	s, err := w.beginSession(withAppData(ctx, login.AppData), tokens)
+	s, err := w.beginSession(withUnprovenName(withAppData(ctx, login.AppData), w.unprovenName(p)), tokens)
 	if err != nil {
 		w.revoke(ctx, tokens.RefreshToken)
 		if errors.Is(err, ErrUnavailable) { // the application cannot decide now
@@ -124,7 +128,8 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 // spentCallback handles a response to a sign-in that has been completed. A user who is still signed in goes on to their
 // page. One who has signed out since, went back to the provider's page and picked an account there, is signed in again.
 func (w *web) spentCallback(ctx context.Context, r *Request, login sessioncodec.Login) (Answer, error) {
-	if s, _, _ := w.loadSession(r, w.now()); s == nil && w.mayRestart(r, login.State) {
+	posted := w.cfg.ResponseMode == formPost // the session's cookie is not with it, and the page tells whether there is one
+	if s, _, _ := w.loadSession(r, w.now()); s == nil && !posted && w.mayRestart(r, login.State) {
 		return w.begin(ctx, r, false, sessioncodec.Login{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
 	}
 	return seeOther(cmp.Or(login.ReturnTo, w.home())), nil

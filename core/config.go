@@ -60,6 +60,11 @@ type Config struct {
 	// when a sign-in that was lost is begun anew, to /auth/callback. RedirectURI must be empty. An error is answered with a
 	// status of 500, one that wraps ErrUnavailable with 503. It is called concurrently.
 	AuthorizeOptions func(ctx context.Context, request Request) (AuthorizeOptions, error)
+	// ResponseMode is how the provider sends the browser back: "query", in the URL, or "form_post", in a form that the browser
+	// posts (OAuth 2.0 Form Post Response Mode), which Apple wants for names and which keeps codes out of logs. form_post
+	// needs https: the cookies of a sign-in in progress, and only those, are then sent across sites (SameSite=None). Default:
+	// query.
+	ResponseMode string
 	// Audience is the aud that a bearer access token must have. Default: idserver-api.
 	Audience string
 	// RolesClaim is where the roles are among the claims, in order of preference: each the name of a claim, or a path such
@@ -72,6 +77,7 @@ type Config struct {
 	// ([User.Set]). An error refuses the user and is logged: the sign-in with the code sign_in_refused, and at a refresh the
 	// session ends; one that wraps ErrUnavailable means that the application cannot decide now: 503, and a session
 	// continues. In ctx, [AccessTokenFrom] finds the access token and [AppDataFrom] the app_data of the link to /auth/login.
+	// [UnprovenNameFrom] finds the name that Apple sends at the first sign-in.
 	// It is called concurrently.
 	AdmitUser func(ctx context.Context, user *User) error
 	// UserInfoResponse returns what GET /auth/userinfo answers, to be encoded as JSON. In ctx, [AccessTokenFrom] finds the

@@ -18,7 +18,7 @@ import (
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
-//   - IDSERVER_LOG_SUBJECT;
+//   - IDSERVER_LOG_SUBJECT and IDSERVER_RESPONSE_MODE;
 //   - APPLICATION_NAME, BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD, the last separated by commas;
 //   - TRUSTED_ORIGINS, separated by spaces or commas.
 //
@@ -46,8 +46,9 @@ func ConfigFromEnv() Config {
 			Algorithms: wordsFromEnv("IDSERVER_ALGORITHMS"),
 			Leeway:     durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
 		},
-		HTTP:       HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
-		LogSubject: SubjectLog(os.Getenv("IDSERVER_LOG_SUBJECT")),
+		HTTP:         HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
+		ResponseMode: os.Getenv("IDSERVER_RESPONSE_MODE"),
+		LogSubject:   SubjectLog(os.Getenv("IDSERVER_LOG_SUBJECT")),
 	}
 	cfg.fromEnv = faults
 	return cfg

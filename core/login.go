@@ -118,7 +118,7 @@ func (w *web) browser(r *Request) (id string, keep Field, err error) {
 			return "", Field{}, err
 		}
 	}
-	return id, setCookie(w.jar.Set(w.names.Browser, id, "/", int(loginLife.Seconds()))), nil
+	return id, setCookie(w.loginJar.Set(w.names.Browser, id, "/", int(loginLife.Seconds()))), nil
 }
 
 // mayBegin reports whether a request may begin a sign-in: a person's navigation, or a script of the application that asks

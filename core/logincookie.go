@@ -34,7 +34,7 @@ func (w *web) loginCookie(state string) string {
 
 // forgetLogin deletes the cookie of an attempt.
 func (w *web) forgetLogin(state string) Field {
-	return setCookie(w.jar.Delete(w.loginCookie(state), w.loginsPath))
+	return setCookie(w.loginJar.Delete(w.loginCookie(state), w.loginsPath))
 }
 
 // keepLogin writes the cookie of p, and deletes those that are too many or no longer useful.
@@ -53,7 +53,7 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 		return w.keepLogin(r, p)
 	}
 	life := loginLife - w.now().Sub(time.UnixMilli(p.Begun))
-	fields := []Field{setCookie(w.jar.Set(name, sealed, w.loginsPath, int(life.Seconds())))}
+	fields := []Field{setCookie(w.loginJar.Set(name, sealed, w.loginsPath, int(life.Seconds())))}
 
 	open, foreign := w.logins(r)
 	var others []string
@@ -73,7 +73,7 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 		total += sizes[other]
 		useful := ok && w.now().Sub(time.UnixMilli(p.Begun)) <= loginLife || slices.Contains(foreign, other)
 		if i >= maxLogins-1 || total > maxLoginBytes || !useful {
-			fields = append(fields, setCookie(w.jar.Delete(other, w.loginsPath)))
+			fields = append(fields, setCookie(w.loginJar.Delete(other, w.loginsPath)))
 		}
 	}
 	return fields, nil
@@ -145,7 +145,7 @@ func (w *web) forgetSpentLogins(r *Request) (fields []Field) {
 	open, _ := w.logins(r)
 	for _, name := range slices.Sorted(maps.Keys(open)) {
 		if open[name].Spent != 0 {
-			fields = append(fields, setCookie(w.jar.Delete(name, w.loginsPath)))
+			fields = append(fields, setCookie(w.loginJar.Delete(name, w.loginsPath)))
 		}
 	}
 	return fields

@@ -165,6 +165,15 @@ func (c *Config) checkSignIn(faults *fault.List) {
 	if c.ClientID == "" {
 		faults.Add("ClientID", "IDSERVER_CLIENT_ID", "is empty: set the client_id that the provider gave to the application")
 	}
+	switch c.ResponseMode {
+	case "", "query":
+	case formPost:
+		if !strings.HasPrefix(strings.ToLower(c.BaseURL), "https:") {
+			faults.Add("ResponseMode", "IDSERVER_RESPONSE_MODE", "%s needs a BaseURL (BASE_URL) of https, on loopback too: browsers send the cookies of a sign-in across sites over nothing else", formPost)
+		}
+	default:
+		faults.Add("ResponseMode", "IDSERVER_RESPONSE_MODE", "%q: want query or %s", c.ResponseMode, formPost)
+	}
 	switch callback := c.CallbackPath; {
 	case !isRoutePath(c.RoutesPath):
 		faults.Add("RoutesPath", "", "%q: want a path such as %s", c.RoutesPath, defaultRoutesPath)

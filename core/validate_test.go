@@ -73,6 +73,8 @@ func TestNewRefuses(t *testing.T) {
 		"a max_age of 0":            {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"max_age": {"0"}} }, []string{"AuthorizeParameters", "max_age", "whole seconds from 1"}},
 		"a max_age of a minute":     {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"max_age": {"1m"}} }, []string{"AuthorizeParameters", "max_age", "1m"}},
 		"a max_age twice":           {func(c *idserver.Config) { c.AuthorizeParameters = url.Values{"max_age": {"1", "2"}} }, []string{"AuthorizeParameters", "max_age", "once"}},
+		"form_post over http":       {func(c *idserver.Config) { c.BaseURL, c.ResponseMode = "http://localhost:8080", "form_post" }, []string{"ResponseMode", "IDSERVER_RESPONSE_MODE", "https"}},
+		"an unknown response mode":  {func(c *idserver.Config) { c.ResponseMode = "fragment" }, []string{"ResponseMode", "IDSERVER_RESPONSE_MODE", "fragment", "form_post"}},
 		"a callback at the root":    {func(c *idserver.Config) { c.CallbackPath = "/" }, []string{"CallbackPath", "/signin-oidc"}},
 		"a callback with a query":   {func(c *idserver.Config) { c.CallbackPath = "/signin?x" }, []string{"CallbackPath"}},
 		"a callback with a pattern": {func(c *idserver.Config) { c.CallbackPath = "/{x}" }, []string{"CallbackPath"}},

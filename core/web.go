@@ -34,6 +34,7 @@ type web struct {
 	ring      *seal.Ring
 	names     cookies.Names
 	jar       cookies.Jar
+	loginJar  cookies.Jar // for a sign-in in progress
 	opened    *memo.Memo[openedSession]
 	exchanges *flight.Group[*Tokens] // of codes
 	refreshes *flight.Group[*Tokens]
@@ -64,6 +65,7 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 	}
 	w.refreshes = newFlights(cfg.Now, mostRefreshes, mostRefreshResults, w.keptRefresh)
 	w.jar = cookies.Jar{Secure: base.Scheme == "https"}
+	w.loginJar = cookies.Jar{Secure: w.jar.Secure, CrossSite: cfg.ResponseMode == formPost}
 	routes := cfg.RoutesPath
 	if routes == defaultRoutesPath {
 		routes = "" // as it always was
@@ -106,6 +108,9 @@ func (w *web) wayHome(r Request) string {
 
 func (w *web) routes() []siteRoute {
 	callback := siteRoute{method: http.MethodGet, path: w.cfg.CallbackPath, step: w.completeLogin, elsewhere: true}
+	if w.cfg.ResponseMode == formPost {
+		callback.method = http.MethodPost
+	}
 	if below, ok := strings.CutPrefix(callback.path, w.cfg.RoutesPath+"/"); ok {
 		callback.path, callback.elsewhere = "/"+below, false
 	}

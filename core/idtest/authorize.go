@@ -21,32 +21,58 @@ func (p *Provider) SetAuthorizationResponse(edit func(response url.Values)) {
 // returns the URL that the provider then redirects to, without following it. With an empty login the person cancels. It
 // is an error if the provider does not redirect to the client. Both steps count as requests.
 func (p *Provider) Authorize(ctx context.Context, authorizationURL, login string) (callback *url.URL, err error) {
+	callback, page, err := p.choose(ctx, authorizationURL, login)
+	if err == nil && callback == nil {
+		return nil, fmt.Errorf("idtest: the authorization endpoint did not redirect: %s", mainText(page))
+	}
+	return callback, err
+}
+
+// AuthorizeForm is like [Provider.Authorize] for a request with response_mode=form_post: it returns the form that the browser
+// would post, and where.
+func (p *Provider) AuthorizeForm(ctx context.Context, authorizationURL, login string) (action *url.URL, form url.Values, err error) {
+	callback, page, err := p.choose(ctx, authorizationURL, login)
+	if err != nil {
+		return nil, nil, err
+	}
+	action, form, ok := readFormPostPage(page)
+	if callback != nil || !ok {
+		return nil, nil, fmt.Errorf("idtest: the authorization endpoint answered without a form: %s", mainText(page))
+	}
+	return action, form, nil
+}
+
+// choose opens the sign-in page and makes the choice there. It returns where the provider redirects to, or its page.
+func (p *Provider) choose(ctx context.Context, authorizationURL, login string) (callback *url.URL, page []byte, err error) {
 	browser := *p.client
 	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	visit := func(method string, form url.Values) (*url.URL, error) {
+	visit := func(method string, form url.Values) (*url.URL, []byte, error) {
 		r, err := http.NewRequestWithContext(ctx, method, authorizationURL, strings.NewReader(form.Encode()))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if form != nil {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
 		a, err := browser.Do(r)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer a.Body.Close()
 		if location, err := a.Location(); err == nil {
-			return location, nil
+			return location, nil, nil
 		}
-		if a.StatusCode != http.StatusOK || form != nil {
-			page, _ := io.ReadAll(io.LimitReader(a.Body, maxBody))
-			return nil, fmt.Errorf("idtest: the authorization endpoint answered %s: %s", a.Status, mainText(page))
+		page, err := io.ReadAll(io.LimitReader(a.Body, maxBody))
+		if err == nil && a.StatusCode != http.StatusOK {
+			err = fmt.Errorf("idtest: the authorization endpoint answered %s: %s", a.Status, mainText(page))
 		}
-		return nil, nil
+		return nil, page, err
 	}
-	if callback, err = visit(http.MethodGet, nil); callback != nil || err != nil {
-		return callback, err
+	if callback, page, err = visit(http.MethodGet, nil); callback != nil || err != nil {
+		return callback, nil, err
+	}
+	if _, _, ok := readFormPostPage(page); ok { // the request was refused
+		return nil, page, nil
 	}
 	if login == "" {
 		return visit(http.MethodPost, url.Values{"cancel": {"1"}})
@@ -62,6 +88,7 @@ type authorizationRequest struct {
 	scope, nonce       string
 	challenge          string
 	hint               string
+	posted             bool // response_mode=form_post
 }
 
 // authorize shows the sign-in page and receives the choice made there. The page posts to its own URL, so that the request
@@ -146,6 +173,7 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 	mode := params.Get("response_mode")
 	a.scope = strings.Join(strings.Fields(params.Get("scope")), " ")
 	a.nonce, a.challenge, a.hint = params.Get("nonce"), params.Get("code_challenge"), params.Get("login_hint")
+	a.posted = mode == formPost
 	name := repeated(params)
 	switch {
 	case name != "":
@@ -158,8 +186,8 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 		return fault("invalid_request", "response_type is missing")
 	case params.Get("response_type") != "code":
 		return fault("unsupported_response_type", "response_type must be code")
-	case mode != "" && mode != "query":
-		return fault("invalid_request", "response_mode must be query")
+	case mode != "" && mode != "query" && mode != formPost:
+		return fault("invalid_request", "response_mode must be query or form_post")
 	case a.scope == "":
 		return fault("invalid_scope", "scope is missing")
 	case a.challenge == "" || params.Get("code_challenge_method") != "S256":
@@ -179,13 +207,20 @@ func isS256(challenge string) bool {
 	return err == nil && len(sum) == 32
 }
 
-// respond redirects the browser to the client, RFC 6749 section 4.1.2 with RFC 9207.
+// formPost is the response mode of OAuth 2.0 Form Post Response Mode.
+const formPost = "form_post"
+
+// respond redirects the browser to the client, RFC 6749 section 4.1.2 with RFC 9207, or has it post there.
 func (p *Provider) respond(w http.ResponseWriter, request authorizationRequest, response url.Values) {
 	if request.state != "" {
 		response.Set("state", request.state)
 	}
 	response.Set("iss", p.URL())
 	applyEdits(response, p.options.Dialect.AuthorizationResponse, &p.hooks.authorizationResponse)
+	if request.posted {
+		formPostPage(w, request.redirectURI, response)
+		return
+	}
 	redirect(w, withQuery(request.redirectURI, response))
 }
 

@@ -59,7 +59,7 @@ func TestAuthorizationRequestRefusedWithRedirect(t *testing.T) {
 		"no hash":             {[]string{"code_challenge", "short"}, "invalid_request"},
 		"no response_type":    {[]string{"response_type", ""}, "invalid_request"},
 		"implicit":            {[]string{"response_type", "id_token token"}, "unsupported_response_type"},
-		"form_post":           {[]string{"response_mode", "form_post"}, "invalid_request"},
+		"fragment":            {[]string{"response_mode", "fragment"}, "invalid_request"},
 		"no scope":            {[]string{"scope", ""}, "invalid_scope"},
 		"prompt none":         {[]string{"prompt", "none"}, "login_required"},
 		"prompt none login":   {[]string{"prompt", "none login"}, "invalid_request"},
@@ -186,5 +186,31 @@ func TestOtherPagesCannotPost(t *testing.T) {
 		}
 		a = post(t, p, authorize, url.Values{"user": {"alice"}}, test.header...)
 		equal(t, name+": signed in", a.status == http.StatusSeeOther, test.ok)
+	}
+}
+
+func TestAuthorizeForm(t *testing.T) {
+	t.Parallel()
+	p := idtest.NewProvider(t)
+	p.SetAuthorizationResponse(func(response url.Values) { response.Set("user", `{"name":"<&">"}`) })
+	for login, want := range map[string]string{"alice": "code", "": "error"} {
+		action, form, err := p.AuthorizeForm(t.Context(), authorizationURL(p, "response_mode", "form_post"), login)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "action", action.String(), callback)
+		if form.Get(want) == "" || form.Get("iss") != p.URL() || form.Get("user") != `{"name":"<&">"}` {
+			t.Errorf("%q posts %v", login, form)
+		}
+		if _, err := p.Authorize(t.Context(), authorizationURL(p, "response_mode", "form_post"), login); err == nil {
+			t.Errorf("%q: a form is taken for a redirect", login)
+		}
+	}
+	if _, _, err := p.AuthorizeForm(t.Context(), authorizationURL(p), "alice"); err == nil {
+		t.Error("a redirect is taken for a form")
+	}
+	_, form, err := p.AuthorizeForm(t.Context(), authorizationURL(p, "response_mode", "form_post", "scope", ""), "alice")
+	if err != nil || form.Get("error") != "invalid_scope" {
+		t.Errorf("a request that is refused: %v, %v", form, err)
 	}
 }

@@ -42,7 +42,7 @@ func (p *Provider) metadata() map[string]any {
 
 		"scopes_supported":                 []string{"openid", "profile", "email", "roles", "offline_access"},
 		"response_types_supported":         []string{"code"},
-		"response_modes_supported":         []string{"query"},
+		"response_modes_supported":         []string{"query", "form_post"},
 		"grant_types_supported":            []string{"authorization_code", "refresh_token"},
 		"code_challenge_methods_supported": []string{"S256"},
 		"subject_types_supported":          []string{"public"},

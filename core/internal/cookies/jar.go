@@ -8,7 +8,8 @@ import (
 // Jar writes cookies that JavaScript cannot read and that other sites do not send along, except when a link to this one
 // is followed (HttpOnly, SameSite=Lax). What it returns are values of the Set-Cookie header.
 type Jar struct {
-	Secure bool // https: browsers send the cookies over nothing else
+	Secure    bool // https: browsers send the cookies over nothing else
+	CrossSite bool // other sites send them along all the same (SameSite=None), which needs Secure
 }
 
 // ErrTooLong means that a value does not fit into cookies.
@@ -22,9 +23,13 @@ func (j Jar) Set(name, value, path string, maxAge int) string {
 	if !validValue(value) {
 		value, maxAge = "", -1
 	}
+	sameSite := http.SameSiteLaxMode
+	if j.CrossSite {
+		sameSite = http.SameSiteNoneMode
+	}
 	c := http.Cookie{
 		Name: name, Value: value, Path: path, MaxAge: maxAge,
-		Secure: j.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: j.Secure, HttpOnly: true, SameSite: sameSite,
 	}
 	return c.String()
 }

@@ -18,6 +18,7 @@ func TestSet(t *testing.T) {
 		"https":           {Jar{Secure: true}, "v", "/", 60, "n=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax"},
 		"http":            {Jar{}, "v", "/auth", 60, "n=v; Path=/auth; Max-Age=60; HttpOnly; SameSite=Lax"},
 		"for the session": {Jar{}, "v", "/", 0, "n=v; Path=/; HttpOnly; SameSite=Lax"},
+		"across sites":    {Jar{Secure: true, CrossSite: true}, "v", "/", 60, "n=v; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None"},
 		"deleted":         {Jar{}, "", "/", -1, "n=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"},
 	} {
 		t.Run(name, func(t *testing.T) {
