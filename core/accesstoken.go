@@ -79,8 +79,8 @@ func (p *provider) proveAccessToken(ctx context.Context, accessToken string, fro
 	if err != nil {
 		return v, facts, err
 	}
-	if err := facts.check(v.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, p.now()); err != nil { // the keys may have taken a while
-		return v, facts, err
+	if err := facts.check(v.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, p.now()); err != nil {
+		return v, facts, err // the keys may have taken a while
 	}
 	if p.isRevoked(accessToken) {
 		return v, facts, invalidToken(ReasonRevoked, "it was revoked here")
@@ -119,12 +119,15 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind string) (facts access
 		plain: kind != "at+jwt" && !t.Has("scope") && !t.Has("scp") && !t.Has("client_id"),
 	}
 	use := claims.Text(t.Get("token_use")) // Cognito's
-	switch nonce := t.Get("nonce"); {
+	nonce := t.Get("nonce")
+	hasNonce := nonce != "" && nonce != "null"
+	maybeIDToken := kind != "at+jwt" && (facts.plain || slices.Contains(t.Audience, p.cfg.ClientID))
+	switch {
 	case t.Has("events"): // a logout token
 		return facts, invalidToken(ReasonType, "it has events, which no access token has")
 	case use == "id":
 		return facts, invalidToken(ReasonType, "token_use is id: it is an ID token")
-	case nonce != "" && nonce != "null" && kind != "at+jwt" && (facts.plain || slices.Contains(t.Audience, p.cfg.ClientID)):
+	case hasNonce && maybeIDToken:
 		// Keycloak before version 25 puts the nonce into access tokens too.
 		return facts, invalidToken(ReasonType, "it has a nonce, as an ID token, and neither typ nor aud with a scope or client_id tells that it is an access token")
 	case t.Has("cnf"): // RFC 7800: bound to a key, of which no proof is asked for here

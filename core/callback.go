@@ -47,13 +47,8 @@ func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 		return Answer{}, refused(codeOfResponse(p.err), p.refused(), forget)
 	}
 	tokens, err := w.exchangeOnce(ctx, p.code, login)
-	switch {
-	case errors.Is(err, errCodeSpent): // a reload begins a new sign-in
-		return Answer{}, refused(CodeProviderUnavailable, err, forget)
-	case errors.Is(err, ErrUnavailable): // the cookie stays, so that reloading the page tries again
-		return Answer{}, refused(CodeProviderUnavailable, err)
-	case err != nil:
-		return Answer{}, refused(codeOf(err), err, forget)
+	if err != nil {
+		return Answer{}, exchangeRefused(err, forget)
 	}
 	if w.signedOut.Has(hashOfSession(tokens.session)) { // another answer to the same response began it, and it is over
 		return w.spentCallback(ctx, r, login)
@@ -61,12 +56,28 @@ func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 	s, err := w.beginSession(withUnprovenName(withAppData(ctx, login.AppData), w.unprovenName(p)), tokens)
 	if err != nil {
 		w.revoke(ctx, tokens.RefreshToken)
-		if errors.Is(err, ErrUnavailable) { // the application cannot decide now
-			return Answer{}, refused(CodeProviderUnavailable, err, forget)
-		}
-		return Answer{}, &denial{code: CodeSignInRefused, err: err, user: tokens.User, fields: []Field{forget}}
+		return Answer{}, signInRefused(err, tokens.User, forget)
 	}
 	return w.signedIn(ctx, r, s, login, forget)
+}
+
+// exchangeRefused is the refusal of a sign-in whose code was not exchanged.
+func exchangeRefused(err error, forget Field) error {
+	switch {
+	case errors.Is(err, errCodeSpent): // a reload begins a new sign-in
+		return refused(CodeProviderUnavailable, err, forget)
+	case errors.Is(err, ErrUnavailable): // the cookie stays, so that reloading the page tries again
+		return refused(CodeProviderUnavailable, err)
+	}
+	return refused(codeOf(err), err, forget)
+}
+
+// signInRefused is the refusal of a sign-in that the application did not admit.
+func signInRefused(err error, user *User, forget Field) error {
+	if errors.Is(err, ErrUnavailable) { // the application cannot decide now
+		return refused(CodeProviderUnavailable, err, forget)
+	}
+	return &denial{code: CodeSignInRefused, err: err, user: user, fields: []Field{forget}}
 }
 
 // codeOfResponse maps an error of RFC 6749 section 4.1.2.1 to a refusal code.

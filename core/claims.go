@@ -68,19 +68,8 @@ func (p *provider) verify(ctx context.Context, token string, from provenance, no
 			return v, p.refusedBefore(message, err, now)
 		}
 	}
-	v.key, err = p.keys.Find(ctx, v.header, from.origin(), now)
-	switch {
-	case errors.Is(err, jose.ErrUnknownKey):
-		return v, &InvalidTokenError{ReasonUnknownKey, err}
-	case errors.Is(err, jose.ErrAmbiguous):
-		return v, &InvalidTokenError{ReasonAmbiguousKey, err}
-	case errors.Is(err, jose.ErrAlgorithm):
-		set, _ := p.keys.Held(now)
-		return v, p.algorithmRefused(set, v.header)
-	case errors.Is(err, keys.ErrUnavailable):
-		return v, cannotJudge(err)
-	case err != nil: // the caller left
-		return v, baseerror.Errorf("idserver: %w", err)
+	if v.key, err = p.findKey(ctx, v.header, from, now); err != nil {
+		return v, err
 	}
 	if v.key, err = p.verifySignature(ctx, message, v.key, from); err != nil {
 		return v, err
@@ -90,6 +79,25 @@ func (p *provider) verify(ctx context.Context, token string, from provenance, no
 		v.Claims, err = parseClaims(message.Payload)
 	}
 	return v, err
+}
+
+// findKey returns the key that a header names.
+func (p *provider) findKey(ctx context.Context, h jose.Header, from provenance, now time.Time) (*jose.Key, error) {
+	key, err := p.keys.Find(ctx, h, from.origin(), now)
+	switch {
+	case err == nil:
+		return key, nil
+	case errors.Is(err, jose.ErrUnknownKey):
+		return nil, &InvalidTokenError{ReasonUnknownKey, err}
+	case errors.Is(err, jose.ErrAmbiguous):
+		return nil, &InvalidTokenError{ReasonAmbiguousKey, err}
+	case errors.Is(err, jose.ErrAlgorithm):
+		set, _ := p.keys.Held(now)
+		return nil, p.algorithmRefused(set, h)
+	case errors.Is(err, keys.ErrUnavailable):
+		return nil, cannotJudge(err)
+	}
+	return nil, baseerror.Errorf("idserver: %w", err) // the caller left
 }
 
 // refusedBefore refuses a token by what its claims say or, if the key that it names is at hand, by its signature, which comes

@@ -105,8 +105,9 @@ func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *Authoriza
 // The user is made from the ID token. A name, e-mail address, tenant or roles that it lacks are taken from the access
 // token, if that is a JWT that is valid here for the same subject, and otherwise from the userinfo endpoint, which is
 // asked once, and only for what is wanted: an e-mail address and a name if Config.Scopes have email and profile, roles if
-// Config.RolesClaim is set or the provider offers them. What it does not tell is missing. The error is a [TokenEndpointError], [InvalidTokenError], [UserInfoError] or [DiscoveryError]. If the ID
-// token is valid but roles that it lacks cannot be fetched now, the tokens are returned along with the error, without a User.
+// Config.RolesClaim is set or the provider offers them. What it does not tell is missing. The error is a
+// [TokenEndpointError], [InvalidTokenError], [UserInfoError] or [DiscoveryError]. If the ID token is valid but roles that it
+// lacks cannot be fetched now, the tokens are returned along with the error, without a User.
 func (c *Client) ExchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
 	tokens, err := c.provider.exchangeCode(ctx, code, r)
 	return tokens, baseerror.Of(err)
@@ -116,10 +117,10 @@ func (c *Client) ExchangeCode(ctx context.Context, code string, r *Authorization
 // if one is issued, must have the same subject (OpenID Connect Core section 12.2), and a refresh token or ID token that
 // is not issued anew keeps its old value; a nonce and auth_time in it must be those of the sign-in. Roles that no source
 // tells any more last Config.Session.StaleMax beyond the expiry of the access token that they came with; of tokens that the
-// caller has put together itself, beyond the iat of the ID token. The user is made anew as in [Client.ExchangeCode]. If an error occurs after the
-// provider has issued the new tokens, they are returned along with it, without a User, because the old refresh token may
-// be used up. Providers that rotate refresh tokens accept each only once: do not call RefreshToken twice with the same
-// one.
+// caller has put together itself, beyond the iat of the ID token. The user is made anew as in [Client.ExchangeCode]. If an
+// error occurs after the provider has issued the new tokens, they are returned along with it, without a User, because the
+// old refresh token may be used up. Providers that rotate refresh tokens accept each only once: do not call RefreshToken
+// twice with the same one.
 func (c *Client) RefreshToken(ctx context.Context, old *Tokens) (*Tokens, error) {
 	tokens, err := c.provider.refreshToken(ctx, old)
 	return tokens, baseerror.Of(err)

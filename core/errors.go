@@ -3,6 +3,8 @@ package idserver
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,7 +186,12 @@ func (e *TokenEndpointError) temporary() bool {
 	case "invalid_grant", "unauthorized_client", "access_denied":
 		return e.form != endpoint.OAuth && e.Status >= 500
 	}
-	return e.Status == 0 || e.Status == 408 || e.Status == 425 || e.Status == 429 || e.Status >= 500
+	return isTemporary(e.Status)
+}
+
+// isTemporary reports whether the same request may be answered in another way later. 0 stands for no answer at all.
+func isTemporary(status int) bool {
+	return slices.Contains([]int{0, 408, 425, 429}, status) || status >= 500
 }
 
 // terminal reports whether another attempt with the same grant is useless.
@@ -221,12 +228,12 @@ func (e *UserInfoError) Unwrap() []error {
 func (e *UserInfoError) definite() bool {
 	var redirect *endpoint.RedirectError
 	switch {
-	case errors.As(e.Err, &redirect), errors.Is(e.Err, ReasonSubject), errors.Is(e.Err, errUserInfoForm), e.Status == 204, e.Status == 501:
+	case errors.As(e.Err, &redirect), errors.Is(e.Err, ReasonSubject), errors.Is(e.Err, errUserInfoForm):
 		return true
-	case e.Status == 408, e.Status == 425, e.Status == 429:
-		return false
+	case e.Status == http.StatusNoContent, e.Status == http.StatusNotImplemented:
+		return true
 	}
-	return e.Status/100 == 4
+	return e.Status/100 == 4 && !isTemporary(e.Status)
 }
 
 // maxDescription limits the text of a provider's in an error, in bytes.

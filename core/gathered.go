@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
@@ -109,8 +108,8 @@ func (p *provider) withoutAccessToken(ctx context.Context, g *gathered) error {
 const rolesWanted = "roles"
 
 // wanted returns the claims that a user of this application should have: an e-mail address and a name if they are asked
-// for, and roles if there is reason to think that the provider has any, or userinfo told them before. A missing tenant or missing custom roles alone are
-// no reason to ask: many users have none.
+// for, and roles if there is reason to think that the provider has any, or userinfo told them before. A missing tenant or
+// missing custom roles alone are no reason to ask: many users have none.
 func (p *provider) wanted(ctx context.Context, g *gathered) ([]string, error) {
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
@@ -176,9 +175,7 @@ func (p *provider) addUserInfo(ctx context.Context, g *gathered, missing []strin
 	case err == nil:
 		g.asked = true
 		g.sources = append(g.sources, claims.Source{Name: fromUserInfo, Claims: info})
-		if _, odd := p.roles.In(info); odd != "" && p.notices.first("roles") {
-			p.cfg.Logger.WarnContext(ctx, "idserver: the roles in RolesClaim are not understood", "token", fromUserInfo, "claim", strings.Join(p.cfg.RolesClaim, ", "), "reason", odd)
-		}
+		p.warnOfRoles(ctx, fromUserInfo, info)
 		return nil
 	case errors.Is(err, ReasonSubject):
 		return err

@@ -113,6 +113,20 @@ type idTokenRules struct {
 // and 6 to 8 are done in verify: no encryption was asked for, the algorithm is the key's, and it is never a MAC. Step 12
 // does not apply: no acr is requested as essential.
 func checkIDToken(t *claims.Claims, want idTokenRules) error {
+	if err := checkParties(t, want); err != nil { // steps 2 to 5
+		return err
+	}
+	if err := checkTimes(t.Expiry, t.NotBefore, t.IssuedAt, want.now, want.leeway); err != nil { // steps 9 and 10
+		return err
+	}
+	if err := checkAttempt(t, want); err != nil { // steps 10, 11 and 13
+		return err
+	}
+	return checkSubject(t.Subject)
+}
+
+// checkParties checks of what kind the token is, who issued it and for whom.
+func checkParties(t *claims.Claims, want idTokenRules) error {
 	audience := slices.Compact(slices.Sorted(slices.Values(t.Audience))) // some name one twice
 	for _, name := range []string{"azp", "nonce", "at_hash", "c_hash", "iat"} {
 		if t.Odd(name) {
@@ -133,9 +147,11 @@ func checkIDToken(t *claims.Claims, want idTokenRules) error {
 	case t.AuthorizedParty != nil && *t.AuthorizedParty != want.clientID: // step 5
 		return invalidToken(ReasonAuthorizedParty, "azp is %q, want %q", *t.AuthorizedParty, want.clientID)
 	}
-	if err := checkTimes(t.Expiry, t.NotBefore, t.IssuedAt, want.now, want.leeway); err != nil { // steps 9 and 10
-		return err
-	}
+	return nil
+}
+
+// checkAttempt checks that the token belongs to this attempt to sign in, or to this user's refresh.
+func checkAttempt(t *claims.Claims, want idTokenRules) error {
 	switch {
 	case t.IssuedAt.IsZero(): // step 10
 		return invalidToken(ReasonIssuedAt, "no iat")
@@ -158,7 +174,7 @@ func checkIDToken(t *claims.Claims, want idTokenRules) error {
 	case want.Subject != "" && t.Subject != want.Subject: // section 12.2
 		return invalidToken(ReasonSubject, "sub is not the one that signed in")
 	}
-	return checkSubject(t.Subject)
+	return nil
 }
 
 // sameNonce compares in constant time. If none was sent (a refresh), the ID token need not have one; what it has is

@@ -45,7 +45,7 @@ func discreetly(cfg Config) *slog.Logger {
 		_, _ = rand.Read(key[:]) // it never fails
 	}
 	issuer := cmp.Or(cfg.Provider.Issuer, cfg.Authority)
-	return slog.New(discreet{cfg.Logger.Handler(), cfg.LogSubject, key[:], issuer})
+	return slog.New(discreet{Handler: cfg.Logger.Handler(), how: cfg.LogSubject, key: key[:], issuer: issuer})
 }
 
 // Handle implements [slog.Handler].

@@ -53,8 +53,12 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 		return w.keepLogin(r, p)
 	}
 	life := loginLife - w.now().Sub(time.UnixMilli(p.Begun))
-	fields := []Field{setCookie(w.loginJar.Set(name, sealed, w.loginsPath, int(life.Seconds())))}
+	kept := setCookie(w.loginJar.Set(name, sealed, w.loginsPath, int(life.Seconds())))
+	return append([]Field{kept}, w.forgetOtherLogins(r, name, cookieSize(name, sealed))...), nil
+}
 
+// forgetOtherLogins deletes, beside the login cookie of that name and size, those that are too many or no longer useful.
+func (w *web) forgetOtherLogins(r *Request, name string, size int) (fields []Field) {
 	open, foreign := w.logins(r)
 	var others []string
 	sizes := map[string]int{}
@@ -67,7 +71,7 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 		}
 	}
 	slices.SortFunc(others, func(a, b string) int { return cmp.Compare(open[b].Begun, open[a].Begun) }) // the newest first
-	total := cookieSize(name, sealed)
+	total := size
 	for i, other := range others {
 		p, ok := open[other]
 		total += sizes[other]
@@ -76,7 +80,7 @@ func (w *web) keepLogin(r *Request, p sessioncodec.Login) ([]Field, error) {
 			fields = append(fields, setCookie(w.loginJar.Delete(other, w.loginsPath)))
 		}
 	}
-	return fields, nil
+	return fields
 }
 
 // logins opens the login cookies of a request, by name. foreign are those that another version of this program wrote, and
@@ -126,8 +130,9 @@ func (w *web) pendingLogin(r *Request, state string, now time.Time) (p sessionco
 		return p, false
 	}
 	p, err := w.openLogin(name, value)
-	browser, bound := cookies.One(r.cookies(), w.names.Browser)
-	if err != nil || !bound || p.Browser != browser || p.State != state || !w.inTime(p, now) {
+	browser, ok := cookies.One(r.cookies(), w.names.Browser)
+	bound := ok && p.Browser == browser && p.State == state
+	if err != nil || !bound || !w.inTime(p, now) {
 		return sessioncodec.Login{}, false
 	}
 	return p, true

@@ -8,6 +8,7 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/claims"
 	"github.com/signward/idserver-go/core/internal/jose"
+	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
 // notices are the warnings that are given once in the life of a client: what is odd about a provider is odd in each of
@@ -31,8 +32,14 @@ func (p *provider) warnOfClaims(ctx context.Context, kind string, known *claims.
 		p.cfg.Logger.WarnContext(ctx, "idserver: a token leaves somebody's groups out, because they are too many (_claim_names): "+
 			"Entra names at most 200 of them. Have it send app roles, or only the groups that are assigned to the application, and set RolesClaim accordingly", "token", kind)
 	}
-	if _, odd := p.roles.In(known.Object); odd != "" && p.notices.first("roles") {
-		p.cfg.Logger.WarnContext(ctx, "idserver: the roles in RolesClaim are not understood", "token", kind, "claim", strings.Join(p.cfg.RolesClaim, ", "), "reason", odd)
+	p.warnOfRoles(ctx, kind, known.Object)
+}
+
+// warnOfRoles warns of roles that are there and not understood.
+func (p *provider) warnOfRoles(ctx context.Context, source string, known strictjson.Object) {
+	if _, odd := p.roles.In(known); odd != "" && p.notices.first("roles") {
+		p.cfg.Logger.WarnContext(ctx, "idserver: the roles in RolesClaim are not understood",
+			"token", source, "claim", strings.Join(p.cfg.RolesClaim, ", "), "reason", odd)
 	}
 }
 

@@ -127,14 +127,14 @@ func (c *Client) refusalPage(r *Request, refusal *Refusal) []byte {
 		if r.Method != http.MethodGet { // a link would not post the form again; the browser's reload does
 			break
 		}
-		p.actions = append(p.actions, action{"Try again", thisPage, false})
+		p.actions = append(p.actions, action{label: "Try again", target: thisPage})
 	case refusal.SignInURL != "" && notAdmitted(refusal.Code):
-		p.actions = append(p.actions, action{"Sign in as someone else", refusal.SignInURL, false})
+		p.actions = append(p.actions, action{label: "Sign in as someone else", target: refusal.SignInURL})
 	case refusal.SignInURL != "":
-		p.actions = append(p.actions, action{"Sign in", refusal.SignInURL, false})
+		p.actions = append(p.actions, action{label: "Sign in", target: refusal.SignInURL})
 	}
 	if home := c.site.wayHome(*r); home != "" {
-		p.actions = append(p.actions, action{"Start page", home, false})
+		p.actions = append(p.actions, action{label: "Start page", target: home})
 	}
 	return p.html()
 }
@@ -144,10 +144,10 @@ func (w *web) signOutPage(r *Request) []byte {
 	p := page{application: w.cfg.ApplicationName}
 	if s, _, _ := w.loadSession(r, w.now()); s == nil {
 		p.title, p.text = "You are signed out", "Nobody is signed in here in this browser."
-		p.actions = []action{{"Sign in", w.loginURL(), false}, {"Start page", w.home(), false}}
+		p.actions = []action{{label: "Sign in", target: w.loginURL()}, {label: "Start page", target: w.home()}}
 	} else {
 		p.title, p.text, p.user, p.userIs = "Sign out?", "You can sign in again whenever you like.", s.user, "Signed in as"
-		p.actions = []action{{"Sign out", w.signOutURL(r), true}, {"Stay signed in", w.home(), false}}
+		p.actions = []action{{label: "Sign out", target: w.signOutURL(r), posts: true}, {label: "Stay signed in", target: w.home()}}
 	}
 	return p.html()
 }

@@ -26,50 +26,50 @@ type proven struct {
 // place in the memo, and what the allocator rounds up.
 const provenOverhead = 490
 
+// stringSize is what a string takes besides its text, in bytes.
+const stringSize = 16
+
 // remember keeps what was verified of a token, copied so that neither the request nor the text of the claims stays in
 // memory.
 func (p *provider) remember(e *memo.Entry[proven], token, issuer string) {
 	known := &e.Value
 	u := &known.user
 	u.Issuer = issuer // equal to the one that it was compared with
-	texts := [...]*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
-	length := 0
-	for _, text := range texts {
-		length += len(*text)
-	}
-	for _, roles := range [...][]string{u.Roles, u.CustomRoles} {
-		for _, role := range roles {
-			length += len(role)
-		}
-	}
-	var all strings.Builder
-	all.Grow(length)
-	keep := func(text *string) {
-		from := all.Len()
-		all.WriteString(*text)
-		*text = all.String()[from:]
-	}
-	for _, text := range texts {
-		keep(text)
-	}
+	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
 	for _, roles := range [...][]string{u.Roles, u.CustomRoles} {
 		for i := range roles {
-			keep(&roles[i])
+			texts = append(texts, &roles[i])
 		}
-		length += 16 * len(roles)
 	}
+	size := provenOverhead + copyTexts(texts) + stringSize*(len(u.Roles)+len(u.CustomRoles))
 	if aud := known.facts.audience; len(aud) == 1 && aud[0] == p.cfg.Audience {
 		known.facts.audience = p.audience
 	} else {
 		known.facts.audience = make([]string, len(aud))
 		for i := range aud {
 			known.facts.audience[i] = strings.Clone(aud[i])
-			length += len(aud[i]) + 16
+			size += len(aud[i]) + stringSize
 		}
 	}
 	e.Key = []byte(token)
 	u.text, u.token = "", e.Key
-	p.proven.Put(e, len(e.Key)+length+provenOverhead)
+	p.proven.Put(e, len(e.Key)+size)
+}
+
+// copyTexts moves texts into one piece of memory of their own, and returns its size.
+func copyTexts(texts []*string) int {
+	size := 0
+	for _, text := range texts {
+		size += len(*text)
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for _, text := range texts {
+		from := all.Len()
+		all.WriteString(*text)
+		*text = all.String()[from:]
+	}
+	return size
 }
 
 // stillGood reports whether the key that a remembered token was verified with is still the one that the token refers to

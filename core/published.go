@@ -21,7 +21,7 @@ func (p *provider) published(ctx context.Context, name, url string, advice func(
 		return nil, fmt.Errorf("%w: %s", err, advice(redirect.Target))
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case a.Status/100 == 4 && a.Status != http.StatusRequestTimeout && a.Status != http.StatusTooEarly && a.Status != http.StatusTooManyRequests:
+	case a.Status/100 == 4 && !isTemporary(a.Status):
 		return a, fmt.Errorf("status %d: %s", a.Status, advice(""))
 	case a.Status != http.StatusOK:
 		return a, fmt.Errorf("%w: status %d", ErrUnavailable, a.Status)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -49,21 +50,25 @@ func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *sessio
 	if w.signedOut.Has(s.id) { // signed out while the request was in flight, or a remembered result of a session that was
 		return nil, errSignedOut
 	}
-	var refused *TokenEndpointError
-	switch {
-	case err == nil:
+	if err == nil {
 		return s.refreshed(tokens.User, *tokens, now), nil
+	}
+	return w.withoutRefresh(ctx, s, tokens, err, now)
+}
+
+// withoutRefresh says what becomes of a session whose refresh failed, which may be over. There are tokens if the provider
+// issued them and the fault came after that.
+func (w *web) withoutRefresh(ctx context.Context, s *session, tokens *Tokens, err error, now time.Time) (*session, error) {
+	var refused *TokenEndpointError
+	expired := !now.Before(s.tokens.Expiry)
+	switch {
 	case endsSession(err):
 		return nil, err
-	}
-	// Another refusal, such as of the client, may be due to the configuration: it counts once the access token is over.
-	if errors.As(err, &refused) && refused.speaksOfGrant() && !now.Before(s.tokens.Expiry) {
-		return nil, err
-	}
-	if ctx.Err() != nil { // to close the connection must not be a way around the provider's refusal, which is still on its way
+	case errors.As(err, &refused) && refused.speaksOfGrant() && expired:
+		return nil, err // such as of the client, which may be due to the configuration: it counts once the access token is over
+	case ctx.Err() != nil: // to close the connection must not be a way around the provider's refusal, which is still on its way
 		return nil, errors.Join(errLeft, err)
-	}
-	if tokens == nil && !now.Before(s.tokens.Expiry.Add(w.cfg.staleMax())) {
+	case tokens == nil && !now.Before(s.tokens.Expiry.Add(w.cfg.staleMax())):
 		return nil, errors.Join(errStale, err)
 	}
 	w.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
@@ -80,8 +85,12 @@ func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *sessio
 // endsSession reports whether a refresh failed for good, whenever that is.
 func endsSession(err error) bool {
 	var refused *TokenEndpointError
-	return errors.Is(err, ErrInvalidToken) || errors.Is(err, ReasonSubject) || errors.Is(err, errNotAdmitted) ||
-		errors.Is(err, errSignedOut) || errors.As(err, &refused) && refused.terminal()
+	if errors.As(err, &refused) && refused.terminal() {
+		return true
+	}
+	return slices.ContainsFunc([]error{ErrInvalidToken, ReasonSubject, errNotAdmitted, errSignedOut}, func(verdict error) bool {
+		return errors.Is(err, verdict)
+	})
 }
 
 // refreshOutcome is what Config.Events is told.

@@ -215,23 +215,28 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		a.Add = append(a.Add, challenge(d.code, d.challenge...))
 	}
 	refusal.SignInURL = c.signInAgain(r, d.code)
-	if r.isHTMX() && d.code == CodeNotSignedIn && refusal.SignInURL != "" && !r.hasAuthorization() { // htmx follows no redirect with the whole window
+	canSignIn := d.code == CodeNotSignedIn && refusal.SignInURL != "" && !r.hasAuthorization()
+	if canSignIn && r.isHTMX() { // which follows no redirect with the whole window
 		a.Set = append(a.Set, Field{"HX-Redirect", refusal.SignInURL})
 	}
 	switch {
 	case d.code == CodeNotSignedIn && c.site.loginURL() == "":
 		refusal.Detail = "Send an access token and try again."
-	case d.code == CodeNotSignedIn && refusal.Navigation && r.Method == http.MethodPost: // a form that was filled in before the session ended
+	case d.code == CodeNotSignedIn && refusal.Navigation && r.Method == http.MethodPost: // a form filled in before the session ended
 		refusal.Detail = "What you sent was not saved. " + refusal.Detail
 	}
 	c.logRefusal(ctx, r, refusal, d.log)
 	c.render(ctx, r, refusal, &a)
-	e := RefusalEvent{Code: d.code, Status: a.Status}
+	c.tellRefused(ctx, d, a.Status)
+	return a
+}
+
+func (c *Client) tellRefused(ctx context.Context, d *denial, status int) {
+	e := RefusalEvent{Code: d.code, Status: status}
 	if d.user != nil {
 		e.Issuer, e.Subject = d.user.Issuer, d.user.Subject
 	}
 	tell(ctx, c.cfg.Logger, c.cfg.Events.Refused, e)
-	return a
 }
 
 // signInAgain returns where the user can sign in after a refusal and come back to its page, or "" if that would not help.

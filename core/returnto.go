@@ -56,10 +56,25 @@ func isLocalPath(target string) bool {
 		}
 	}
 	u, err := url.Parse(target)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil {
 		return false
 	}
-	p := u.Path // decoded once
-	return !strings.HasPrefix(p, "//") && !strings.ContainsAny(p, "\\") && !strings.Contains(p, "/../") && !strings.Contains(p, "/./") &&
-		!strings.HasSuffix(p, "/..") && !strings.HasSuffix(p, "/.") && !strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f })
+	for _, p := range []string{target, u.Path} { // as it is, and decoded once
+		if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") {
+			return false
+		}
+	}
+	return !hasDots(u.Path) && !strings.ContainsFunc(u.Path, isOddWhenDecoded)
 }
+
+// hasDots reports whether an element of a path is . or .., which a server would take out.
+func hasDots(p string) bool {
+	for element := range strings.SplitSeq(p, "/") {
+		if element == "." || element == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+func isOddWhenDecoded(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }

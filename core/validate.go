@@ -115,6 +115,14 @@ func (c *Config) checkProvider(faults *fault.List) {
 			faults.Add("Provider.Algorithms", "IDSERVER_ALGORITHMS", "has %q, which is not a public-key signature algorithm that is verified here", name)
 		}
 	}
+	if p.Leeway < 0 || p.Leeway > maxLeeway {
+		faults.Add("Provider.Leeway", "IDSERVER_LEEWAY", "%v: want 0 to %v", p.Leeway, maxLeeway)
+	}
+	p.checkAccessTokens(faults)
+}
+
+// checkAccessTokens checks the oddities of a provider's access tokens.
+func (p *ProviderConfig) checkAccessTokens(faults *fault.List) {
 	if issuer := p.AccessTokenIssuer; issuer != "" {
 		if u, err := url.Parse(issuer); err != nil || u.Scheme == "" || strings.TrimSpace(issuer) != issuer { // AD FS has http in it
 			faults.Add("Provider.AccessTokenIssuer", "", "%q: want the iss of access tokens, a URL", issuer)
@@ -122,9 +130,6 @@ func (c *Config) checkProvider(faults *fault.List) {
 	}
 	if slices.Contains(p.AccessTokenClients, "") {
 		faults.Add("Provider.AccessTokenClients", "", "%q has an empty element", p.AccessTokenClients)
-	}
-	if p.Leeway < 0 || p.Leeway > maxLeeway {
-		faults.Add("Provider.Leeway", "IDSERVER_LEEWAY", "%v: want 0 to %v", p.Leeway, maxLeeway)
 	}
 }
 

@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -64,11 +65,11 @@ func (o Options) complete() (Options, error) {
 	if o.InMemory && o.Addr != "" {
 		fault("Addr %q: with InMemory there is nothing to listen on", o.Addr)
 	}
-	fill(&o.Addr, "127.0.0.1:0")
-	fill(&o.BaseURL, "http://localhost")
-	fill(&o.Audience, "idserver-api")
-	fill(&o.AccessTTL, 15*time.Minute)
-	fill(&o.RefreshTTL, 24*time.Hour)
+	o.Addr = cmp.Or(o.Addr, "127.0.0.1:0")
+	o.BaseURL = cmp.Or(o.BaseURL, "http://localhost")
+	o.Audience = cmp.Or(o.Audience, "idserver-api")
+	o.AccessTTL = cmp.Or(o.AccessTTL, 15*time.Minute)
+	o.RefreshTTL = cmp.Or(o.RefreshTTL, 24*time.Hour)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -116,13 +117,6 @@ func (o Options) complete() (Options, error) {
 		logins[person.Login] = true
 	}
 	return o, errors.Join(faults...)
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 func checkBaseURL(text string) error {

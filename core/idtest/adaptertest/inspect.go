@@ -24,7 +24,10 @@ const inspectLimit = 16
 // Inspect is a guard of the application's own. It answers with what the adapter hands over: method, path, query, host, a
 // header field that no adapter knows of, the first 16 bytes of the body, and whose certificate the connection has.
 func Inspect(ctx context.Context, r idserver.Request) (context.Context, idserver.Answer) {
-	seen := inspected{r.Method, r.Path, r.RawQuery, r.Host, slices.Clone(r.Header.Values(learntLater)), "none", peer(r.TLS)}
+	seen := inspected{
+		method: r.Method, path: r.Path, query: r.RawQuery, host: r.Host,
+		lines: slices.Clone(r.Header.Values(learntLater)), body: "none", peer: peer(r.TLS),
+	}
 	if r.Body != nil {
 		body, err := io.ReadAll(io.LimitReader(r.Body, inspectLimit))
 		if seen.body = cmp.Or(string(body), "none"); err != nil {

@@ -102,7 +102,10 @@ func (k *keeper) add(seen inspected) {
 
 // ask sends a request to a guard that keeps it.
 func (k *keeper) ask(v *visitor, name string) {
-	want := inspected{"POST", "/suite/inspect", "n=" + name, name + "." + k.run, []string{name + " one", name + " two"}, "body of " + name, peer(nil)}
+	want := inspected{
+		method: "POST", path: "/suite/inspect", query: "n=" + name, host: name + "." + k.run,
+		lines: []string{name + " one", name + " two"}, body: "body of " + name, peer: peer(nil),
+	}
 	k.mu.Lock()
 	k.sent[want.query] = want.String()
 	k.mu.Unlock()

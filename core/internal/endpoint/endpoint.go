@@ -135,7 +135,7 @@ func (c *Client) send(ctx context.Context, r *Request, call Call) (*Answer, erro
 	if err != nil {
 		return nil, &AnswerError{response.StatusCode, transportError(ctx, err)}
 	}
-	return &Answer{response.StatusCode, response.Header, body, c.now(), r.secrets}, nil
+	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, received: c.now(), secrets: r.secrets}, nil
 }
 
 // http makes the request that is sent.
