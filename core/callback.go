@@ -31,8 +31,12 @@ func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 	case login.Spent != 0: // the page was reloaded, or the user went back to it
 		return w.spentCallback(ctx, r, login)
 	}
-	forget := w.forgetLogin(login.State)
+	return w.completeAttempt(ctx, r, p, login)
+}
 
+// completeAttempt completes the sign-in that a response belongs to.
+func (w *web) completeAttempt(ctx context.Context, r *Request, p callbackParameters, login sessioncodec.Login) (Answer, error) {
+	forget := w.forgetLogin(login.State)
 	m, err := w.provider.metadata.Get(ctx)
 	if err != nil {
 		return Answer{}, err

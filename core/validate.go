@@ -1,10 +1,7 @@
 package idserver
 
 import (
-	"errors"
-	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"path"
 	"slices"
@@ -170,6 +167,26 @@ func (c *Config) checkSignIn(faults *fault.List) {
 	if c.ClientID == "" {
 		faults.Add("ClientID", "IDSERVER_CLIENT_ID", "is empty: set the client_id that the provider gave to the application")
 	}
+	c.checkRoutes(faults)
+	for _, page := range []struct{ field, path string }{{"AfterSignIn", c.AfterSignIn}, {"AfterSignOut", c.AfterSignOut}} {
+		if page.path != "" && !isLocalPath(page.path) && !(page.field == "AfterSignOut" && page.path == noPostLogout) {
+			faults.Add(page.field, "", "%q: want a path of this application, such as /welcome", page.path)
+		}
+	}
+	for _, origin := range c.TrustedOrigins {
+		switch u, err := parseServerURL(origin); {
+		case err == nil && strings.Contains(u.Host, "*"):
+			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q with a wildcard, which no browser's origin equals: name each origin", origin)
+		case err == nil && originOf(u) != origin:
+			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q, which is not as browsers write that origin: want %q", origin, originOf(u))
+		case err != nil:
+			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q, which is not an origin (scheme://host or scheme://host:port): %w", origin, err)
+		}
+	}
+}
+
+// checkRoutes checks where the routes lie, and how the provider's response comes to the callback.
+func (c *Config) checkRoutes(faults *fault.List) {
 	switch c.ResponseMode {
 	case "", "query":
 	case formPost:
@@ -189,21 +206,6 @@ func (c *Config) checkSignIn(faults *fault.List) {
 			if strings.EqualFold(callback, c.RoutesPath+other) {
 				faults.Add("CallbackPath", "", "%q is the path of another route", callback)
 			}
-		}
-	}
-	for _, page := range []struct{ field, path string }{{"AfterSignIn", c.AfterSignIn}, {"AfterSignOut", c.AfterSignOut}} {
-		if page.path != "" && !isLocalPath(page.path) && !(page.field == "AfterSignOut" && page.path == noPostLogout) {
-			faults.Add(page.field, "", "%q: want a path of this application, such as /welcome", page.path)
-		}
-	}
-	for _, origin := range c.TrustedOrigins {
-		switch u, err := parseServerURL(origin); {
-		case err == nil && strings.Contains(u.Host, "*"):
-			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q with a wildcard, which no browser's origin equals: name each origin", origin)
-		case err == nil && originOf(u) != origin:
-			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q, which is not as browsers write that origin: want %q", origin, originOf(u))
-		case err != nil:
-			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q, which is not an origin (scheme://host or scheme://host:port): %w", origin, err)
 		}
 	}
 }
@@ -235,62 +237,6 @@ func (c *Config) checkSession(faults *fault.List) {
 	}
 }
 
-// parseServerURL parses the URL of a server that is trusted: https, or http on loopback.
-func parseServerURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return nil, errors.New("not a URL with a scheme and a host: want https://..., or http://... on loopback")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, errors.New("want https: http is allowed on loopback only")
-	case u.User != nil || strings.Contains(raw, "#"):
-		return nil, errors.New("want no user and no fragment")
-	case strings.ContainsFunc(u.Host, func(c rune) bool { return c >= 0x80 }):
-		return nil, fmt.Errorf("the host has letters beyond ASCII: write it as %s", asciiHost(u.Host))
-	}
-	return u, nil
-}
-
-// parseBaseURL parses a URL that others are made from by appending a path.
-func parseBaseURL(raw string) (*url.URL, error) {
-	u, err := parseServerURL(raw)
-	switch {
-	case err != nil:
-		return nil, err
-	case u.RawQuery != "" || u.ForceQuery:
-		return nil, errors.New("want no query")
-	}
-	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && (path.Clean(p) != p || p == "/") {
-		return nil, errors.New("want a plain path: no // and no .. in it")
-	}
-	return u, nil
-}
-
 // isNotOfScope reports whether c cannot be in a scope, RFC 6749 section 3.3. A comma may, and is refused all the same: no
 // provider's scope has one, and a list that is separated by commas does.
 func isNotOfScope(c rune) bool { return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == ',' }
-
-// isLoopback decides by the name alone; nothing is resolved.
-func isLoopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, ".")) // resolvers treat the two spellings as the same name
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
-}
-
-// isUnspecified reports whether host is 0.0.0.0 or [::]: connecting to either reaches the machine itself.
-func isUnspecified(host string) bool {
-	addr, err := netip.ParseAddr(strings.TrimSuffix(host, "."))
-	return err == nil && addr.Unmap().IsUnspecified()
-}
-
-// originOf returns the ASCII serialization of a URL's origin, RFC 6454 section 6.2.
-func originOf(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		host = strings.TrimSuffix(host, ":"+port)
-	}
-	return u.Scheme + "://" + host
-}

@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"net/http"
 	"net/url"
@@ -74,7 +75,7 @@ func (e *oauthError) Error() string { return e.Code + ": " + e.Description }
 
 func (e *oauthError) write(w http.ResponseWriter) {
 	status := e.status
-	fill(&status, http.StatusBadRequest)
+	status = cmp.Or(status, http.StatusBadRequest)
 	writeJSON(w, status, e)
 }
 

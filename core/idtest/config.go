@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -42,7 +43,7 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	if !ok {
 		return cfg, nil, fmt.Errorf("idtest: ConfigFromEnv: want a TCP address, got %q", listen)
 	}
-	fill(&cfg.BaseURL, devenv.URLOf(*address))
+	cfg.BaseURL = cmp.Or(cfg.BaseURL, devenv.URLOf(*address))
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/") // the programs append a path to it
 	if devenv.OnOtherPort(cfg.BaseURL, *address) {
 		slog.Warn("BASE_URL has another port than the one listened on: browsers are sent there", "BASE_URL", cfg.BaseURL, "ADDR", listen.String())

@@ -2,6 +2,7 @@ package idtest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"io"
 	"maps"
@@ -117,7 +118,7 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{
 	}
 	h := w.Header()
 	answer := func(status int, contentType string) {
-		fill(&f.Status, status)
+		f.Status = cmp.Or(f.Status, status)
 		if h.Get("Content-Type") == "" {
 			h.Set("Content-Type", contentType)
 		}
@@ -157,7 +158,7 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{
 }
 
 func (f Fault) problem(w http.ResponseWriter) {
-	fill(&f.Status, http.StatusInternalServerError)
+	f.Status = cmp.Or(f.Status, http.StatusInternalServerError)
 	if f.Status == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "30")
 	}

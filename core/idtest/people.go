@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -97,7 +98,7 @@ func (g *registry) fill(clients []Client, people []Person) {
 }
 
 func (g *registry) setPerson(person Person) {
-	fill(&person.Subject, person.Login)
+	person.Subject = cmp.Or(person.Subject, person.Login)
 	person.Roles, person.CustomRoles = slices.Clone(person.Roles), slices.Clone(person.CustomRoles)
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"maps"
 	"net/http"
@@ -98,7 +99,7 @@ func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oau
 	if fault != nil {
 		return nil, fault
 	}
-	fill(&scope, g.scope)
+	scope = cmp.Or(scope, g.scope)
 	return p.issue(g, scope, "")
 }
 
