@@ -54,13 +54,13 @@ func (w *web) completeAttempt(ctx context.Context, r *Request, p callbackParamet
 	if err != nil {
 		return Answer{}, exchangeRefused(err, forget)
 	}
-	if w.signedOut.Has(hashOfSession(tokens.session)) { // another answer to the same response began it, and it is over
+	if w.signedOut.Has(hashOfSession(tokens.session)) { // its session is over, begun by another answer, or was refused
 		return w.spentCallback(ctx, r, login)
 	}
 	s, err := w.beginSession(withUnprovenName(withAppData(ctx, login.AppData), w.unprovenName(p)), tokens)
 	if err != nil {
-		w.revoke(ctx, tokens.RefreshToken)
-		return Answer{}, signInRefused(err, tokens.User, forget)
+		w.discard(ctx, tokens)
+		return Answer{}, signInRefused(ctx, err, tokens.User, forget)
 	}
 	return w.signedIn(ctx, r, s, login, forget)
 }
@@ -77,11 +77,17 @@ func exchangeRefused(err error, forget Field) error {
 }
 
 // signInRefused is the refusal of a sign-in that the application did not admit.
-func signInRefused(err error, user *User, forget Field) error {
-	if errors.Is(err, ErrUnavailable) { // the application cannot decide now
+func signInRefused(ctx context.Context, err error, user *User, forget Field) error {
+	if errors.Is(err, ErrUnavailable) || ctx.Err() != nil && errors.Is(err, ctx.Err()) { // the application cannot decide now
 		return refused(CodeProviderUnavailable, err, forget)
 	}
 	return &denial{code: CodeSignInRefused, err: err, user: user, fields: []Field{forget}}
+}
+
+// discard gives up the result of a sign-in for which there is no session, and for which none may begin by a reload.
+func (w *web) discard(ctx context.Context, tokens *Tokens) {
+	w.signedOut.Add(hashOfSession(tokens.session), w.now().Add(resultKept))
+	w.revoke(ctx, tokens.RefreshToken)
 }
 
 // codeOfResponse maps an error of RFC 6749 section 4.1.2.1 to a refusal code.
@@ -122,7 +128,7 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 // forget deletes it if no session can be kept.
 func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessioncodec.Login, forget Field) (Answer, error) {
 	notKept := func(err error) (Answer, error) {
-		w.revoke(ctx, s.tokens.RefreshToken)
+		w.discard(ctx, &s.tokens)
 		return Answer{}, refused(codeOfSaving(err), err, forget)
 	}
 	cookies, err := w.saveSession(r, s)

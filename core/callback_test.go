@@ -436,6 +436,54 @@ func TestAdmitUser(t *testing.T) {
 	})
 }
 
+// To close the connection while the application decides is no refusal. The tokens are revoked, and a reload signs in anew.
+func TestAdmitUserOfARequestThatEnded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		leaves := func() {}
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(ctx context.Context, _ *idserver.User) error { leaves(); return ctx.Err() }
+		})
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login?return_to=/profile"), "alice")
+		ctx, leave := context.WithCancel(t.Context())
+		leaves = leave
+		a := routeNamed(t, w.Client, "/callback").Serve(ctx, b.request("GET", callback, []edit{navigates})) // no cookie of it arrives
+		if code(t, a) != idserver.CodeProviderUnavailable {
+			t.Errorf("%d %s", a.Status, code(t, a))
+		}
+		leaves = func() {}
+		again := field(b.route("GET", callback, navigates), "Location")
+		if !strings.HasPrefix(again, w.provider.URL()) {
+			t.Fatalf("the reload leads to %q, want a new sign-in", again)
+		}
+		if a := b.route("GET", w.authorize(t, again, "alice"), navigates); a.Status != 303 || field(a, "Location") != "/profile" {
+			t.Fatalf("the new sign-in: %d %s", a.Status, field(a, "Location"))
+		}
+		w.clock.advance(16 * time.Minute)
+		if !b.admits(w.Client) {
+			t.Error("the session ends at its first refresh")
+		}
+	})
+}
+
+// The tokens of a sign-in that was refused are revoked. They must not come back with a copy of the login cookie.
+func TestRefusedSignInIsNotResumed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		answer := errors.New("no")
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AdmitUser = func(context.Context, *idserver.User) error { return answer }
+		})
+		b := w.browser(t)
+		callback := w.authorize(t, b.begin("/auth/login"), "alice")
+		twin := &browser{t, w.Client, copyOf(b.cookies)}
+		b.route("GET", callback, navigates)
+		answer = nil
+		if a := twin.route("GET", callback, navigates); a.Status != 303 || !strings.HasPrefix(field(a, "Location"), w.provider.URL()) {
+			t.Errorf("%d %s, want a new sign-in", a.Status, field(a, "Location"))
+		}
+	})
+}
+
 func TestRefusedSignInRevokes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, func(c *idserver.Config) {

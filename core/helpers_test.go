@@ -266,6 +266,14 @@ func routesOf(t *testing.T, client *idserver.Client) []idserver.Route {
 	return routes
 }
 
+// routeNamed returns the GET route at path.
+func routeNamed(t *testing.T, client *idserver.Client, path string) idserver.Route {
+	t.Helper()
+	routes := routesOf(t, client)
+	i := slices.IndexFunc(routes, func(r idserver.Route) bool { return r.Method == http.MethodGet && r.Path == path })
+	return routes[i]
+}
+
 type edit = func(*idserver.Request)
 
 // navigates is what browsers send when a person follows a link.

@@ -108,14 +108,14 @@ func (v *Value[T]) GetAt(ctx context.Context, now time.Time) (T, error) {
 	}
 	v.mu.Lock()
 	if h := v.held.Load(); h != nil && now.Sub(h.confirmed) < maxStale {
-		if !now.Before(h.refreshDue) && !now.Before(v.retryAt) {
+		if !now.Before(h.refreshDue) && pause(now, v.retryAt) == 0 {
 			v.start()
 		}
 		v.mu.Unlock()
 		return h.value, nil
 	}
-	if v.flight == nil && now.Before(v.retryAt) && v.background.Err() == nil {
-		err := &Later{v.retryAt.Sub(now), v.failed}
+	if wait := pause(now, v.retryAt); wait > 0 && v.flight == nil && v.background.Err() == nil {
+		err := &Later{wait, v.failed}
 		v.mu.Unlock()
 		var none T
 		return none, err
@@ -138,7 +138,7 @@ func (v *Value[T]) Refetch(ctx context.Context) (T, error) {
 	if h := v.held.Load(); v.failed == nil && h != nil {
 		return h.value, nil
 	}
-	return value, &Later{max(v.retryAt.Sub(v.now()), 0), v.failed}
+	return value, &Later{pause(v.now(), v.retryAt), v.failed}
 }
 
 // RefetchWithin fetches the document again for a caller who missed something in the one of that number, such as a key that
@@ -164,11 +164,20 @@ func (v *Value[T]) RefetchWithin(ctx context.Context, b *Budget, number int) (va
 	return value, joined, err
 }
 
+// pause is how long to wait at now for a fetch that was put off until then. A time that nothing is put off to was noted
+// while the clock was ahead: with it, certificates are not valid, and once it is right nothing must wait for that year.
+func pause(now, until time.Time) time.Duration {
+	if wait := until.Sub(now); wait <= lastRetry+maxAway {
+		return max(wait, 0)
+	}
+	return 0
+}
+
 // mayStart takes a fetch from the budget. The caller holds the lock.
 func (v *Value[T]) mayStart(b *Budget) error {
 	now := v.now()
-	if now.Before(v.awayUntil) {
-		return &Later{v.awayUntil.Sub(now), v.failed}
+	if wait := pause(now, v.awayUntil); wait > 0 {
+		return &Later{wait, v.failed}
 	}
 	if wait := b.take(now); wait > 0 {
 		return &Later{wait, ErrHeldBack}

@@ -715,3 +715,43 @@ func TestConcurrent(t *testing.T) {
 		}
 	})
 }
+
+// Certificates are not valid while the clock is a year ahead. When it is right again, nothing waits for that year.
+func TestFailureWhileTheClockWasAhead(t *testing.T) {
+	for name, away := range map[string]time.Duration{"a failure": 0, "the provider wants to be left alone": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const year = 365 * 24 * time.Hour
+				s, clock := &source{document: Document[int]{RetryAfter: away}}, &hand{t: time.Now().Add(year)}
+				v := New(clock.now, least, s.fetch)
+				defer v.Close()
+				s.set(fails)
+				if _, err := v.Get(t.Context()); !errors.Is(err, errAway) {
+					t.Fatal(err)
+				}
+				clock.move(-year)
+				s.set(heals)
+				if _, err := v.Get(t.Context()); err != nil {
+					t.Errorf("it is put off: %v", err)
+				}
+			})
+		})
+	}
+	t.Run("Refetch", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const year = 365 * 24 * time.Hour
+			s, clock := &source{document: Document[int]{RetryAfter: time.Minute}}, &hand{t: time.Now().Add(year)}
+			v := New(clock.now, least, s.fetch)
+			defer v.Close()
+			s.set(fails)
+			if _, err := v.Refetch(t.Context()); !errors.Is(err, errAway) {
+				t.Fatal(err)
+			}
+			clock.move(-year)
+			s.set(heals)
+			if _, err := v.Refetch(t.Context()); err != nil {
+				t.Errorf("it is put off: %v", err)
+			}
+		})
+	})
+}
