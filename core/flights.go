@@ -38,12 +38,15 @@ func keptExchange(tokens *Tokens, err error) time.Duration {
 	return resultKept
 }
 
-// keptRefresh is how long the result of a refresh is kept: as long as the new access token is good, within bounds. After a
-// passing fault the provider is left alone for a while, or for as long as it asked.
+// keptRefresh is how long the result of a refresh is kept: as long as the new access token is good, within bounds, and not
+// beyond that if the same refresh token brings the next one. After a passing fault the provider is left alone for a while,
+// or for as long as it asked.
 func (w *web) keptRefresh(tokens *Tokens, err error) time.Duration {
 	switch {
 	case tokens == nil && errors.Is(err, ErrUnavailable):
 		return min(max(refreshPause, retryAfter(err)), resultKeptMost)
+	case tokens != nil && err == nil && !tokens.rotated && !tokens.refreshAt.IsZero():
+		return min(max(tokens.refreshAt.Sub(w.now()), 0), resultKeptMost)
 	case tokens != nil && err == nil:
 		return min(max(resultKept, tokens.refreshAt.Sub(w.now())), resultKeptMost)
 	}

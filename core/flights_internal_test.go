@@ -20,10 +20,13 @@ func TestResultsAreKept(t *testing.T) {
 		err               error
 		exchange, refresh time.Duration
 	}{
-		"tokens that live for long":            {&Tokens{refreshAt: now.Add(time.Hour)}, nil, time.Minute, 15 * time.Minute},
-		"tokens that live for five minutes":    {&Tokens{refreshAt: now.Add(4 * time.Minute)}, nil, time.Minute, 4 * time.Minute},
-		"tokens that live for a moment":        {&Tokens{refreshAt: now.Add(time.Second)}, nil, time.Minute, time.Minute},
-		"rotated, and the user is not known":   {&Tokens{refreshAt: now.Add(time.Hour)}, ErrUnavailable, time.Minute, time.Minute},
+		"tokens that live for long":            {&Tokens{rotated: true, refreshAt: now.Add(time.Hour)}, nil, time.Minute, 15 * time.Minute},
+		"tokens that live for five minutes":    {&Tokens{rotated: true, refreshAt: now.Add(4 * time.Minute)}, nil, time.Minute, 4 * time.Minute},
+		"tokens that live for a moment":        {&Tokens{rotated: true, refreshAt: now.Add(time.Second)}, nil, time.Minute, time.Minute},
+		"not rotated, that live for a moment":  {&Tokens{refreshAt: now.Add(time.Second)}, nil, time.Minute, time.Second},
+		"not rotated, and no longer good":      {&Tokens{refreshAt: now.Add(-time.Second)}, nil, time.Minute, 0},
+		"not rotated, for who knows how long":  {&Tokens{}, nil, time.Minute, time.Minute},
+		"rotated, and the user is not known":   {&Tokens{rotated: true, refreshAt: now.Add(time.Hour)}, ErrUnavailable, time.Minute, time.Minute},
 		"a refusal":                            {nil, ErrInvalidToken, time.Minute, time.Minute},
 		"a passing fault":                      {nil, ErrUnavailable, 0, refreshPause},
 		"a passing fault, and to wait for 2 s": {nil, asked(2 * time.Second), 2 * time.Second, refreshPause},

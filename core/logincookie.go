@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/cookies"
+	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
@@ -95,7 +96,7 @@ func (w *web) logins(r *Request) (open map[string]sessioncodec.Login, foreign []
 		switch p, err := w.openLogin(name, value); {
 		case err == nil:
 			open[name] = p
-		case errors.Is(err, sessioncodec.ErrVersion):
+		case errors.Is(err, sessioncodec.ErrVersion), errors.Is(err, seal.ErrForeign):
 			foreign = append(foreign, name)
 		}
 	}

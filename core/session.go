@@ -13,6 +13,7 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/cookies"
 	"github.com/signward/idserver-go/core/internal/memo"
+	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
@@ -119,9 +120,21 @@ func (w *web) withoutStaleRoles(ctx context.Context, s *session, now time.Time) 
 // errNoSession means that a request has no session, or one that is over; its cookies are of no use.
 var errNoSession = errors.New("there is no session")
 
+// errForeignSession means that a request has a session that this process cannot open, and that another one may: during a
+// deployment, replicas of two versions or with two secrets stand side by side. It is not accepted, and not deleted.
+var errForeignSession = errors.New("the session was written by another version, or sealed with another secret")
+
+// noSession tells what cannot be opened here from what cannot be opened at all.
+func noSession(err error) error {
+	if errors.Is(err, sessioncodec.ErrVersion) || errors.Is(err, seal.ErrForeign) {
+		return errForeignSession
+	}
+	return errNoSession
+}
+
 // loadSession opens the session of a request. renew reports whether its cookie should be written again: a tenth of the idle
-// time has passed, or the secret is an old one. The error is errNoSession, or sessioncodec.ErrVersion for a session of
-// another version of this program, which may still be wanted there.
+// time has passed, or the secret is an old one. The error is errNoSession, or errForeignSession for one that another
+// replica may be able to open.
 func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool, err error) {
 	value, ok := cookies.Chunked(r.cookies(), w.names.Session)
 	if !ok {
@@ -131,14 +144,11 @@ func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool, er
 	if opened == nil {
 		packed, old, err := w.ring.Open(w.names.Session, value)
 		if err != nil {
-			return nil, false, errNoSession
+			return nil, false, noSession(err)
 		}
 		s, size, err := unpackSession(packed)
-		switch {
-		case errors.Is(err, sessioncodec.ErrVersion):
-			return nil, false, err
-		case err != nil:
-			return nil, false, errNoSession
+		if err != nil {
+			return nil, false, noSession(err)
 		}
 		e := &memo.Entry[openedSession]{Key: []byte(value), Value: openedSession{s, old}}
 		w.opened.Put(e, len(value)+2*size+openedOverhead)
@@ -167,7 +177,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	now, revoked := w.now(), w.provider.revoked.Added()
 	s, renew, err := w.loadSession(r, now)
 	switch {
-	case errors.Is(err, sessioncodec.ErrVersion): // while this program is being replaced: the other one can open it
+	case err == errForeignSession: // while this program is being replaced: the other one can open it
 		return v, notSignedIn
 	case err != nil:
 		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)

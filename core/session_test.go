@@ -491,3 +491,46 @@ func TestSessionThatCannotBeReadBack(t *testing.T) {
 		}
 	})
 }
+
+// The secret is changed while replicas stand side by side. In three steps (accepted everywhere, sealing, the old one removed)
+// nobody notices. Where a step is left out, a replica without the secret accepts nothing, and deletes nothing that another
+// replica can still open.
+func TestSecretsSideBySide(t *testing.T) {
+	secrets := func(first string, old ...string) func(*idserver.Config) {
+		return func(c *idserver.Config) { c.SessionSecret, c.Session.OldSecrets = first, old }
+	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.signedIn(t, "alice")
+		visit := func(step string, client *idserver.Client, want bool) {
+			t.Helper()
+			w.clock.advance(7 * time.Minute) // the cookie is written again
+			b.client = client
+			before := b.cookies["idserver-8080"]
+			ctx, _ := b.pass(client.RequireUser(), "GET", "/", navigates)
+			u := idserver.UserFrom(ctx)
+			if (u != nil) != want {
+				t.Fatalf("%s: signed in: %v, want %v", step, u != nil, want)
+			}
+			if after := b.cookies["idserver-8080"]; after == "" || !want && after != before {
+				t.Fatalf("%s: the cookie was deleted or replaced", step)
+			}
+		}
+		old, accepting := w.client(t), w.client(t, secrets(secretOne, secretTwo))
+		sealing, only := w.client(t, secrets(secretTwo, secretOne)), w.client(t, secrets(secretTwo))
+		for range 3 {
+			visit("the new one is accepted by half of them", old, true)
+			visit("the new one is accepted by half of them", accepting, true)
+		}
+		for range 3 {
+			visit("the new one seals in half of them", accepting, true)
+			visit("the new one seals in half of them", sealing, true)
+		}
+		for range 3 {
+			visit("the old one is removed from half of them", sealing, true)
+			visit("the old one is removed from half of them", only, true)
+		}
+		visit("a replica that was forgotten", old, false)
+		visit("and the others after it", only, true)
+	})
+}

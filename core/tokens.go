@@ -29,6 +29,7 @@ type Tokens struct {
 	Expiry       time.Time // when the access token expires; zero if neither the provider nor the token says
 	User         *User     // made from the ID token and other sources: see ExchangeCode
 	refreshAt    time.Time // when a session refreshes it; zero: never
+	rotated      bool      // by the refresh that brought them: the refresh token before them is used up
 	rolesFrom    string    // the source of the user's roles
 	rolesExpiry  time.Time // of the access token that they came with; zero: this one
 	first        firstIDToken
@@ -94,6 +95,7 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 		return nil, err
 	}
 	tokens.RefreshToken = cmp.Or(tokens.RefreshToken, old.RefreshToken)
+	tokens.rotated = tokens.RefreshToken != old.RefreshToken
 	tokens.first = old.firstIDToken()
 	var idToken *claims.Claims
 	renewed := tokens.IDToken != ""

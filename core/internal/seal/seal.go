@@ -32,6 +32,10 @@ const MinSecret = 32
 // ErrOpen means that a value was not sealed by this ring for this purpose, or was altered. It does not say which.
 var ErrOpen = errors.New("not a value that was sealed here")
 
+// ErrForeign means that a value was sealed with a secret that this ring does not have, or in another version of the form.
+// Nothing is known of it: another replica, which has the next secret already or the last one still, may be able to open it.
+var ErrForeign = errors.New("a value that was sealed with another secret, or in another way")
+
 // Ring seals and opens values. It is safe for concurrent use.
 type Ring struct{ secrets []secret }
 
@@ -80,19 +84,24 @@ func (r *Ring) Seal(random io.Reader, purpose string, plaintext []byte) (string,
 }
 
 // Open decrypts what was sealed for purpose. old reports whether it should be sealed again because its secret is no
-// longer the first. The error is ErrOpen.
+// longer the first. The error is ErrOpen or ErrForeign.
 func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err error) {
 	if strings.ContainsAny(sealed, "\r\n") { // Go's decoder skips them, which would give one value many spellings
 		return nil, false, ErrOpen
 	}
 	in, err := encoding.DecodeString(sealed)
-	if err != nil || len(in) < prefixLen || in[0] != version {
+	switch {
+	case err != nil || len(in) < prefixLen:
 		return nil, false, ErrOpen
+	case in[0] != version:
+		return nil, false, ErrForeign
 	}
+	known := false
 	for i, s := range r.secrets {
 		if [idSize]byte(in[1:1+idSize]) != s.id {
 			continue
 		}
+		known = true
 		aead, err := s.aead(purpose, in[:prefixLen])
 		if err != nil {
 			return nil, false, ErrOpen
@@ -101,6 +110,9 @@ func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err err
 		if err == nil {
 			return plaintext, i > 0, nil
 		}
+	}
+	if !known {
+		return nil, false, ErrForeign
 	}
 	return nil, false, ErrOpen
 }

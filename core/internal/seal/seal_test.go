@@ -133,3 +133,39 @@ func TestOneSpelling(t *testing.T) {
 		}
 	}
 }
+
+// What another replica may be able to open is told apart from what nobody can.
+func TestForeign(t *testing.T) {
+	own, other := ring(t, "app", one), ring(t, "app", two)
+	value := sealed(t, own, "p", "alice")
+	decoded, err := encoding.DecodeString(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(at int) string {
+		b := bytes.Clone(decoded)
+		b[at] ^= 1
+		return encoding.EncodeToString(b)
+	}
+	for name, row := range map[string]struct {
+		ring  *Ring
+		value string
+		want  error
+	}{
+		"with another secret":      {other, value, ErrForeign},
+		"of another application":   {ring(t, "another", one), value, ErrForeign},
+		"of another version":       {own, changed(0), ErrForeign},
+		"with another key id":      {own, changed(1), ErrForeign},
+		"altered":                  {own, changed(len(decoded) - 1), ErrOpen},
+		"with another salt":        {own, changed(1 + idSize), ErrOpen},
+		"cut before its salt ends": {own, value[:20], ErrOpen},
+		"nothing":                  {own, "", ErrOpen},
+		"not base64url":            {own, "!" + value, ErrOpen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := row.ring.Open("p", row.value); err != row.want {
+				t.Errorf("%v, want %v", err, row.want)
+			}
+		})
+	}
+}
