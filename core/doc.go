@@ -3,9 +3,12 @@
 //
 // [New] makes a [Client] from a [Config] without using the network. A web application mounts the client's [Client.Routes]
 // (login, callback, logout, userinfo) and puts its guards ([Client.RequireUser], [Client.RequireRole], ...) in front of
-// its handlers; the adapter modules (gin, echo, fiber, chi) do both for their framework. An API leaves Config.BaseURL
-// empty and uses the guards alone: they accept a bearer access token, which is verified locally against the provider's
-// published keys.
+// its handlers; the adapter modules (gin, echo, fiber, chi) do both for their framework, with anything that has [Guards].
+// An API leaves Config.BaseURL empty and uses the guards alone: they accept a bearer access token, which is verified
+// locally against the provider's published keys.
+//
+// Config.AdmitUser decides who may sign in, and [Events] tell an audit log and metrics what happens. Tests run the
+// provider of package idtest in their own process; package sgid, on top of this one, signs in with sgID.
 //
 // A program that does not use the routes can call the steps of the protocol itself: [Client.AuthorizeURL],
 // [Client.ReadCallback], [Client.ExchangeCode], [Client.ValidateAccessToken], [Client.ValidateIDToken], [Client.UserInfo],

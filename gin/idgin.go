@@ -29,8 +29,8 @@ type Router interface {
 }
 
 // Mount registers login, callback, logout and userinfo on r, which must be the root or at the client's Config.RoutesPath:
-// auth.Mount(r.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount panics and says what to change,
-// as gin does for a route that cannot be registered.
+// auth.Mount(r.Group("/auth")). It must be the root where Config.CallbackPath is elsewhere. If it is not, or the client has
+// no Config.BaseURL, Mount panics and says what to change, as gin does for a route that cannot be registered.
 func (a *Auth) Mount(r Router) {
 	routes, err := a.guards.Routes(r.BasePath())
 	if err != nil {
