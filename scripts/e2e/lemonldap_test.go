@@ -22,7 +22,7 @@ import (
 func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 	root := installed(t, "debian")
 	addr := freeAddr(t)
-	issuer := "http://" + addr
+	issuer := "http://" + addr + "/"
 	host, port, _ := net.SplitHostPort(addr)
 	for _, name := range []string{"conf", "sessions/lock", "psessions/lock", "cache"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
@@ -41,7 +41,7 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 		private, public := pemKey(t)
 		text, err := json.Marshal(map[string]any{
 			"cfgNum": number, "cfgAuthor": "e2e", "cfgDate": 1, "cfgVersion": "2.16.1",
-			"portal": issuer + "/", "domain": host, "cookieName": "lemonldap", "securedCookie": 0, "timeout": 72000,
+			"portal": issuer, "domain": host, "cookieName": "lemonldap", "securedCookie": 0, "timeout": 72000,
 			"authentication": "Demo", "userDB": "Same", "passwordDB": "Demo", "registerDB": "Null",
 			"demoExportedVars": map[string]any{"cn": "cn", "mail": "mail", "uid": "uid"}, "exportedVars": map[string]any{},
 			"globalStorage":        "Apache::Session::File",
@@ -79,7 +79,7 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 		server = start(t, debianEnv(t, "LLNG_DEFAULTCONFFILE="+filepath.Join(dir, "lemonldap-ng.ini")),
 			"perl", filepath.Join(root, "usr/bin/plackup"), "-s", "HTTP::Server::PSGI", "-E", "deployment", "--host", host, "--port", port, filepath.Join(portal, "htdocs/index.psgi"))
 		server.untamed = true
-		waitFor(t, server, issuer+"/.well-known/openid-configuration")
+		waitFor(t, server, issuer+".well-known/openid-configuration")
 	}
 	run()
 	return &providerUnderTest{

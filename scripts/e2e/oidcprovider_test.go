@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"net"
 	"net/url"
 	"os"
@@ -103,7 +104,7 @@ func TestOIDCProvider(t *testing.T) {
 	}
 }
 
-// submit sends the form of a page, with its hidden fields and more.
+// submit sends the form of a page, with its fields and, in their place, more.
 func (v *visitor) submit(page answer, at string, more url.Values) answer {
 	v.t.Helper()
 	target, err := url.Parse(at)
@@ -116,7 +117,9 @@ func (v *visitor) submit(page answer, at string, more url.Values) answer {
 		}
 	}
 	for _, input := range regexp.MustCompile(`<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"`).FindAllStringSubmatch(page.body, -1) {
-		more.Set(input[1], input[2])
+		if !more.Has(input[1]) {
+			more.Set(input[1], html.UnescapeString(input[2]))
+		}
 	}
 	return v.do("POST", target.String(), header{"Accept": "text/html"}, more)
 }
