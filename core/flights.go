@@ -89,11 +89,7 @@ func (w *web) latest(s *session) Tokens {
 			break
 		}
 		latest = *r.Value
-		next := refreshKeyOf(s.user.Issuer, latest.RefreshToken)
-		if next == key { // the provider does not rotate
-			break
-		}
-		key = next
+		key = refreshKeyOf(s.user.Issuer, latest)
 	}
 	return latest
 }

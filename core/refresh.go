@@ -162,7 +162,8 @@ func (w *web) admitAgain(ctx context.Context, tokens *Tokens) (user *User, err e
 	return w.admitUser(ctx, tokens)
 }
 
-// refreshKeyOf identifies a refresh, by issuer and refresh token.
-func refreshKeyOf(issuer, refreshToken string) [32]byte {
-	return sha256.Sum256([]byte("refresh\x00" + issuer + "\x00" + refreshToken))
+// refreshKeyOf identifies a refresh, by issuer and tokens: the refresh token alone stays the same where the provider does not
+// rotate it, and a session with short-lived access tokens would be served the result of its last refresh as that of the next.
+func refreshKeyOf(issuer string, tokens Tokens) [32]byte {
+	return sha256.Sum256([]byte("refresh\x00" + issuer + "\x00" + tokens.RefreshToken + "\x00" + tokens.AccessToken))
 }

@@ -35,7 +35,7 @@ func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, s
 	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
 	s.id = hashOfSession(kept.ID)
 	if tokens.RefreshToken != "" {
-		s.refreshKey = refreshKeyOf(user.Issuer, tokens.RefreshToken)
+		s.refreshKey = refreshKeyOf(user.Issuer, tokens)
 	}
 	return s
 }

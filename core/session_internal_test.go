@@ -54,6 +54,17 @@ func TestPackSession(t *testing.T) {
 	}
 }
 
+// A provider may give the same refresh token again. What its next refresh brings is not what the last one brought.
+func TestEachRefreshHasItsKey(t *testing.T) {
+	s := fullSession()
+	same := s.refreshed(s.user, s.tokens, time.Now())
+	next := s.tokens
+	next.AccessToken = "another"
+	if other := s.refreshed(s.user, next, time.Now()); s.refreshKey != same.refreshKey || s.refreshKey == other.refreshKey {
+		t.Error("the key does not tell one refresh from the next")
+	}
+}
+
 func TestSessionsHaveIDs(t *testing.T) {
 	w := byItself(t).site.(*web)
 	var ids [][32]byte

@@ -45,6 +45,7 @@ func startHydra(t *testing.T, app, secret, _ string) *providerUnderTest {
 	}
 	run()
 	return &providerUnderTest{
+		bearer:  "ok; refreshed access tokens name the old key (ory/hydra#3573) and are refused",
 		version: "2.3.0", issuer: issuer, subject: "alice", roles: []string{"admin", "user"},
 		signIn:  func(v *visitor, page answer, at string) (answer, string) { return page, at },
 		restart: func() { server.end(); run() },

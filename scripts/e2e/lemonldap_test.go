@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // startLemonLDAP starts the portal of LemonLDAP::NG, from Debian's packages, with its demonstration accounts. Sessions and
@@ -37,7 +38,7 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 	portal := filepath.Join(root, "usr/share/lemonldap-ng/portal")
 	file("lemonldap-ng.ini", fmt.Sprintf("[all]\nlogLevel = warn\ncheckTime = 1\n[configuration]\ntype = File\ndirName = %s/conf\n[portal]\nstaticPrefix = /static\ntemplateDir = %s/templates\nlanguages = en\n", dir, portal))
 	app1 := "application"
-	configuration := func(number int) {
+	configuration := func(number int, kid string) {
 		private, public := pemKey(t)
 		text, err := json.Marshal(map[string]any{
 			"cfgNum": number, "cfgAuthor": "e2e", "cfgDate": 1, "cfgVersion": "2.16.1",
@@ -53,7 +54,7 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 			"groups": map[string]any{}, "macros": map[string]any{"_whatToTrace": "lc($_user)"}, "whatToTrace": "_whatToTrace", "portalSkin": "bootstrap",
 			"captcha_mail_enabled": 0, "captcha_register_enabled": 0, "portalDisplayResetPassword": 0, "portalDisplayRegister": 0, "portalDisplayLogout": 1,
 			"issuerDBOpenIDConnectActivation": 1,
-			"oidcServicePrivateKeySig":        private, "oidcServicePublicKeySig": public, "oidcServiceKeyIdSig": rand.Text()[:10],
+			"oidcServicePrivateKeySig":        private, "oidcServicePublicKeySig": public, "oidcServiceKeyIdSig": kid,
 			"oidcServiceAllowAuthorizationCodeFlow": 1,
 			"oidcRPMetaDataExportedVars":            map[string]any{app1: map[string]any{"name": "cn", "email": "mail", "roles": "groups;array;always"}},
 			"oidcRPMetaDataOptionsExtraClaims":      map[string]any{app1: map[string]any{"profile": "name roles"}},
@@ -72,7 +73,7 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 		file(fmt.Sprintf("conf/lmConf-%d.json", number), string(text))
 	}
 	number := 1
-	configuration(number)
+	configuration(number, rand.Text())
 
 	var server *process
 	run := func() {
@@ -83,6 +84,7 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 	}
 	run()
 	return &providerUnderTest{
+		asks:    true,
 		version: "2.16.1", issuer: issuer, subject: "dwho", roles: []string{"timelords", "users"},
 		signIn: func(v *visitor, page answer, at string) (answer, string) {
 			return v.follow(v.submit(page, at, url.Values{"user": {"dwho"}, "password": {"dwho"}}))
@@ -92,7 +94,13 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 		},
 		rotate: func() {
 			number++
-			configuration(number)
+			kid := rand.Text()
+			configuration(number, kid)
+			for deadline := time.Now().Add(20 * time.Second); !strings.Contains(newVisitor(t, app).get(issuer+"oauth2/jwks").body, kid); time.Sleep(100 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the portal does not read its new configuration")
+				}
+			}
 		},
 		restart: func() { server.end(); run() },
 	}

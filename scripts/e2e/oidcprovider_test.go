@@ -182,6 +182,7 @@ func startOIDCProvider(t *testing.T, app, secret, _ string) *providerUnderTest {
 		return server.line("provider")
 	}
 	return &providerUnderTest{
+		asks:    true,
 		version: "9.13.3", issuer: run(), subject: "6f0c2a3e-0000-4000-8000-00000000a11c", roles: []string{"admin", "user"},
 		signIn: func(v *visitor, page answer, at string) (answer, string) {
 			return v.follow(v.submit(page, at, url.Values{"user": {"alice"}}))

@@ -20,6 +20,7 @@ func startZitadel(t *testing.T, app, secret, _ string) *providerUnderTest {
 		return issuer
 	}
 	return &providerUnderTest{
+		asks:    true,
 		version: "3.46.0", issuer: run(), subject: "id1",
 		signIn: func(v *visitor, page answer, at string) (answer, string) {
 			return v.follow(v.submit(page, at, url.Values{"username": {"test-user@127.0.0.1"}, "password": {"verysecure"}}))
