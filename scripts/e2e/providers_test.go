@@ -45,7 +45,7 @@ var providers = []struct {
 	{"oidc-provider", startOIDCProvider},
 	{"Hydra", startHydra},
 	{"LemonLDAP::NG", startLemonLDAP},
-	//{"Glewlwyd", startGlewlwyd},
+	{"Glewlwyd", startGlewlwyd},
 	{"zitadel/oidc", startZitadel},
 }
 

@@ -1,6 +1,6 @@
 // Command provider is an application for scripts/providers. It shows who is signed in, and their access token.
 //
-// Environment: what idserver.ConfigFromEnv reads; ADDR; CLOCK, by how much this application's clock is ahead, such as -5s.
+// Environment: what idserver.ConfigFromEnv reads; ADDR; ROLES_SEPARATOR; CLOCK, by how much this application's clock is ahead, such as -5s.
 package main
 
 import (
@@ -27,6 +27,7 @@ func main() {
 	}
 	cfg := idserver.ConfigFromEnv()
 	cfg.LogSubject = idserver.SubjectPlain
+	cfg.Provider.RolesSeparator = os.Getenv("ROLES_SEPARATOR")
 	cfg.Now = func() time.Time { return time.Now().Add(ahead) }
 	client, err := idserver.New(cfg)
 	if err != nil {
