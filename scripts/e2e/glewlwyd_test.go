@@ -60,7 +60,6 @@ user_module_path="%[6]s/user"
 client_module_path="%[6]s/client"
 user_auth_scheme_module_path="%[6]s/scheme"
 plugin_module_path="%[6]s/plugin"
-use_secure_connection=false
 hash_algorithm="SHA512"
 database={ type="sqlite3"; path=%[7]q; };
 `, port, host, base, root, host, modules, database))
@@ -76,14 +75,19 @@ database={ type="sqlite3"; path=%[7]q; };
 	admin := newVisitor(t, app).client
 	api := func(method, path string, body any) { t.Helper(); call(t, method, base+"/api"+path, admin, body) }
 	api("POST", "/auth/", map[string]any{"username": "admin", "password": "password"})
-	var users map[string]any
-	if err := json.Unmarshal(call(t, "GET", base+"/api/mod/user/database", admin, nil), &users); err != nil {
-		t.Fatal(err)
+	// property lets users or clients have a property with several values.
+	property := func(kind, name string) {
+		var module map[string]any
+		if err := json.Unmarshal(call(t, "GET", base+"/api/mod/"+kind+"/database", admin, nil), &module); err != nil {
+			t.Fatal(err)
+		}
+		format := module["parameters"].(map[string]any)["data-format"].(map[string]any)
+		format[name] = map[string]any{"multiple": true, "read": true, "write": true}
+		api("PUT", "/mod/"+kind+"/database", module)
+		api("PUT", "/mod/"+kind+"/database/reset/", nil)
 	}
-	format, _ := users["parameters"].(map[string]any)
-	format["data-format"].(map[string]any)["roles"] = map[string]any{"multiple": true, "read": true, "write": true, "profile-read": true, "profile-write": false}
-	api("PUT", "/mod/user/database", users)
-	api("PUT", "/mod/user/database/reset/", nil)
+	property("user", "roles")
+	property("client", "post_logout_redirect_uri")
 	for _, scope := range []string{"profile", "email"} {
 		api("POST", "/scope/", map[string]any{"name": scope, "display_name": scope, "description": scope, "password_required": true, "password_max_age": 0})
 	}
@@ -93,7 +97,7 @@ database={ type="sqlite3"; path=%[7]q; };
 	})
 	api("POST", "/client/", map[string]any{
 		"client_id": clientID, "name": "App", "enabled": true, "confidential": true, "password": secret, "client_secret": secret,
-		"redirect_uri": []string{app + "/auth/callback"}, "post_logout_redirect_uri": app + "/", "scope": []string{},
+		"redirect_uri": []string{app + "/auth/callback"}, "post_logout_redirect_uri": []string{app + "/"}, "scope": []string{},
 		"authorization_type": []string{"code", "refresh_token"}, "token_endpoint_auth_method": []string{"client_secret_basic"},
 	})
 	var keys []map[string]any
@@ -128,7 +132,7 @@ database={ type="sqlite3"; path=%[7]q; };
 			}
 			call(v.t, "POST", base+"/api/auth/", v.client, map[string]any{"username": "alice", "password": "alice-password"})
 			call(v.t, "PUT", base+"/api/auth/grant/"+clientID, v.client, map[string]any{"scope": "openid profile email"})
-			return v.follow(v.get(asked.Query().Get("callback_url")))
+			return v.follow(v.get(asked.Query().Get("callback_url") + "&g_continue"))
 		},
 		signOut: func(v *visitor, page answer, at string) (answer, string) {
 			asked, err := url.Parse(at)
@@ -140,6 +144,7 @@ database={ type="sqlite3"; path=%[7]q; };
 			if response, err := v.client.Do(request); err == nil {
 				response.Body.Close()
 			}
+			v.t.Log(at)
 			return v.follow(v.get(asked.Query().Get("post_redirect_to")))
 		},
 		rotate: func() {

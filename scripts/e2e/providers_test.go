@@ -233,7 +233,7 @@ func (d *day) newKey(t *testing.T, alice *visitor) string {
 	t.Helper()
 	alice = alice.on(t)
 	stranger := newVisitor(t, d.app())
-	for _, audience := range []string{"idserver-api", "elsewhere"} {
+	for _, audience := range []string{d.op.audience(), "elsewhere"} {
 		if a := stranger.do("GET", "/me", script.with("Authorization", "Bearer "+d.forged(audience)), nil); a.StatusCode != 401 {
 			t.Errorf("the stranger's token: %d %s", a.StatusCode, a.body)
 		}
@@ -247,6 +247,16 @@ func (d *day) newKey(t *testing.T, alice *visitor) string {
 		d.bearer(t, alice)
 	}
 	return d.op.bearer
+}
+
+// audience is that of the provider's access tokens.
+func (p *providerUnderTest) audience() string {
+	for _, setting := range p.env {
+		if audience, ok := strings.CutPrefix(setting, "IDSERVER_AUDIENCE="); ok {
+			return audience
+		}
+	}
+	return "idserver-api"
 }
 
 // forged is a token as the provider's, with a key that nobody has.
