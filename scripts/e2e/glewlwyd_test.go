@@ -75,7 +75,7 @@ database={ type="sqlite3"; path=%[7]q; };
 	admin := newVisitor(t, app).client
 	api := func(method, path string, body any) { t.Helper(); call(t, method, base+"/api"+path, admin, body) }
 	api("POST", "/auth/", map[string]any{"username": "admin", "password": "password"})
-	// property lets users or clients have a property with several values.
+	// property lets users have a property with several values.
 	property := func(kind, name string) {
 		var module map[string]any
 		if err := json.Unmarshal(call(t, "GET", base+"/api/mod/"+kind+"/database", admin, nil), &module); err != nil {
@@ -87,7 +87,6 @@ database={ type="sqlite3"; path=%[7]q; };
 		api("PUT", "/mod/"+kind+"/database/reset/", nil)
 	}
 	property("user", "roles")
-	property("client", "post_logout_redirect_uri")
 	for _, scope := range []string{"profile", "email"} {
 		api("POST", "/scope/", map[string]any{"name": scope, "display_name": scope, "description": scope, "password_required": true, "password_max_age": 0})
 	}
@@ -97,7 +96,7 @@ database={ type="sqlite3"; path=%[7]q; };
 	})
 	api("POST", "/client/", map[string]any{
 		"client_id": clientID, "name": "App", "enabled": true, "confidential": true, "password": secret, "client_secret": secret,
-		"redirect_uri": []string{app + "/auth/callback"}, "post_logout_redirect_uri": []string{app + "/"}, "scope": []string{},
+		"redirect_uri": []string{app + "/auth/callback"}, "post_logout_redirect_uri": app + "/", "scope": []string{},
 		"authorization_type": []string{"code", "refresh_token"}, "token_endpoint_auth_method": []string{"client_secret_basic"},
 	})
 	var keys []map[string]any
@@ -144,8 +143,10 @@ database={ type="sqlite3"; path=%[7]q; };
 			if response, err := v.client.Do(request); err == nil {
 				response.Body.Close()
 			}
-			v.t.Log(at)
-			return v.follow(v.get(asked.Query().Get("post_redirect_to")))
+			if back := asked.Query().Get("callback_url"); back != "" {
+				return v.follow(v.get(back))
+			}
+			return page, at
 		},
 		rotate: func() {
 			api("PUT", "/mod/plugin/oidc", plugin())

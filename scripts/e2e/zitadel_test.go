@@ -21,7 +21,7 @@ func startZitadel(t *testing.T, app, secret, _ string) *providerUnderTest {
 	}
 	return &providerUnderTest{
 		asks:    true,
-		version: "3.46.0", issuer: run(), subject: "id1",
+		version: "3.46.0", issuer: run(), subject: "id1", env: []string{"AFTER_SIGN_OUT=none"}, // it knows no URI to come back to
 		signIn: func(v *visitor, page answer, at string) (answer, string) {
 			return v.follow(v.submit(page, at, url.Values{"username": {"test-user@127.0.0.1"}, "password": {"verysecure"}}))
 		},

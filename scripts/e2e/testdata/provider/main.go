@@ -1,6 +1,7 @@
 // Command provider is an application for scripts/providers. It shows who is signed in, and their access token.
 //
-// Environment: what idserver.ConfigFromEnv reads; ADDR; ROLES_SEPARATOR; CLOCK, by how much this application's clock is ahead, such as -5s.
+// Environment: what idserver.ConfigFromEnv reads; ADDR; ROLES_SEPARATOR and AFTER_SIGN_OUT, for the fields of that
+// name; CLOCK, by how much this application's clock is ahead, such as -5s.
 package main
 
 import (
@@ -28,6 +29,7 @@ func main() {
 	cfg := idserver.ConfigFromEnv()
 	cfg.LogSubject = idserver.SubjectPlain
 	cfg.Provider.RolesSeparator = os.Getenv("ROLES_SEPARATOR")
+	cfg.AfterSignOut = os.Getenv("AFTER_SIGN_OUT")
 	cfg.Now = func() time.Time { return time.Now().Add(ahead) }
 	client, err := idserver.New(cfg)
 	if err != nil {
