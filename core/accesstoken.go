@@ -28,7 +28,9 @@ func (check AccessTokenCheck) or(audience string, leeway time.Duration) AccessTo
 }
 
 // validateAccessToken verifies an access token: from memory, if the fact that its signature was verified is remembered.
-func (p *provider) validateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck, now time.Time) (*User, error) {
+func (p *provider) validateAccessToken(
+	ctx context.Context, accessToken string, check AccessTokenCheck, now time.Time,
+) (*User, error) {
 	want := check.or(p.cfg.Audience, p.cfg.Provider.Leeway)
 	if known := p.proven.Get(accessToken); known != nil {
 		if issuer, ok := p.stillGood(ctx, known, accessToken, now); ok {
@@ -62,7 +64,9 @@ func (p *provider) validateAccessToken(ctx context.Context, accessToken string, 
 
 // proveAccessToken verifies and checks a token that is not remembered. What it says of itself is looked at first: a token
 // that is for somebody else or expired has nothing fetched for it, and is refused while the provider is away too.
-func (p *provider) proveAccessToken(ctx context.Context, accessToken string, from provenance, want AccessTokenCheck, now time.Time) (v verified, facts accessFacts, err error) {
+func (p *provider) proveAccessToken(
+	ctx context.Context, accessToken string, from provenance, want AccessTokenCheck, now time.Time,
+) (v verified, facts accessFacts, err error) {
 	issuer := ""
 	v, err = p.verify(ctx, accessToken, from, now, func(unverified verified) (err error) {
 		if facts, err = p.accessTokenFacts(unverified.Claims, unverified.header.Type); err != nil {
@@ -90,7 +94,8 @@ func (p *provider) proveAccessToken(ctx context.Context, accessToken string, fro
 
 // verifyAccessToken returns the claims of an access token that the provider has just issued and that is valid here.
 func (p *provider) verifyAccessToken(ctx context.Context, accessToken string) (*claims.Claims, error) {
-	v, _, err := p.proveAccessToken(ctx, accessToken, issuedAccessToken, AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway), p.now())
+	want := AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway)
+	v, _, err := p.proveAccessToken(ctx, accessToken, issuedAccessToken, want, p.now())
 	return v.Claims, err
 }
 

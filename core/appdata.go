@@ -27,28 +27,10 @@ func appDataOf(query url.Values) ([]byte, error) {
 	return []byte(values[0]), nil
 }
 
-// appDataContext is a context with app_data. A context of context.WithValue would print it.
-type appDataContext struct {
-	context.Context
-	data string
-}
-
 type appDataKey struct{}
 
-func (a *appDataContext) Value(key any) any {
-	if key == (appDataKey{}) {
-		return a.data
-	}
-	return a.Context.Value(key)
-}
-
-func (a *appDataContext) String() string { return contextName(a.Context) + ".WithAppData" }
-
 func withAppData(ctx context.Context, data []byte) context.Context {
-	if len(data) == 0 {
-		return ctx
-	}
-	return &appDataContext{ctx, string(data)}
+	return contextWithText(ctx, appDataKey{}, string(data), "WithAppData")
 }
 
 // AppDataFrom returns, in the context of Config.AdmitUser, the parameter app_data (at most 512 bytes) of the link to

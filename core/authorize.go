@@ -37,10 +37,12 @@ func (r AuthorizationRequest) String() string {
 
 // AuthorizeOptions are the optional settings of an authorization request.
 type AuthorizeOptions struct {
-	RedirectURI string        // default: BaseURL + CallbackPath
-	Scopes      []string      // default: Config.Scopes
-	MaxAge      time.Duration // how long ago the user may have signed in at the provider, in whole seconds; ExchangeCode checks it
-	Extra       url.Values    // further parameters, such as prompt, login_hint or ui_locales; one that the protocol itself sets is an error
+	RedirectURI string   // default: BaseURL + CallbackPath
+	Scopes      []string // default: Config.Scopes
+	// MaxAge is how long ago the user may have signed in at the provider, in whole seconds; ExchangeCode checks it.
+	MaxAge time.Duration
+	// Extra are further parameters, such as prompt, login_hint or ui_locales. One that the protocol itself sets is an error.
+	Extra url.Values
 }
 
 // String describes the options without Extra, which may hold a login_hint: somebody's e-mail address.

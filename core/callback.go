@@ -27,7 +27,8 @@ func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 	login, ok := w.pendingLogin(r, p.state, w.now())
 	switch {
 	case !ok:
-		return w.lostCallback(ctx, r, CodeSignInLost, p.unproven(fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", endpoint.Printable(r.Host, 128), w.base)), p.state)
+		err := fmt.Errorf("no login cookie for this state (the request's host is %q, BaseURL is %q)", endpoint.Printable(r.Host, 128), w.base)
+		return w.lostCallback(ctx, r, CodeSignInLost, p.unproven(err), p.state)
 	case login.Spent != 0: // the page was reloaded, or the user went back to it
 		return w.spentCallback(ctx, r, login)
 	}

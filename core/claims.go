@@ -50,7 +50,9 @@ var messages = sync.Pool{New: func() any { return new(jose.Message) }}
 
 // verify checks a token's form and signature and parses its claims. before, if there is one, refuses a token by what it
 // says of itself: nothing is fetched for such a token.
-func (p *provider) verify(ctx context.Context, token string, from provenance, now time.Time, before func(verified) error) (v verified, err error) {
+func (p *provider) verify(
+	ctx context.Context, token string, from provenance, now time.Time, before func(verified) error,
+) (v verified, err error) {
 	message := messages.Get().(*jose.Message)
 	defer messages.Put(message)
 	if err := message.Parse(token, &p.headers); err != nil {

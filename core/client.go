@@ -90,11 +90,11 @@ func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*Authori
 	return r, baseerror.Of(err)
 }
 
-// ReadCallback checks the query, or with form_post the body, with which the provider answered r and returns the code in it, for a program that does
-// not use [Client.Routes]. The state must be that of r (RFC 6749 section 10.12), the issuer the provider's (RFC 9207),
-// and no parameter may be repeated. The error is an [AuthorizationError] if the provider answered with an error, and a
-// [DiscoveryError] if its metadata is not available; any other says what is wrong with the query. ReadCallback does not
-// detect that a code was used before.
+// ReadCallback checks the query, or with form_post the body, with which the provider answered r and returns the code in it,
+// for a program that does not use [Client.Routes]. The state must be that of r (RFC 6749 section 10.12), the issuer the
+// provider's (RFC 9207), and no parameter may be repeated. The error is an [AuthorizationError] if the provider answered with
+// an error, and a [DiscoveryError] if its metadata is not available; any other says what is wrong with the query.
+// ReadCallback does not detect that a code was used before.
 func (c *Client) ReadCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
 	code, err = c.provider.readCallback(ctx, rawQuery, r)
 	return code, baseerror.Of(err)

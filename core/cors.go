@@ -58,7 +58,8 @@ func (c cors) guard(guard Guard) Guard {
 	}
 	return func(ctx context.Context, r Request) (context.Context, Answer) {
 		origin := r.value("Origin")
-		if r.Method == http.MethodOptions && !r.hasAuthorization() && len(r.values("Cookie")) == 0 && slices.Contains(c.trusted, origin) {
+		preflight := r.Method == http.MethodOptions && !r.hasAuthorization() && len(r.values("Cookie")) == 0
+		if preflight && slices.Contains(c.trusted, origin) {
 			return ctx, c.preflight(origin, "GET, HEAD, POST, PUT, PATCH, DELETE")
 		}
 		ctx, a := guard(ctx, r)

@@ -77,7 +77,8 @@ func tell[E any](ctx context.Context, log *slog.Logger, event func(context.Conte
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			log.ErrorContext(ctx, "idserver: a function of Config.Events panicked", "event", fmt.Sprintf("%T", e), "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			log.ErrorContext(ctx, "idserver: a function of Config.Events panicked",
+				"event", fmt.Sprintf("%T", e), "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
 	}()
 	event(ctx, e)

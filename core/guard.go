@@ -23,8 +23,8 @@ func (c *Client) LoadUser() Guard {
 			return c.behind(ctx, &r, &v), passOn(&r, v.user, v.fields)
 		}
 		a := passOn(&r, nil, denialOf(err).fields)
-		if before := userContextFrom(ctx); before != nil && before.client == c { // whom a guard found for other credentials, or earlier
-			return &userContext{Context: ctx}, a
+		if before := userContextFrom(ctx); before != nil && before.client == c {
+			return &userContext{Context: ctx}, a // not whom a guard found for other credentials, or earlier
 		}
 		a.SameContext = true
 		return ctx, a
@@ -35,35 +35,31 @@ func (c *Client) LoadUser() Guard {
 // A browser's navigation without a session is redirected to sign in, if Config.BaseURL is set. Any other request is
 // refused, with 401 if it has no valid credentials.
 func (c *Client) RequireUser() Guard {
-	return c.guard(requirement{CodeNotAdmitted, nil, func(*User) bool { return true }})
+	return c.guard(requirement{code: CodeNotAdmitted, met: func(*User) bool { return true }})
 }
 
 // RequireRole returns a guard that admits a signed-in user who has at least one of the roles, built-in or custom. It
 // panics if a role is empty.
 func (c *Client) RequireRole(role string, more ...string) Guard {
-	mustBeRoles(role, more)
-	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAnyRole(role, more...) }})
+	return c.guard(requireRoles((*User).HasAnyRole, role, more))
 }
 
 // RequireAllRoles returns a guard that admits a signed-in user who has all of the roles, built-in or custom. It panics if
 // a role is empty.
 func (c *Client) RequireAllRoles(role string, more ...string) Guard {
-	mustBeRoles(role, more)
-	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAllRoles(role, more...) }})
+	return c.guard(requireRoles((*User).HasAllRoles, role, more))
 }
 
 // RequireBuiltInRole is like [Client.RequireRole] but ignores a tenant's custom roles, whose names the tenant chooses
 // freely. It panics if a role is empty.
 func (c *Client) RequireBuiltInRole(role string, more ...string) Guard {
-	mustBeRoles(role, more)
-	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAnyBuiltInRole(role, more...) }})
+	return c.guard(requireRoles((*User).HasAnyBuiltInRole, role, more))
 }
 
 // RequireAllBuiltInRoles is like [Client.RequireAllRoles] but ignores a tenant's custom roles. It panics if a role is
 // empty.
 func (c *Client) RequireAllBuiltInRoles(role string, more ...string) Guard {
-	mustBeRoles(role, more)
-	return c.guard(requirement{CodeInsufficientRole, append([]string{role}, more...), func(u *User) bool { return u.HasAllBuiltInRoles(role, more...) }})
+	return c.guard(requireRoles((*User).HasAllBuiltInRoles, role, more))
 }
 
 // Require returns a guard that admits a signed-in user for whom admit returns true; any other user is answered with 403
@@ -72,16 +68,7 @@ func (c *Client) Require(admit func(*User) bool) Guard {
 	if admit == nil {
 		panic("idserver: Require: no predicate")
 	}
-	return c.guard(requirement{CodeNotAdmitted, nil, admit})
-}
-
-// mustBeRoles panics rather than let a guard require nothing.
-func mustBeRoles(role string, more []string) {
-	for _, r := range append([]string{role}, more...) {
-		if strings.TrimSpace(r) == "" {
-			panic("idserver: a guard asks for an empty role")
-		}
-	}
+	return c.guard(requirement{code: CodeNotAdmitted, met: admit})
 }
 
 // requirement is what a guard requires of a signed-in user.
@@ -89,6 +76,21 @@ type requirement struct {
 	code  RefusalCode // of the refusal for a user for whom met is false
 	roles []string    // that were wanted, for the log
 	met   func(*User) bool
+}
+
+// requireRoles requires the roles, of which a user must have what has asks for. It panics rather than let a guard require
+// nothing.
+func requireRoles(has func(u *User, role string, more ...string) bool, role string, more []string) requirement {
+	roles := append([]string{role}, more...)
+	for _, r := range roles {
+		if strings.TrimSpace(r) == "" {
+			panic("idserver: a guard asks for an empty role")
+		}
+	}
+	return requirement{
+		code: CodeInsufficientRole, roles: roles,
+		met: func(u *User) bool { return has(u, roles[0], roles[1:]...) },
+	}
 }
 
 // refuse refuses a user who does not meet the requirement. The log tells which roles were wanted and which are held.
@@ -186,7 +188,7 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	now, revoked := c.cfg.Now(), c.provider.revoked.Added()
 	user, err := c.provider.validateAccessToken(ctx, token, AccessTokenCheck{}, now)
 	switch {
-	case err != nil && len(token) <= jose.MaxToken && !isToken68(token): // only checked here because it takes longer than to recognize a token
+	case err != nil && len(token) <= jose.MaxToken && !isToken68(token): // checked last: to recognize a token takes less time
 		return v, refused(CodeInvalidRequest, errors.New("the Authorization header is not of the form: Bearer <access token>"))
 	case errors.Is(err, ErrInvalidToken):
 		return v, refused(CodeInvalidToken, err)

@@ -36,7 +36,8 @@ func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docu
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	if len(skipped) > 0 { // one line, and not long: anyone can have the keys fetched again
-		p.cfg.Logger.InfoContext(ctx, "idserver: published keys are left out", "url", m.JWKSURI, "keys", len(skipped), "reason", errors.Join(skipped[:min(len(skipped), 3)]...))
+		p.cfg.Logger.InfoContext(ctx, "idserver: published keys are left out",
+			"url", m.JWKSURI, "keys", len(skipped), "reason", errors.Join(skipped[:min(len(skipped), 3)]...))
 	}
 	switch same := func(a, b jose.Key) bool { return a.Same(&b) && a.Named == b.Named }; {
 	case len(keys) == 0:

@@ -52,7 +52,8 @@ func (w *web) login(ctx context.Context, r *Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, refused(CodeInvalidLogin, err)
 	}
-	return w.begin(ctx, r, asJSON, sessioncodec.Login{ReturnTo: w.returnTo(query.Get("return_to")), AppData: appData}, extra, "")
+	kept := sessioncodec.Login{ReturnTo: w.returnTo(query.Get("return_to")), AppData: appData}
+	return w.begin(ctx, r, asJSON, kept, extra, "")
 }
 
 // authorizeOptions returns the options of a sign-in: what its link says lies beneath what the application configures,
@@ -79,7 +80,9 @@ func (w *web) authorizeOptions(ctx context.Context, r *Request, link url.Values)
 
 // begin makes the authorization request and the cookie that belongs to it; kept holds what that cookie is to keep
 // besides, and link what the link to /login asks the provider for.
-func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessioncodec.Login, link url.Values, mark string) (Answer, error) {
+func (w *web) begin(
+	ctx context.Context, r *Request, asJSON bool, kept sessioncodec.Login, link url.Values, mark string,
+) (Answer, error) {
 	m, err := w.provider.metadata.Get(ctx)
 	if err != nil {
 		return Answer{}, err
@@ -99,7 +102,8 @@ func (w *web) begin(ctx context.Context, r *Request, asJSON bool, kept sessionco
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)
 	}
-	kept.State, kept.Browser, kept.Nonce, kept.Verifier, kept.Begun = request.State, browser, request.Nonce, request.CodeVerifier, w.now().UnixMilli()
+	kept.State, kept.Nonce, kept.Verifier = request.State, request.Nonce, request.CodeVerifier
+	kept.Browser, kept.Begun = browser, w.now().UnixMilli()
 	kept.MaxAge = int64(request.MaxAge / time.Second)
 	written, err := w.keepLogin(r, kept)
 	if err != nil {

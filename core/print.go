@@ -23,8 +23,7 @@ func (f Field) GoString() string                { return f.String() }
 func (r Refusal) GoString() string              { return r.String() }
 func (r Rendered) GoString() string             { return r.String() }
 func (u *userContext) GoString() string         { return u.String() }
-func (a *appDataContext) GoString() string      { return a.String() }
-func (u *unprovenNameContext) GoString() string { return u.String() }
+func (c *textContext) GoString() string         { return c.String() }
 
 // LogValue returns what String does, for package slog.
 
@@ -44,25 +43,23 @@ func (f Field) LogValue() slog.Value                { return slog.StringValue(f.
 func (r Refusal) LogValue() slog.Value              { return slog.StringValue(r.String()) }
 func (r Rendered) LogValue() slog.Value             { return slog.StringValue(r.String()) }
 func (u *userContext) LogValue() slog.Value         { return slog.StringValue(u.String()) }
-func (a *appDataContext) LogValue() slog.Value      { return slog.StringValue(a.String()) }
-func (u *unprovenNameContext) LogValue() slog.Value { return slog.StringValue(u.String()) }
+func (c *textContext) LogValue() slog.Value         { return slog.StringValue(c.String()) }
 
 // MarshalText returns what String does, for encoding/json and others. User has a
 // MarshalJSON for front ends, and an AuthorizationRequest is kept by its caller, who may marshal it into a sealed cookie.
 
-func (c Config) MarshalText() ([]byte, error)               { return []byte(c.String()), nil }
-func (c SessionConfig) MarshalText() ([]byte, error)        { return []byte(c.String()), nil }
-func (c HTTPConfig) MarshalText() ([]byte, error)           { return []byte(c.String()), nil }
-func (c *Client) MarshalText() ([]byte, error)              { return []byte(c.String()), nil }
-func (t Tokens) MarshalText() ([]byte, error)               { return []byte(t.String()), nil }
-func (o AuthorizeOptions) MarshalText() ([]byte, error)     { return []byte(o.String()), nil }
-func (c IDTokenCheck) MarshalText() ([]byte, error)         { return []byte(c.String()), nil }
-func (e EndSession) MarshalText() ([]byte, error)           { return []byte(e.String()), nil }
-func (r Request) MarshalText() ([]byte, error)              { return []byte(r.String()), nil }
-func (a Answer) MarshalText() ([]byte, error)               { return []byte(a.String()), nil }
-func (f Field) MarshalText() ([]byte, error)                { return []byte(f.String()), nil }
-func (r Refusal) MarshalText() ([]byte, error)              { return []byte(r.String()), nil }
-func (r Rendered) MarshalText() ([]byte, error)             { return []byte(r.String()), nil }
-func (u *userContext) MarshalText() ([]byte, error)         { return []byte(u.String()), nil }
-func (a *appDataContext) MarshalText() ([]byte, error)      { return []byte(a.String()), nil }
-func (u *unprovenNameContext) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+func (c Config) MarshalText() ([]byte, error)           { return []byte(c.String()), nil }
+func (c SessionConfig) MarshalText() ([]byte, error)    { return []byte(c.String()), nil }
+func (c HTTPConfig) MarshalText() ([]byte, error)       { return []byte(c.String()), nil }
+func (c *Client) MarshalText() ([]byte, error)          { return []byte(c.String()), nil }
+func (t Tokens) MarshalText() ([]byte, error)           { return []byte(t.String()), nil }
+func (o AuthorizeOptions) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+func (c IDTokenCheck) MarshalText() ([]byte, error)     { return []byte(c.String()), nil }
+func (e EndSession) MarshalText() ([]byte, error)       { return []byte(e.String()), nil }
+func (r Request) MarshalText() ([]byte, error)          { return []byte(r.String()), nil }
+func (a Answer) MarshalText() ([]byte, error)           { return []byte(a.String()), nil }
+func (f Field) MarshalText() ([]byte, error)            { return []byte(f.String()), nil }
+func (r Refusal) MarshalText() ([]byte, error)          { return []byte(r.String()), nil }
+func (r Rendered) MarshalText() ([]byte, error)         { return []byte(r.String()), nil }
+func (u *userContext) MarshalText() ([]byte, error)     { return []byte(u.String()), nil }
+func (c *textContext) MarshalText() ([]byte, error)     { return []byte(c.String()), nil }

@@ -15,7 +15,8 @@ var nobodyElse = Field{"Cache-Control", "private, no-store"}
 // overCacheControl are fields with which shared caches let themselves be told something else than Cache-Control says: RFC
 // 9213, and what came before it.
 var overCacheControl = []string{
-	"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires",
+	"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Netlify-CDN-Cache-Control",
+	"Surrogate-Control", "X-Accel-Expires",
 	"Edge-Control",
 }
 

@@ -157,7 +157,8 @@ func (r *Refusal) Is(target error) bool { return target == Err }
 type Rendered struct {
 	Status      int    // 400 to 599; with any other value the refusal's own is sent
 	ContentType string // of Body; default: text/html; charset=utf-8
-	Body        []byte // nil: the built-in page or problem+json; a page of your own has a Content-Security-Policy only if you set one
+	// Body is nil for the built-in page or problem+json. A page of your own has a Content-Security-Policy only if you set one.
+	Body []byte
 }
 
 // String describes what was rendered by its size: a page may name its reader.

@@ -208,7 +208,9 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 			return v, refused(codeOfSaving(err), err)
 		}
 	}
-	return identity{user: next.user, accessToken: next.tokens.AccessToken, session: &next.tokens, fields: fields, found: now, revoked: revoked}, nil
+	return identity{
+		user: next.user, accessToken: next.tokens.AccessToken, session: &next.tokens, fields: fields, found: now, revoked: revoked,
+	}, nil
 }
 
 // mayRenew reports whether a session may be refreshed and its cookies written with the answer to r. The answer must reach
@@ -224,7 +226,8 @@ func (w *web) mayRenew(r *Request) bool {
 	switch r.value(secFetchMode) {
 	case "": // not a browser, or an old one
 		accept, _, _ := strings.Cut(r.value("Accept"), "/")
-		return dest == "" && !slices.Contains([]string{"image", "audio", "video", "font"}, accept) && !strings.HasPrefix(r.value("Accept"), "text/css")
+		asset := slices.Contains([]string{"image", "audio", "video", "font"}, accept) || strings.HasPrefix(r.value("Accept"), "text/css")
+		return dest == "" && !asset
 	case "navigate":
 		return slices.Contains([]string{"document", "iframe", "frame", ""}, dest)
 	case "cors", "same-origin":
@@ -298,7 +301,8 @@ func unpackSession(packed []byte) (s *session, size int, err error) {
 	user.text = cmp.Or(user.text, "{}")
 	tokens := Tokens{
 		AccessToken: r.AccessToken, IDToken: r.IDToken, RefreshToken: r.RefreshToken,
-		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt), rolesFrom: r.RolesFrom, rolesExpiry: fromUnixMilli(r.RolesExpiry),
+		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt),
+		rolesFrom: r.RolesFrom, rolesExpiry: fromUnixMilli(r.RolesExpiry),
 		first: firstIDToken{nonce: r.Nonce, authTime: fromUnixMilli(r.AuthTime)},
 	}
 	return newSession(r, user, tokens, time.UnixMilli(r.SignedIn), time.UnixMilli(r.Seen)), size, nil

@@ -67,7 +67,8 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	if tokens.IDToken == "" {
 		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
 	}
-	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{Nonce: r.Nonce, Code: code, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge}, issuedIDToken)
+	check := IDTokenCheck{Nonce: r.Nonce, Code: code, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge}
+	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, check, issuedIDToken)
 	if err != nil {
 		return nil, spent(err)
 	}
@@ -100,7 +101,8 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 	var idToken *claims.Claims
 	renewed := tokens.IDToken != ""
 	if renewed {
-		idToken, err = p.verifyIDToken(ctx, tokens.IDToken, IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject}, issuedIDToken)
+		check := IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject}
+		idToken, err = p.verifyIDToken(ctx, tokens.IDToken, check, issuedIDToken)
 		if err == nil {
 			err = tokens.first.check(idToken)
 		}

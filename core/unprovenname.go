@@ -52,28 +52,10 @@ func isNotOfName(c rune) bool {
 	return strings.ContainsRune("@<>\uff20\ufe6b", c) || !unicode.IsPrint(c)
 }
 
-// unprovenNameContext is a context with such a name. A context of context.WithValue would print it.
-type unprovenNameContext struct {
-	context.Context
-	name string
-}
-
 type unprovenNameKey struct{}
 
-func (u *unprovenNameContext) Value(key any) any {
-	if key == (unprovenNameKey{}) {
-		return u.name
-	}
-	return u.Context.Value(key)
-}
-
-func (u *unprovenNameContext) String() string { return contextName(u.Context) + ".WithUnprovenName" }
-
 func withUnprovenName(ctx context.Context, name string) context.Context {
-	if name == "" {
-		return ctx
-	}
-	return &unprovenNameContext{ctx, name}
+	return contextWithText(ctx, unprovenNameKey{}, name, "WithUnprovenName")
 }
 
 // UnprovenNameFrom returns, in the context of Config.AdmitUser, the name that the browser posted with the provider's

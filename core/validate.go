@@ -30,7 +30,8 @@ func (c *Config) faults() fault.List {
 		faults.Add("LogSubject", "IDSERVER_LOG_SUBJECT", "%q: want %s, %s or %s", c.LogSubject, SubjectHashed, SubjectPlain, SubjectOmitted)
 	}
 	for _, pasted := range []struct{ field, variable, value string }{
-		{"ClientID", "IDSERVER_CLIENT_ID", c.ClientID}, {"ClientSecret", "IDSERVER_CLIENT_SECRET", c.ClientSecret}, {"Audience", "IDSERVER_AUDIENCE", c.Audience},
+		{"ClientID", "IDSERVER_CLIENT_ID", c.ClientID}, {"ClientSecret", "IDSERVER_CLIENT_SECRET", c.ClientSecret},
+		{"Audience", "IDSERVER_AUDIENCE", c.Audience},
 	} {
 		if strings.TrimSpace(pasted.value) != pasted.value {
 			faults.Add(pasted.field, pasted.variable, "begins or ends with white space: remove it")
@@ -135,8 +136,9 @@ type namedURL struct{ field, url string }
 
 func (e *Endpoints) named() []namedURL {
 	return []namedURL{
-		{"Provider.Endpoints.Authorization", e.Authorization}, {"Provider.Endpoints.Token", e.Token}, {"Provider.Endpoints.JWKS", e.JWKS},
-		{"Provider.Endpoints.UserInfo", e.UserInfo}, {"Provider.Endpoints.Revocation", e.Revocation}, {"Provider.Endpoints.EndSession", e.EndSession},
+		{"Provider.Endpoints.Authorization", e.Authorization}, {"Provider.Endpoints.Token", e.Token},
+		{"Provider.Endpoints.JWKS", e.JWKS}, {"Provider.Endpoints.UserInfo", e.UserInfo},
+		{"Provider.Endpoints.Revocation", e.Revocation}, {"Provider.Endpoints.EndSession", e.EndSession},
 	}
 }
 

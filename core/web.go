@@ -188,7 +188,8 @@ func (w *web) crossSite(r Request) bool {
 // refusedOrigin refuses a request from another site, and tells the operator from which.
 func (w *web) refusedOrigin(r *Request) error {
 	return &denial{code: CodeCrossSite, log: []slog.Attr{
-		slog.String("origin", endpoint.Printable(r.value("Origin"), 256)), slog.String("sec_fetch_site", endpoint.Printable(r.value(secFetchSite), 64)),
+		slog.String("origin", endpoint.Printable(r.value("Origin"), 256)),
+		slog.String("sec_fetch_site", endpoint.Printable(r.value(secFetchSite), 64)),
 		slog.String("own_origin", w.origin),
 	}}
 }
