@@ -3,10 +3,12 @@ package idserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
@@ -97,9 +99,27 @@ func requireRoles(has func(u *User, role string, more ...string) bool, role stri
 func (q *requirement) refuse(u *User, fields []Field) error {
 	d := &denial{code: q.code, user: u, fields: fields}
 	if q.roles != nil {
-		d.log = []slog.Attr{slog.Any("wanted", q.roles), slog.Any("roles", u.Roles), slog.Any("custom_roles", u.CustomRoles)}
+		d.log = []slog.Attr{slog.Any("wanted", q.roles), slog.Any("roles", listed(u.Roles)), slog.Any("custom_roles", listed(u.CustomRoles))}
 	}
 	return d
+}
+
+// Limits on what a log line tells of the roles that somebody has: a token may hold thousands, and each request writes one.
+const (
+	maxListed   = 32
+	maxRoleText = 64 // bytes
+)
+
+// listed returns roles for the log.
+func listed(roles []string) []string {
+	all := make([]string, 0, min(len(roles), maxListed+1))
+	for _, role := range roles[:min(len(roles), maxListed)] {
+		all = append(all, endpoint.Cut(role, maxRoleText))
+	}
+	if more := len(roles) - len(all); more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
+	}
+	return all
 }
 
 // guard admits a signed-in user who meets a requirement.

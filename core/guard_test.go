@@ -2,6 +2,7 @@ package idserver_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -310,6 +311,26 @@ func TestGuardWithoutProvider(t *testing.T) {
 			t.Errorf("LoadUser: %d", a.Status)
 		}
 	})
+}
+
+// Somebody with thousands of roles, or long ones, does not write all of them into the log with each request.
+func TestRefusalLogsSomeRoles(t *testing.T) {
+	for name, row := range map[string]struct {
+		roles []string
+		want  string
+	}{
+		"thousands": {slices.Repeat([]string{"a-role"}, 2000), "and 1968 more"},
+		"long ones": {[]string{strings.Repeat("r", 20_000)}, "[" + strings.Repeat("r", 64) + "]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetAccessTokenClaims(func(c map[string]any) { c["roles"], c["custom_roles"] = row.roles, row.roles })
+			_, a := w.browser(t).pass(w.RequireRole("admin"), "GET", "/", bearer(w.provider.MintAccessToken("bob")))
+			if log := w.log.String(); code(t, a) != idserver.CodeInsufficientRole || !strings.Contains(log, row.want) || len(log) > 2048 {
+				t.Errorf("%d; the log has %d bytes: %.2000s", a.Status, len(log), log)
+			}
+		})
+	}
 }
 
 // The log of a refusal tells the operator what to change, and nobody who was refused.
