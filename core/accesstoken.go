@@ -160,7 +160,7 @@ func (f *accessFacts) check(iss, issuer, clientID string, want AccessTokenCheck,
 	case iss != issuer:
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", iss, issuer)
 	case want.Audience == "" || !slices.Contains(f.audience, want.Audience):
-		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience)", f.audience, want.Audience)
+		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience, IDSERVER_AUDIENCE)", f.audience, want.Audience)
 	}
 	return checkTimes(fromUnixMilli(f.expiry), fromUnixMilli(f.notBefore), fromUnixMilli(f.issuedAt), now, want.Leeway)
 }

@@ -155,7 +155,17 @@ type TokenEndpointError struct {
 }
 
 func (e *TokenEndpointError) Error() string {
-	return "idserver: " + ErrTokenEndpoint.Error() + describeAnswer(e.Status, e.Code, e.Description, e.Err)
+	text := "idserver: " + ErrTokenEndpoint.Error() + describeAnswer(e.Status, e.Code, e.Description, e.Err)
+	if e.refusesClient() {
+		text += ": compare the client ID, the client secret and how it is sent with what is registered at the provider"
+	}
+	return text
+}
+
+// refusesClient reports whether the provider does not know the client or its secret (RFC 6749 section 5.2), which only its
+// operator can mend.
+func (e *TokenEndpointError) refusesClient() bool {
+	return e.Code == "invalid_client" || e.Code == "" && e.Status == 401
 }
 
 func (e *TokenEndpointError) Unwrap() []error {

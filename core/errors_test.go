@@ -166,3 +166,26 @@ func TestErrWithoutClient(t *testing.T) {
 		})
 	}
 }
+
+// What only the operator can mend is said to them: a provider's words for a wrong secret are often "invalid_client" alone.
+func TestTokenEndpointErrorSaysWhatToCompare(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		err     *idserver.TokenEndpointError
+		advised bool
+	}{
+		"the client is refused":   {&idserver.TokenEndpointError{Status: 401, Code: "invalid_client"}, true},
+		"with 400":                {&idserver.TokenEndpointError{Status: 400, Code: "invalid_client"}, true},
+		"401 and nothing more":    {&idserver.TokenEndpointError{Status: 401}, true},
+		"the grant is refused":    {&idserver.TokenEndpointError{Status: 400, Code: "invalid_grant"}, false},
+		"the grant, but with 401": {&idserver.TokenEndpointError{Status: 401, Code: "invalid_grant"}, false},
+		"the provider is down":    {&idserver.TokenEndpointError{Status: 503}, false},
+		"there is no answer":      {&idserver.TokenEndpointError{Err: errors.New("connection refused")}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := strings.Contains(row.err.Error(), "compare the client ID"); got != row.advised {
+				t.Errorf("%v: advised %v, want %v", row.err, got, row.advised)
+			}
+		})
+	}
+}

@@ -111,7 +111,7 @@ func (m *metadata) checkIssuer(cfg Config) error {
 	case trusted != "" && m.Issuer != trusted:
 		return fmt.Errorf("its issuer is %q, and Config.Provider.Issuer (IDSERVER_ISSUER) is %q: they must be equal", m.Issuer, trusted)
 	case trusted == "" && m.Issuer != cfg.Authority && m.Issuer != strings.TrimSuffix(cfg.Authority, "/"):
-		return fmt.Errorf("its issuer is %q, and Config.Authority is %q: if that issuer is the one you trust, set Config.Provider.Issuer (IDSERVER_ISSUER) to %q", m.Issuer, cfg.Authority, m.Issuer)
+		return fmt.Errorf("its issuer is %q, and Config.Authority (IDSERVER_AUTHORITY) is %q: if that issuer is the one you trust, set Config.Provider.Issuer (IDSERVER_ISSUER) to %q", m.Issuer, cfg.Authority, m.Issuer)
 	}
 	return nil
 }

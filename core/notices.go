@@ -65,6 +65,9 @@ func (p *provider) warnOfUnused(ctx context.Context, accessToken string, err err
 	if kind == "" || !p.notices.first("unused "+kind) {
 		return
 	}
-	p.cfg.Logger.WarnContext(ctx, "idserver: the access token is not used, and the ID token has no roles: roles that it may hold do not count. "+
-		"Or else have the provider put the roles into the ID token or userinfo", "reason", kind, "advice", advice, "error", err)
+	if advice != "" {
+		advice += "; or "
+	}
+	p.cfg.Logger.WarnContext(ctx, "idserver: the access token is not used, and the ID token has no roles: roles that the access token may hold do not count",
+		"reason", kind, "advice", advice+"have the provider put the roles into the ID token or userinfo", "error", err)
 }

@@ -21,7 +21,7 @@ import (
 // MaxBody limits answers, in bytes after decompression, unless a Call says otherwise.
 const MaxBody = 1 << 20
 
-// ErrTimeout means that Config.Timeout was over first.
+// ErrTimeout means that Config.HTTP.Timeout was over first.
 var ErrTimeout = errors.New("no whole answer")
 
 // Config is what a Client is made of.
