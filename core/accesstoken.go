@@ -34,7 +34,11 @@ func (p *provider) validateAccessToken(
 	want := check.or(p.cfg.Audience, p.cfg.Provider.Leeway)
 	if known := p.proven.Get(accessToken); known != nil {
 		if issuer, ok := p.stillGood(ctx, known, accessToken, now); ok {
-			if err := known.facts.check(known.user.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, now); err != nil {
+			wanted, err := p.issuerOf(ctx, p.accessTokenIssuer(issuer), known.user.Issuer, true)
+			if err == nil {
+				err = known.facts.check(known.user.Issuer, wanted, p.cfg.ClientID, want, now)
+			}
+			if err != nil {
 				return nil, err
 			}
 			return &known.user, nil
@@ -78,18 +82,27 @@ func (p *provider) proveAccessToken(
 		if issuer, err = p.issuer(ctx, now); err != nil {
 			return err
 		}
-		return facts.check(unverified.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, now)
+		return p.checkAccessToken(ctx, issuer, unverified, &facts, want, now)
 	})
 	if err != nil {
 		return v, facts, err
 	}
-	if err := facts.check(v.Issuer, p.accessTokenIssuer(issuer), p.cfg.ClientID, want, p.now()); err != nil {
+	if err := p.checkAccessToken(ctx, issuer, v, &facts, want, p.now()); err != nil {
 		return v, facts, err // the keys may have taken a while
 	}
 	if p.isRevoked(accessToken) {
 		return v, facts, invalidToken(ReasonRevoked, "it was revoked here")
 	}
 	return v, facts, nil
+}
+
+// checkAccessToken checks a token's issuer, and then the rest.
+func (p *provider) checkAccessToken(ctx context.Context, issuer string, v verified, facts *accessFacts, want AccessTokenCheck, now time.Time) error {
+	wanted, err := p.issuerOfToken(ctx, issuer, p.accessTokenIssuer(issuer), v)
+	if err != nil {
+		return err
+	}
+	return facts.check(v.Issuer, wanted, p.cfg.ClientID, want, now)
 }
 
 // verifyAccessToken returns the claims of an access token that the provider has just issued and that is valid here.

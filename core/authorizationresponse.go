@@ -97,6 +97,10 @@ func (p callbackParameters) refused() *AuthorizationError {
 // mix-up attack).
 func checkResponseIssuer(p callbackParameters, m *metadata) error {
 	switch {
+	case p.sentIssuer && isTemplate(m.Issuer): // which tenant may sign in here is decided for the ID token
+		if _, ok := tenantOf(m.Issuer, p.issuer); !ok {
+			return fmt.Errorf("iss is %q, want one like %q", endpoint.Printable(p.issuer, 256), m.Issuer)
+		}
 	case p.sentIssuer && p.issuer != m.Issuer:
 		return fmt.Errorf("iss is %q, want %q", endpoint.Printable(p.issuer, 256), m.Issuer)
 	case !p.sentIssuer && m.SendsIssuer:

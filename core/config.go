@@ -160,6 +160,14 @@ type ProviderConfig struct {
 	// RolesSeparator, if set, splits roles that come as one text, such as "," for "admin,user" (Glewlwyd). Default: nothing is
 	// split, because a comma or space may be part of a name.
 	RolesSeparator string
+	// Tenants are the IDs of the tenants whose users may sign in and whose tokens are accepted, where Authority is that of
+	// several: Entra's "common" or "organizations", whose issuer has {tenantid} in it. The issuer of each token must be that
+	// with its own tid, and the user's identity is Issuer and Subject, as ever. 9188040d-6c67-4c5b-b112-36a304b66dad stands
+	// for all personal Microsoft accounts.
+	Tenants []string
+	// AdmitTenant decides about tenants that are not in Tenants, by their IDs. It is asked when a token's signature has been
+	// verified, once per tenant and ten minutes. An error means that it cannot be told now: 503. It is called concurrently.
+	AdmitTenant func(ctx context.Context, tenant string) (bool, error)
 	// AccessTokenIssuer is the iss that access tokens must have, exactly, where it is not the issuer of ID tokens, such as
 	// https://sts.windows.net/<tenant>/ for access tokens of version 1 (Entra) or access-token-issuer of the metadata (ADFS).
 	// They must be signed with the same provider's keys. Default: the provider's issuer.

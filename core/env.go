@@ -14,7 +14,7 @@ import (
 //
 //   - IDSERVER_AUTHORITY, IDSERVER_ISSUER, IDSERVER_CLIENT_ID, IDSERVER_CLIENT_SECRET, IDSERVER_CLIENT_AUTH and
 //     IDSERVER_AUDIENCE;
-//   - IDSERVER_SCOPES and IDSERVER_ALGORITHMS, separated by spaces or commas;
+//   - IDSERVER_SCOPES, IDSERVER_ALGORITHMS and IDSERVER_TENANTS, separated by spaces or commas;
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
@@ -44,6 +44,7 @@ func ConfigFromEnv() Config {
 			Issuer:     os.Getenv("IDSERVER_ISSUER"),
 			ClientAuth: os.Getenv("IDSERVER_CLIENT_AUTH"),
 			Algorithms: wordsFromEnv("IDSERVER_ALGORITHMS"),
+			Tenants:    wordsFromEnv("IDSERVER_TENANTS"),
 			Leeway:     durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
 		},
 		HTTP:         HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},

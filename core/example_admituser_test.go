@@ -6,23 +6,23 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 )
 
-// Only people of one company sign in, and each has a desk.
+// Only people of one tenant sign in, and each has a desk.
 func ExampleConfig_admitUser() {
 	provider, err := idtest.Start(idtest.Options{InMemory: true})
 	if err != nil {
 		panic(err)
 	}
 	defer provider.Close()
-	provider.SetPerson(idtest.Person{Login: "mallory", Email: "mallory@elsewhere.test", EmailVerified: true})
+	provider.SetPerson(idtest.Person{Login: "mallory", Email: "mallory@example.test", EmailVerified: true})
 	cfg := provider.Config("http://127.0.0.1:8080")
 	cfg.AdmitUser = func(_ context.Context, user *idserver.User) error {
-		if !user.EmailVerified || !strings.HasSuffix(user.Email, "@example.test") {
+		// An e-mail address alone proves nothing of whom somebody belongs to: others can have one of the same domain.
+		if user.Issuer != cfg.Authority || user.TenantID != "7b1d5c52-0000-4000-8000-00000000acee" {
 			return errors.New("not of this company")
 		}
 		return user.Set("desk", 12)

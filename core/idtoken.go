@@ -81,8 +81,12 @@ func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTo
 		return nil, err
 	}
 	rules := func(v verified) error {
+		wanted, err := p.issuerOfToken(ctx, issuer, issuer, v)
+		if err != nil {
+			return err
+		}
 		return checkIDToken(v.Claims, idTokenRules{
-			IDTokenCheck: check, issuer: issuer, clientID: p.cfg.ClientID, now: p.now(), leeway: p.cfg.Provider.Leeway,
+			IDTokenCheck: check, issuer: wanted, clientID: p.cfg.ClientID, now: p.now(), leeway: p.cfg.Provider.Leeway,
 			algorithm: v.header.Algorithm, kind: v.header.Type,
 		})
 	}

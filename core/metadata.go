@@ -104,6 +104,9 @@ func (m *metadata) check(cfg Config) error {
 
 // checkIssuer compares the issuer with the one that is trusted, OpenID Connect Discovery 1.0 section 4.3.
 func (m *metadata) checkIssuer(cfg Config) error {
+	if isTemplate(m.Issuer) {
+		return m.checkTemplate(cfg)
+	}
 	trusted := cfg.Provider.Issuer
 	switch {
 	case m.Issuer == "":

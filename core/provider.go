@@ -22,6 +22,7 @@ type provider struct {
 	http        *endpoint.Client
 	metadata    *fetched.Value[*metadata]
 	keys        *keys.Set
+	tenants     tenants
 	headers     jose.Headers
 	proven      *memo.Memo[proven] // nil: nothing is remembered
 	revoked     *expiring.Set      // access tokens that would otherwise be valid for a while, by signedHash
@@ -41,6 +42,7 @@ func newProvider(cfg Config) *provider {
 		roles:   claims.Roles{Places: claims.ParsePlaces(cfg.RolesClaim...), Separator: cfg.Provider.RolesSeparator},
 		revoked: expiring.New(cfg.Now, maxRevoked),
 	}
+	p.tenants.listed, p.tenants.ask, p.tenants.now = cfg.Provider.Tenants, cfg.Provider.AdmitTenant, cfg.Now
 	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)
 	p.keys = keys.New(fetched.New(cfg.Now, mathrand.Float64, p.fetchKeys))
 	return p

@@ -110,6 +110,9 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 		tokens.IDToken = old.IDToken
 		idToken, err = p.claimsBefore(ctx, old)
 	}
+	if err == nil {
+		err = p.checkTenantAgain(ctx, old.User, idToken)
+	}
 	if err != nil {
 		tokens.IDToken = old.IDToken // one that was not verified is not kept
 		return tokens, err
@@ -133,6 +136,15 @@ func (t *Tokens) firstIDToken() firstIDToken {
 	return t.first
 }
 
+// checkTenantAgain checks at a refresh that the tenant is that of the sign-in, and still admitted.
+func (p *provider) checkTenantAgain(ctx context.Context, old *User, idToken *claims.Claims) error {
+	issuer, err := p.issuer(ctx, p.now())
+	if err != nil {
+		return err
+	}
+	return p.sameTenant(ctx, issuer, old.Issuer, idToken.Issuer)
+}
+
 // claimsBefore returns the claims of an ID token that was verified when it was issued or, without one, what is known of
 // the user.
 func (p *provider) claimsBefore(ctx context.Context, old *Tokens) (*claims.Claims, error) {
@@ -140,6 +152,9 @@ func (p *provider) claimsBefore(ctx context.Context, old *Tokens) (*claims.Claim
 		issuer, err := p.issuer(ctx, p.now())
 		if err != nil {
 			return nil, err
+		}
+		if isTemplate(issuer) {
+			issuer = old.User.Issuer
 		}
 		return p.claimsOf(old.User, issuer)
 	}

@@ -113,6 +113,11 @@ func (c *Config) checkProvider(faults *fault.List) {
 			faults.Add("Provider.Algorithms", "IDSERVER_ALGORITHMS", "has %q, which is not a public-key signature algorithm that is verified here", name)
 		}
 	}
+	for _, tenant := range p.Tenants {
+		if !isTenantID(tenant) {
+			faults.Add("Provider.Tenants", "IDSERVER_TENANTS", "has %q: want tenants' IDs, UUIDs in lower case, as in the claim tid", tenant)
+		}
+	}
 	if p.Leeway < 0 || p.Leeway > maxLeeway {
 		faults.Add("Provider.Leeway", "IDSERVER_LEEWAY", "%v: want 0 to %v", p.Leeway, maxLeeway)
 	}

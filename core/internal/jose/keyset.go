@@ -21,6 +21,7 @@ type Key struct {
 	Public     crypto.PublicKey
 	Algorithms []string // what it may be used with, never empty
 	Named      bool     // its own alg says so; otherwise its type and the caller's list
+	Issuer     string   // who signs with it, where the set is one of several issuers (Entra's); "" if it does not say
 }
 
 // ParseSet parses the signature keys of a JSON Web Key Set, RFC 7517 section 5. A key that is broken, of an unknown kind,
@@ -76,6 +77,7 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 		return Key{}, err
 	}
 	key := Key{ID: members.ID, Public: public, Named: members.Algorithm != ""}
+	key.Issuer, _ = strictjson.String(whole.Get("issuer"))
 	switch {
 	case members.Algorithm != "":
 		key.Algorithms = []string{members.Algorithm}
@@ -181,9 +183,9 @@ func isROCA(n *big.Int) bool {
 	return true
 }
 
-// Same reports whether two keys are equal in ID, material and use.
+// Same reports whether two keys are equal in ID, issuer, material and use.
 func (k *Key) Same(other *Key) bool {
-	if k.ID != other.ID || !slices.Equal(k.Algorithms, other.Algorithms) {
+	if k.ID != other.ID || k.Issuer != other.Issuer || !slices.Equal(k.Algorithms, other.Algorithms) {
 		return false
 	}
 	return k.sameMaterial(other)
