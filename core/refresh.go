@@ -114,6 +114,10 @@ func (w *web) refreshOnce(ctx context.Context, s *session, now time.Time) (*Toke
 	return flown(w.refreshes.Do(ctx, s.refreshKey, func(ctx context.Context) (*Tokens, error) {
 		tokens, err := w.refreshTokens(ctx, &s.tokens)
 		tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
+		if tokens != nil && endsSession(err) { // nobody keeps the new refresh token, and nobody would ever revoke it
+			w.revoke(ctx, tokens.RefreshToken)
+			tokens = nil
+		}
 		return tokens, err
 	}))
 }
@@ -147,9 +151,9 @@ func (w *web) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error) {
 		return tokens, nil
 	case ctx.Err() != nil || errors.Is(err, ErrUnavailable): // Close was called, or the application cannot decide now
 		tokens.User = nil
-		return tokens, errors.Join(ErrUnavailable, err)
+		return tokens, fmt.Errorf("%w: %v", ErrUnavailable, err) // and nothing else, whatever the application has wrapped
 	}
-	return nil, errors.Join(errNotAdmitted, err)
+	return tokens, errors.Join(errNotAdmitted, err)
 }
 
 // admitAgain is admitUser for a goroutine of the client's own, where no server recovers from the application's panics.

@@ -178,6 +178,68 @@ func TestAdmitUserAtRefresh(t *testing.T) {
 	})
 }
 
+// A refresh whose result ends the session has brought a refresh token all the same, which nobody keeps.
+func TestRefusedRefreshRevokes(t *testing.T) {
+	for name, row := range map[string]struct {
+		refuses bool // the application
+		subject string
+	}{
+		"by the application":              {true, aliceSubject},
+		"with a token of somebody else's": {false, "mallory"},
+		"by the application, for another": {true, "mallory"},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			var refuses atomic.Bool
+			w := newWorld(t, func(c *idserver.Config) {
+				c.AdmitUser = func(context.Context, *idserver.User) error {
+					if refuses.Load() {
+						return errors.New("left the company")
+					}
+					return nil
+				}
+			})
+			b := w.signedIn(t, "alice")
+			var given string
+			w.provider.SetTokenResponse(func(r map[string]any) { given = r["refresh_token"].(string) })
+			w.provider.SetIDTokenClaims(func(c map[string]any) { c["sub"] = row.subject })
+			refuses.Store(row.refuses)
+			w.clock.advance(nearlyOver)
+			if u, _ := b.visit(); u != nil {
+				t.Fatal("the session goes on")
+			}
+			if given == "" || !w.provider.Revoked(given) {
+				t.Error("the new refresh token lives on")
+			}
+		}))
+	}
+}
+
+// What the application wraps beside ErrUnavailable, such as what another provider said to it, is about something else.
+func TestAdmitUserCannotTellBecauseOfAToken(t *testing.T) {
+	for name, cause := range map[string]error{
+		"another token":    &idserver.InvalidTokenError{Reason: idserver.ReasonSubject, Err: errors.New("x")},
+		"a token endpoint": &idserver.TokenEndpointError{Status: 400, Code: "invalid_grant"},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			var away atomic.Bool
+			w := newWorld(t, func(c *idserver.Config) {
+				c.AdmitUser = func(context.Context, *idserver.User) error {
+					if away.Load() {
+						return fmt.Errorf("%w: %w", idserver.ErrUnavailable, cause)
+					}
+					return nil
+				}
+			})
+			b := w.signedIn(t, "alice")
+			away.Store(true)
+			w.clock.advance(nearlyOver)
+			if u, _ := b.visit(); u == nil {
+				t.Error("the session is over, and the application could not tell")
+			}
+		}))
+	}
+}
+
 func TestWithoutRefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
