@@ -28,6 +28,10 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	if err := noSuchStep(want); err != nil {
+		fmt.Fprintln(os.Stderr, "scripts/test: -only:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	r := newReport(os.Stdout)
 	go r.watch(ctx)

@@ -38,6 +38,21 @@ func steps(want options) (chosen []step, leftOut []string) {
 	return chosen, leftOut
 }
 
+// noSuchStep says which steps there are if -only names none: a run of nothing must not look like one in which all passed.
+func noSuchStep(want options) error {
+	if chosen, _ := steps(want); len(chosen) != 0 {
+		return nil
+	}
+	var names []string
+	only := want.only
+	want.only = ""
+	all, _ := steps(want)
+	for _, s := range all {
+		names = append(names, s.name)
+	}
+	return fmt.Errorf("no step has %q in its name: they are %s", only, strings.Join(names, "; "))
+}
+
 // ownSteps need nothing but Go, except shellcheck.
 func ownSteps() []step {
 	return []step{

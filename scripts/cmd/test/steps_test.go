@@ -35,3 +35,23 @@ func TestSteps(t *testing.T) {
 		})
 	}
 }
+
+func TestNoSuchStep(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		want options
+		says string // "": there is such a step
+	}{
+		{"not asked for", options{}, ""},
+		{"there is one", options{only: "vet"}, ""},
+		{"misspelt", options{only: "end-to-end"}, "end to end"},
+		{"of another run", options{unit: true, only: "end to end"}, "tests of the modules"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			err := noSuchStep(row.want)
+			if (err != nil) != (row.says != "") || err != nil && !strings.Contains(err.Error(), row.says) {
+				t.Errorf("%v, want %q", err, row.says)
+			}
+		})
+	}
+}
