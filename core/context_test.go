@@ -59,7 +59,7 @@ func TestGuardBehindAnother(t *testing.T) {
 }
 
 // A handler that lasts, and asks a guard again with the context that it was given, is told what is true then.
-func TestAdmittedIsBoundToItsTime(t *testing.T) {
+func TestUserContextIsBoundToItsTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		b := w.signedIn(t, "alice")
@@ -140,7 +140,7 @@ func TestLoadUserForgetsWhomItDoesNotFind(t *testing.T) {
 }
 
 // A context that holds a user opens nothing to a request that has not the credentials by which that user was found.
-func TestAdmittedIsBoundToItsRequest(t *testing.T) {
+func TestUserContextIsBoundToItsRequest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		alice, bob := w.signedIn(t, "alice"), w.signedIn(t, "bob")
@@ -212,7 +212,7 @@ type bag struct {
 }
 
 // A log that prints a request's context, or its user, prints no token and no cookie.
-func TestAdmittedPrintsNoSecret(t *testing.T) {
+func TestUserContextPrintsNoSecret(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		token := w.provider.MintAccessToken("alice")

@@ -1,6 +1,7 @@
 package idserver_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -410,15 +411,17 @@ func TestRetryAfterOfMetadataAndKeys(t *testing.T) {
 
 // A token endpoint that lists no method with a secret is named in the log, once.
 func TestNoMethodWithASecret(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		for _, row := range []struct {
-			methods []string
-			auth    string
-			want    int
-		}{
-			{[]string{"private_key_jwt", "tls_client_auth"}, "", 1}, {[]string{"private_key_jwt"}, "client_secret_post", 0},
-			{[]string{"private_key_jwt", "client_secret_post"}, "", 0}, {nil, "", 0},
-		} {
+	for name, row := range map[string]struct {
+		methods []string
+		auth    string
+		want    int
+	}{
+		"none of ours":               {[]string{"private_key_jwt", "tls_client_auth"}, "", 1},
+		"none of ours, and set":      {[]string{"private_key_jwt"}, "client_secret_post", 0},
+		"one of ours":                {[]string{"private_key_jwt", "client_secret_post"}, "", 0},
+		"the metadata does not tell": {nil, "", 0},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t, func(c *idserver.Config) { c.Provider.ClientAuth = row.auth })
 			w.provider.SetMetadata(func(m map[string]any) { m["token_endpoint_auth_methods_supported"] = row.methods })
 			for range 3 {
@@ -429,10 +432,10 @@ func TestNoMethodWithASecret(t *testing.T) {
 			}
 			log := w.log.String()
 			if strings.Count(log, "IDSERVER_CLIENT_AUTH") != row.want || row.want > 0 && !strings.Contains(log, "private_key_jwt tls_client_auth") {
-				t.Errorf("%v with %q: %s", row.methods, row.auth, log)
+				t.Error(log)
 			}
-		}
-	})
+		}))
+	}
 }
 
 // A provider elsewhere names an endpoint on the machine of the application (SSRF): whatever the spelling of that name, what
@@ -473,48 +476,50 @@ func TestMetadataLeadsToOwnMachine(t *testing.T) {
 // verified with, to another machine that way: whoever is in between would be that machine.
 func TestUnverifiedTLSStaysOnLoopback(t *testing.T) {
 	for _, endpoint := range []string{"", "authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint", "end_session_endpoint"} {
-		provider := httptest.NewUnstartedServer(nil)
-		provider.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			m := map[string]string{
-				"issuer": provider.URL, "authorization_endpoint": provider.URL + "/a", "token_endpoint": provider.URL + "/t", "jwks_uri": provider.URL + "/j",
+		t.Run(cmp.Or(endpoint, "all on loopback"), func(t *testing.T) {
+			provider := httptest.NewUnstartedServer(nil)
+			provider.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				m := map[string]string{
+					"issuer": provider.URL, "authorization_endpoint": provider.URL + "/a", "token_endpoint": provider.URL + "/t", "jwks_uri": provider.URL + "/j",
+				}
+				if endpoint != "" {
+					m[endpoint] = "https://id.example/x"
+				}
+				_ = json.NewEncoder(w).Encode(m)
+			})
+			provider.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+			provider.StartTLS()
+			t.Cleanup(provider.Close)
+			cfg := goodConfig()
+			cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = provider.URL, true
+			client, err := idserver.New(cfg)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if endpoint != "" {
-				m[endpoint] = "https://id.example/x"
+			t.Cleanup(client.Close)
+			_, err = client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+			optional := false // it counts as absent
+			switch endpoint {
+			case "userinfo_endpoint":
+				_, err = client.UserInfo(t.Context(), "a", "b")
+				optional = true
+			case "revocation_endpoint":
+				err = client.RevokeToken(t.Context(), "a")
+				optional = true
+			case "end_session_endpoint":
+				_, err = client.EndSessionURL(t.Context(), idserver.EndSession{})
+				optional = true
 			}
-			_ = json.NewEncoder(w).Encode(m)
+			switch {
+			case optional:
+				if !errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), "no "+endpoint) {
+					t.Errorf("elsewhere: %v", err)
+				}
+			case endpoint == "" && err != nil:
+				t.Error(err)
+			case endpoint != "" && (!errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), endpoint) || !strings.Contains(err.Error(), "InsecureSkipTLSVerify")):
+				t.Errorf("elsewhere: %v", err)
+			}
 		})
-		provider.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
-		provider.StartTLS()
-		t.Cleanup(provider.Close)
-		cfg := goodConfig()
-		cfg.Authority, cfg.HTTP.InsecureSkipTLSVerify = provider.URL, true
-		client, err := idserver.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(client.Close)
-		_, err = client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
-		optional := false // it counts as absent
-		switch endpoint {
-		case "userinfo_endpoint":
-			_, err = client.UserInfo(t.Context(), "a", "b")
-			optional = true
-		case "revocation_endpoint":
-			err = client.RevokeToken(t.Context(), "a")
-			optional = true
-		case "end_session_endpoint":
-			_, err = client.EndSessionURL(t.Context(), idserver.EndSession{})
-			optional = true
-		}
-		switch {
-		case optional:
-			if !errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), "no "+endpoint) {
-				t.Errorf("%s elsewhere: %v", endpoint, err)
-			}
-		case endpoint == "" && err != nil:
-			t.Errorf("all on loopback: %v", err)
-		case endpoint != "" && (!errors.Is(err, idserver.ErrDiscovery) || !strings.Contains(err.Error(), endpoint) || !strings.Contains(err.Error(), "InsecureSkipTLSVerify")):
-			t.Errorf("%s elsewhere: %v", endpoint, err)
-		}
 	}
 }

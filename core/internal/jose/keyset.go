@@ -78,25 +78,31 @@ func parseKey(element []byte, allowed []string) (Key, error) {
 	}
 	key := Key{ID: members.ID, Public: public, Named: members.Algorithm != ""}
 	key.Issuer, _ = strictjson.String(whole.Get("issuer"))
-	switch {
-	case members.Algorithm != "":
-		key.Algorithms = []string{members.Algorithm}
-		if members.Algorithm == "EdDSA" || members.Algorithm == "Ed25519" {
-			key.Algorithms = []string{"EdDSA", "Ed25519"} // one algorithm with two names, RFC 9864
-		}
-	case len(allowed) > 0:
-		key.Algorithms = allowed
-	default:
-		key.Algorithms = byType(public)
-	}
-	key.Algorithms = slices.DeleteFunc(slices.Clone(key.Algorithms), func(name string) bool {
-		a, known := algorithms[name]
-		return !known || !a.fits(public) || len(allowed) > 0 && !slices.Contains(allowed, name)
-	})
+	key.Algorithms = algorithmsOf(public, members.Algorithm, allowed)
 	if len(key.Algorithms) == 0 {
 		return Key{}, fmt.Errorf("no accepted algorithm (alg %q)", members.Algorithm)
 	}
 	return key, nil
+}
+
+// algorithmsOf returns the algorithms that a key may be used with: the one that it names, or those that fit it, as far as
+// they are allowed.
+func algorithmsOf(public crypto.PublicKey, named string, allowed []string) []string {
+	var names []string
+	switch {
+	case named == "EdDSA" || named == "Ed25519":
+		names = []string{"EdDSA", "Ed25519"} // one algorithm with two names, RFC 9864
+	case named != "":
+		names = []string{named}
+	case len(allowed) > 0:
+		names = allowed
+	default:
+		names = byType(public)
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		a, known := algorithms[name]
+		return !known || !a.fits(public) || len(allowed) > 0 && !slices.Contains(allowed, name)
+	})
 }
 
 // material returns a key of nothing but its type and its numbers (RFC 7518 section 6, RFC 8037 section 2): another member,
@@ -131,20 +137,9 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 	}
 	switch public := raw.(type) {
 	case *rsa.PublicKey:
-		if bits := public.N.BitLen(); bits < 2048 || bits > 16384 {
-			return nil, fmt.Errorf("RSA of %d bits", bits)
-		}
-		// jwx truncates a long exponent. Go's library does not verify with exponents of more than 31 bits or an even
-		// modulus.
-		e := new(big.Int).SetBytes(parsed.(jwk.RSAPublicKey).E())
-		if e.BitLen() > 31 || e.Int64() < 3 || e.Bit(0) == 0 {
-			return nil, errors.New("RSA with a bad exponent")
-		}
-		if public.N.Bit(0) == 0 {
-			return nil, errors.New("RSA with an even modulus")
-		}
-		if isROCA(public.N) {
-			return nil, errors.New("RSA whose factors can be computed (ROCA, CVE-2017-15361)")
+		// jwx truncates a long exponent.
+		if err := checkRSA(public.N, new(big.Int).SetBytes(parsed.(jwk.RSAPublicKey).E())); err != nil {
+			return nil, err
 		}
 		return public, nil
 	case *ecdsa.PublicKey:
@@ -163,6 +158,22 @@ func publicKey(element []byte) (crypto.PublicKey, error) {
 		return public, nil
 	}
 	return nil, errors.New("of a type that does not sign")
+}
+
+// checkRSA refuses keys that are weak, and those that Go's library does not verify with: exponents of more than 31 bits, even
+// moduli.
+func checkRSA(n, e *big.Int) error {
+	switch bits := n.BitLen(); {
+	case bits < 2048 || bits > 16384:
+		return fmt.Errorf("RSA of %d bits", bits)
+	case e.BitLen() > 31 || e.Int64() < 3 || e.Bit(0) == 0:
+		return errors.New("RSA with a bad exponent")
+	case n.Bit(0) == 0:
+		return errors.New("RSA with an even modulus")
+	case isROCA(n):
+		return errors.New("RSA whose factors can be computed (ROCA, CVE-2017-15361)")
+	}
+	return nil
 }
 
 // isROCA recognizes the moduli that Infineon's chips generated (of 2048 bits and more): modulo every prime up to 701 they
