@@ -88,23 +88,33 @@ func (d discreet) hash(subject string) string {
 
 // withoutAddresses covers what looks like an e-mail address: some providers name the person in their errors.
 func withoutAddresses(text string) string {
-	for at := 0; ; {
-		next := strings.IndexByte(text[at:], '@')
-		if next < 0 {
+	for from := 0; ; {
+		at, sign := nextAt(text[from:])
+		if sign == "" {
 			return text
 		}
-		at += next
+		at += from
 		begin := len(strings.TrimRightFunc(text[:at], isOfAddress))
-		domain := text[at+1:]
+		domain := text[at+len(sign):]
 		domain = domain[:len(domain)-len(strings.TrimLeftFunc(domain, isOfAddress))]
 		if begin == at || !strings.Contains(strings.Trim(domain, "."), ".") {
-			at++
+			from = at + 1
 			continue
 		}
 		const covered = "[address]"
-		text = text[:begin] + covered + text[at+1+len(domain):]
-		at = begin + len(covered)
+		text = text[:begin] + covered + text[at+len(sign)+len(domain):]
+		from = begin + len(covered)
 	}
+}
+
+// nextAt finds the next at sign, as it is or as it stands in a URL that a provider quotes. sign is empty if there is none.
+func nextAt(text string) (at int, sign string) {
+	for _, spelling := range []string{"@", "%40", "%2540"} {
+		if i := strings.Index(text, spelling); i >= 0 && (sign == "" || i < at) {
+			at, sign = i, spelling
+		}
+	}
+	return at, sign
 }
 
 func isOfAddress(c rune) bool {

@@ -21,6 +21,11 @@ func TestWithoutAddresses(t *testing.T) {
 		"a@@b.c":              "a@@b.c",
 		"user@host":           "user@host",
 		"a@b.c@d.e":           "[address]@d.e",
+		"alice%40example.com": "[address]",
+		"'https://id.example/authorize?login_hint=alice%40example.com' failed": "'https:[address]' failed",
+		"(alice%2540example.com)": "([address])",
+		"%40example.com":          "%40example.com",
+		"100%40":                  "100%40",
 	} {
 		if got := withoutAddresses(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
@@ -31,6 +36,7 @@ func TestWithoutAddresses(t *testing.T) {
 func FuzzWithoutAddresses(f *testing.F) {
 	f.Add("alice@example.com")
 	f.Add("@@@.@.@a.b")
+	f.Add("%40a%2540b.c%40@")
 	f.Fuzz(func(t *testing.T, text string) {
 		once := withoutAddresses(text)
 		if again := withoutAddresses(once); again != once {
