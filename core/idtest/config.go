@@ -19,7 +19,7 @@ import (
 // clock with [Provider.Advance] should set Config.Now as well.
 func (p *Provider) Config(baseURL string) idserver.Config {
 	cfg := idserver.Config{
-		Authority:    p.URL(),
+		Authority:    p.Issuer(),
 		ClientID:     ExampleClient,
 		ClientSecret: ExampleSecret,
 		BaseURL:      baseURL,

@@ -22,6 +22,19 @@ type Dialect struct {
 	// anything, in place of JWTs. [Provider.MintAccessToken] still makes a JWT, which userinfo then refuses.
 	OpaqueAccessTokens bool
 
+	// NoRotation lets a refresh token be used again and again; a refresh then issues none.
+	NoRotation bool
+
+	// TenantClaims puts tenant_id, roles and custom_roles into ID tokens too, where IDTokenClaims may rename them.
+	TenantClaims bool
+
+	// AccessTokenType is the typ of access tokens; "none" leaves it out. Default: at+jwt.
+	AccessTokenType string
+
+	// AccessTokenClaims and UserInfoClaims may change the claims of access tokens and of userinfo responses, before a test's
+	// function does.
+	AccessTokenClaims, UserInfoClaims func(claims map[string]any)
+
 	// Metadata, AuthorizationResponse, TokenResponse and IDTokenClaims may change what the provider would send, before
 	// the function of a test does that was set with the Provider's method Set and the same name.
 	Metadata              func(metadata map[string]any)
@@ -35,6 +48,8 @@ type Dialect struct {
 
 	// RefuseUserInfo answers a userinfo request without a valid access token. Default: a 401 as of RFC 6750 section 3.
 	RefuseUserInfo func(w http.ResponseWriter, err error)
+
+	issuerSuffix string // of the issuer, behind the URL
 }
 
 // Grant is what an access token stands for.

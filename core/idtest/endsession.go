@@ -39,7 +39,7 @@ func (p *Provider) afterLogout(params url.Values) (target, refusal string) {
 	clientID := params.Get("client_id")
 	if hint := params.Get("id_token_hint"); hint != "" {
 		claims, err := p.keys.verify(hint) // it may have expired: people stay longer than their ID token is valid
-		if err != nil || claims["iss"] != p.URL() {
+		if err != nil || claims["iss"] != p.Issuer() {
 			return "", "id_token_hint is not an ID token of this provider."
 		}
 		audience, _ := claims["aud"].(string)

@@ -121,9 +121,9 @@ func (l *ledger) opaque(token string, now time.Time) (Grant, error) {
 	return Grant{Login: t.grant.login, ClientID: t.grant.client, Scope: t.scope}, nil
 }
 
-// spend uses a refresh token up. A second use revokes everything that came from the sign-in, RFC 9700 section 4.14.2: one
+// spend uses a refresh token up, unless it may be kept. A second use revokes everything that came from the sign-in, RFC 9700 section 4.14.2: one
 // of the two holders has stolen it.
-func (l *ledger) spend(token, client, scope string, now time.Time) (*grant, *oauthError) {
+func (l *ledger) spend(token, client, scope string, now time.Time, keep bool) (*grant, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.refresh[token]
@@ -145,7 +145,7 @@ func (l *ledger) spend(token, client, scope string, now time.Time) (*grant, *oau
 			return nil, &oauthError{Code: "invalid_scope", Description: "the sign-in did not have the scope " + name}
 		}
 	}
-	t.used = true
+	t.used = !keep
 	return t.grant, nil
 }
 

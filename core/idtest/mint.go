@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -83,11 +84,11 @@ func (p *Provider) accessToken(person Person, clientID, scope, jti string, edit 
 	put(claims, "email", person.Email)
 	put(claims, "name", person.Name)
 	person.addTenantClaims(claims)
-	p.hooks.accessToken.apply(claims)
+	applyEdits(claims, p.options.Dialect.AccessTokenClaims, &p.hooks.accessToken)
 	for _, change := range edit {
 		change(claims)
 	}
-	return p.sign("at+jwt", claims) // RFC 9068 section 2.1
+	return p.sign(cmp.Or(p.options.Dialect.AccessTokenType, "at+jwt"), claims) // RFC 9068 section 2.1
 }
 
 // idToken contains no tenant and no roles: with Signward, those are in the access token.
@@ -98,6 +99,9 @@ func (p *Provider) idToken(person Person, clientID, scope string, about map[stri
 		"iss": p.URL(), "aud": clientID, "iat": now.Unix(), "exp": now.Add(idTokenTTL).Unix(),
 	})
 	maps.Copy(claims, about)
+	if p.options.Dialect.TenantClaims {
+		person.addTenantClaims(claims)
+	}
 	applyEdits(claims, p.options.Dialect.IDTokenClaims, &p.hooks.idToken)
 	for _, change := range edit {
 		change(claims)
@@ -107,7 +111,11 @@ func (p *Provider) idToken(person Person, clientID, scope string, about map[stri
 
 func (p *Provider) sign(typ string, claims map[string]any) string {
 	key := p.keys.current()
-	return signRaw(key.private, map[string]string{"alg": "RS256", "kid": key.id, "typ": typ}, claims)
+	header := map[string]string{"alg": "RS256", "kid": key.id, "typ": typ}
+	if typ == "none" {
+		delete(header, "typ")
+	}
+	return signRaw(key.private, header, claims)
 }
 
 func signRaw(key *rsa.PrivateKey, header, claims any) string {

@@ -95,12 +95,16 @@ func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oau
 		return nil, &oauthError{Code: "invalid_request", Description: "refresh_token is missing"}
 	}
 	scope := strings.Join(strings.Fields(form.Get("scope")), " ")
-	g, fault := p.grants.spend(token, client.ID, scope, p.now())
+	g, fault := p.grants.spend(token, client.ID, scope, p.now(), p.options.Dialect.NoRotation)
 	if fault != nil {
 		return nil, fault
 	}
 	scope = cmp.Or(scope, g.scope)
-	return p.issue(g, scope, "")
+	response, fault := p.issue(g, scope, "")
+	if p.options.Dialect.NoRotation && fault == nil {
+		delete(response, "refresh_token")
+	}
+	return response, fault
 }
 
 // issue makes the tokens of a grant. Signward issues a refresh token whether or not offline_access was requested.
