@@ -142,6 +142,7 @@ func isWritten(c *fiber.Ctx, f idserver.Field) (is bool) {
 	if !strings.EqualFold(f.Name, fiber.HeaderSetCookie) {
 		return slices.ContainsFunc(header.PeekAll(f.Name), func(value []byte) bool { return string(value) == f.Value })
 	}
+	//lint:ignore SA1019 fasthttp 1.51, which fiber v2 brings, has no iterators; the workspace has a newer one
 	header.VisitAllCookie(func(_, cookie []byte) { is = is || string(cookie) == f.Value }) // PeekAll joins them
 	return is
 }

@@ -123,6 +123,7 @@ func isChunked(header *fasthttp.RequestHeader) bool {
 // isReceived reports whether the header section of the message has a line of a field; nil is any. fasthttp adds trailers
 // to the header, where RFC 9110 section 6.5.1 does not allow them; what middleware adds cannot be told from them.
 func isReceived(header *fasthttp.RequestHeader, name string, line []byte) (is bool) {
+	//lint:ignore SA1019 fasthttp 1.51, which fiber v2 brings, has no iterators; the workspace has a newer one
 	header.VisitAllInOrder(func(key, value []byte) {
 		is = is || strings.EqualFold(string(key), name) && (line == nil || bytes.Equal(value, line))
 	})

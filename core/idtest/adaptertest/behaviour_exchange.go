@@ -153,6 +153,26 @@ func (v *visitor) wire(name, why, request string, lines ...string) {
 	if err != nil {
 		v.s.t.Fatalf("%s: %v", request, err)
 	}
+	v.writeLines(name, why, request, lines, e)
+}
+
+// trailing is like wire for a message whose last line is a field that no trailer may be (RFC 9110 section 6.5.1). A server may refuse
+// that as a bad request, before the application sees it, as fasthttp 1.73 does: then what it answers without the trailer counts.
+func (v *visitor) trailing(name, why, request string, lines ...string) {
+	v.s.t.Helper()
+	e, err := v.exchangeLines(request, lines)
+	if err == nil && e.StatusCode == http.StatusBadRequest && len(e.Header.Values("Set-Cookie")) == 0 {
+		isAnnounced := func(line string) bool { return strings.HasPrefix(line, "Trailer:") }
+		e, err = v.exchangeLines(request, slices.DeleteFunc(slices.Clone(lines[:len(lines)-1]), isAnnounced))
+	}
+	if err != nil {
+		v.s.t.Fatalf("%s: %v", request, err)
+	}
+	v.writeLines(name, why, request, lines, e)
+}
+
+// writeLines writes a request of which every line was given, and its response, to the transcript.
+func (v *visitor) writeLines(name, why, request string, lines []string, e exchange) {
 	var b strings.Builder
 	for _, line := range append([]string{request}, lines...) {
 		b.WriteString(strings.TrimSuffix("> "+strings.ReplaceAll(v.s.masked(line), "\t", `\t`), " ") + "\n")

@@ -104,8 +104,8 @@ func onTheWire(s *suite) {
 	v.wire("alice posts, cross-site, the names in lower case", "the same as in any other", "POST /suite/user", "sec-fetch-site: cross-site", session, "content-length: 0")
 	v.wire("alice posts from elsewhere, the names in lower case", "the same as in any other", "POST /suite/user", "origin: https://evil.example", strings.Replace(session, "C", "c", 1), "content-length: 0")
 	v.wire("alice posts in chunks", "her session is in the header", "POST /suite/user", "Sec-Fetch-Site: same-origin", session, "Transfer-Encoding: chunked", "", "2", "ab", "0")
-	v.wire("alice's session in a trailer", "RFC 9110 section 6.5.1: not part of the header", "POST /suite/user", "Sec-Fetch-Site: same-origin", "Transfer-Encoding: chunked", "", "2", "ab", "0", session)
-	v.wire("alice's session in a trailer of an empty body", "the same", "POST /suite/user", "Sec-Fetch-Site: same-origin", "Transfer-Encoding: chunked", "", "0", session)
-	v.wire("alice's session in an announced trailer", "the same", "POST /suite/user", "Sec-Fetch-Site: same-origin", "Transfer-Encoding: chunked", "Trailer: Cookie", "", "2", "ab", "0", session)
+	v.trailing("alice's session in a trailer", "RFC 9110 section 6.5.1: not part of the header", "POST /suite/user", "Sec-Fetch-Site: same-origin", "Transfer-Encoding: chunked", "", "2", "ab", "0", session)
+	v.trailing("alice's session in a trailer of an empty body", "the same", "POST /suite/user", "Sec-Fetch-Site: same-origin", "Transfer-Encoding: chunked", "", "0", session)
+	v.trailing("alice's session in an announced trailer", "the same", "POST /suite/user", "Sec-Fetch-Site: same-origin", "Transfer-Encoding: chunked", "Trailer: Cookie", "", "2", "ab", "0", session)
 	v.wire("a field in header and trailer", "the trailer's is not seen", "POST /suite/inspect", learntLater+": header", "Transfer-Encoding: chunked", "", "2", "ab", "0", learntLater+": trailer")
 }
