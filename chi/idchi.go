@@ -1,5 +1,5 @@
-// Package idchi provides the sign-in routes and guards of package idserver for chi, and for any other router of net/http
-// handlers.
+// Package idchi provides the sign-in routes and guards of package idserver for net/http: for http.ServeMux, for chi, and for any
+// other router of net/http handlers. It does not import chi.
 package idchi
 
 import (

@@ -3,6 +3,7 @@ package idchi_test
 import (
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -108,4 +109,31 @@ func TestMountOfAnAPI(t *testing.T) {
 		}
 	}()
 	idchi.New(client).Mount(chi.NewRouter())
+}
+
+// A ServeMux prefers the more specific pattern, but one with a host goes before all: docs/nethttp.md tells of both.
+func TestServeMuxPrecedence(t *testing.T) {
+	client, err := idserver.New(idtest.NewProvider(t).Config("http://127.0.0.1:8080"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for pattern, hidden := range map[string]bool{
+		"/":                    false,
+		"GET /{page...}":       false,
+		"GET /{page}/login":    false,
+		"127.0.0.1:8080/other": false,
+		"127.0.0.1/":           true, // a pattern's host has no port
+	} {
+		t.Run(pattern, func(t *testing.T) {
+			mux := http.NewServeMux()
+			idchi.New(client).Mount(mux)
+			mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
+			answer := httptest.NewRecorder()
+			mux.ServeHTTP(answer, httptest.NewRequest("GET", "http://127.0.0.1:8080/auth/login", nil))
+			if got := answer.Code == http.StatusTeapot; got != hidden {
+				t.Errorf("GET /auth/login is answered %d", answer.Code)
+			}
+		})
+	}
 }
