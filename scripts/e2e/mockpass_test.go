@@ -112,7 +112,7 @@ func TestMockPass(t *testing.T) {
 	for scope := range mockPassScopes {
 		scopes += " " + scope
 	}
-	for _, framework := range examples {
+	for _, framework := range []string{"gin", "echo", "fiber", "chi"} {
 		t.Run(framework, func(t *testing.T) {
 			addr := freeAddr(t)
 			app := "http://" + addr

@@ -24,7 +24,7 @@ import (
 )
 
 // examples are the folders of examples/ that answer alike.
-var examples = []string{"gin", "echo", "fiber", "chi"}
+var examples = []string{"gin", "echo", "echov5", "fiber", "fiberv3", "chi"}
 
 // eachExample runs a test with each of them.
 func eachExample(t *testing.T, test func(t *testing.T, binary string)) {

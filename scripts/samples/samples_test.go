@@ -17,7 +17,7 @@ import (
 const root = "../.."
 
 // frameworks are the folders of the adapters; examples has one of the same name for each.
-var frameworks = []string{"gin", "echo", "fiber", "chi"}
+var frameworks = []string{"gin", "echo", "echov5", "fiber", "fiberv3", "chi"}
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
@@ -28,7 +28,7 @@ func pages(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]string{"README.md": "core", "docs/guide.md": "core", "docs/providers.md": "core", "core/sgid/README.md": "core"}
+	all := map[string]string{"README.md": "core", "docs/guide.md": "core", "docs/nethttp.md": "chi", "docs/providers.md": "core", "core/sgid/README.md": "core"}
 	for _, m := range modules {
 		if page := m.Dir + "/README.md"; m.Dir != "scripts" {
 			all[page] = m.Dir
@@ -95,6 +95,8 @@ func compile(t *testing.T, dir string, program []byte) {
 	name, command := "main.go", exec.Command("go", "vet", ".")
 	if bytes.Contains(program, []byte("*testing.T")) {
 		name, command = "main_test.go", exec.Command("go", "test", ".")
+	} else if !bytes.Contains(program, []byte("\nfunc main() {")) { // vet does not link
+		t.Error("there is no main")
 	}
 	if err := os.WriteFile(filepath.Join(folder, name), program, 0o644); err != nil {
 		t.Fatal(err)
@@ -108,7 +110,7 @@ func compile(t *testing.T, dir string, program []byte) {
 // The guide shows for sgID the programs that scripts/e2e signs a person in with.
 func TestGuideShowsSGID(t *testing.T) {
 	guide := string(read(t, "docs/guide.md"))
-	for _, framework := range frameworks {
+	for _, framework := range []string{"gin", "echo", "fiber", "chi"} {
 		program := string(read(t, "scripts/e2e/testdata/sgid/"+framework+"/main.go"))
 		if !strings.Contains(guide, "\n```go\n"+program+"```\n") {
 			t.Errorf("docs/guide.md does not show the program of scripts/e2e for %s", framework)

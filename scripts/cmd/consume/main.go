@@ -30,7 +30,9 @@ type adapterModule struct {
 var adapters = []adapterModule{
 	{"gin", "github.com/gin-gonic/gin", 31},
 	{"echo", "github.com/labstack/echo/v4", 22},
+	{"echov5", "github.com/labstack/echo/v5", 13},
 	{"fiber", "github.com/gofiber/fiber/v2", 24},
+	{"fiberv3", "github.com/gofiber/fiber/v3", 27},
 	{"chi", "github.com/go-chi/chi/v5", 13},
 }
 
@@ -138,6 +140,9 @@ func (u user) consume(root, adapter, framework string, budget int) error {
 	if err := u.graph(framework, budget); err != nil {
 		return err
 	}
+	if err := tested(root, u.dir+"-tests", u.env, adapter); err != nil {
+		return err
+	}
 
 	example := user{dir: u.dir + "-example", env: u.env}
 	if err := os.CopyFS(example.dir, os.DirFS(filepath.Join(root, "examples", adapter))); err != nil {
@@ -150,6 +155,15 @@ func (u user) consume(root, adapter, framework string, budget int) error {
 		return err
 	}
 	return example.starts()
+}
+
+// tested runs an adapter's tests with the versions that it brings. In the workspace it has the newest that any module wants: there,
+// fiber v2 runs on the fasthttp of fiber v3.
+func tested(root, dir string, env []string, adapter string) error {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, adapter))); err != nil {
+		return err
+	}
+	return user{dir: dir, env: env}.gocmd("test", "./...")
 }
 
 // programsFor returns the guide's programs for an adapter, and those that belong to no framework.
