@@ -1,4 +1,4 @@
-// Package idecho provides the sign-in routes and guards of package idserver for echo.
+// Package idecho provides the sign-in routes and guards of package idserver for echo v4.
 package idecho
 
 import (

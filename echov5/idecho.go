@@ -30,8 +30,8 @@ type Router interface {
 }
 
 // Mount registers login, callback, logout and userinfo on r, which must be the *echo.Echo itself or a group at the
-// client's Config.RoutesPath: auth.Mount(e.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount
-// panics and says what to change.
+// client's Config.RoutesPath: auth.Mount(e.Group("/auth")). It must be the *echo.Echo where Config.CallbackPath is
+// elsewhere. If it is not, or the client has no Config.BaseURL, Mount panics and says what to change.
 func (a *Auth) Mount(r Router) {
 	mount := "" // a group does not tell where it is; its routes do, once they are registered
 	if _, ok := r.(*echo.Echo); ok {

@@ -1,4 +1,4 @@
-// Package idfiber provides the sign-in routes and guards of package idserver for fiber, without net/http.
+// Package idfiber provides the sign-in routes and guards of package idserver for fiber v2, without net/http.
 package idfiber
 
 import (

@@ -29,9 +29,10 @@ type Auth struct {
 func New(guards idserver.Guards) *Auth { return &Auth{guards: guards} }
 
 // Mount registers login, callback, logout and userinfo on r, which must be the *fiber.App itself or a group at the
-// client's Config.RoutesPath: auth.Mount(app.Group("/auth")). If it is not, or the client has no Config.BaseURL, Mount
-// panics and says what to change. What app.Domain returns is like the app; a group of it does not tell where it is, and must not be
-// used.
+// client's Config.RoutesPath: auth.Mount(app.Group("/auth")). It must be the *fiber.App where Config.CallbackPath is
+// elsewhere. If it is not, or the client has no Config.BaseURL, Mount panics and says what to change. So it does in a process
+// of Prefork, unless the provider does not rotate refresh tokens: see [idserver.Client.CheckProcesses]. What app.Domain
+// returns is like the app; a group of it does not tell where it is, and must not be used.
 func (a *Auth) Mount(r fiber.Router) {
 	mount := "/"
 	if group, ok := r.(*fiber.Group); ok {

@@ -82,6 +82,8 @@ func claimsOf(user *idserver.User) (shown []claim, err error) {
 		case json.Unmarshal(all[name], &one.Text) == nil: // a string
 		case json.Unmarshal(all[name], &one.List) != nil:
 			one.List = nil // neither a string nor a list of strings: as it is
+		case len(one.List) == 0:
+			one.Text = "none"
 		}
 		shown = append(shown, one)
 	}
