@@ -87,6 +87,7 @@ database={ type="sqlite3"; path=%[7]q; };
 		api("PUT", "/mod/"+kind+"/database/reset/", nil)
 	}
 	property("user", "roles")
+	property("client", "post_logout_redirect_uris")
 	for _, scope := range []string{"profile", "email"} {
 		api("POST", "/scope/", map[string]any{"name": scope, "display_name": scope, "description": scope, "password_required": true, "password_max_age": 0})
 	}
@@ -96,7 +97,7 @@ database={ type="sqlite3"; path=%[7]q; };
 	})
 	api("POST", "/client/", map[string]any{
 		"client_id": clientID, "name": "App", "enabled": true, "confidential": true, "password": secret, "client_secret": secret,
-		"redirect_uri": []string{app + "/auth/callback"}, "post_logout_redirect_uri": app + "/", "scope": []string{},
+		"redirect_uri": []string{app + "/auth/callback"}, "post_logout_redirect_uris": []string{app + "/"}, "scope": []string{},
 		"authorization_type": []string{"code", "refresh_token"}, "token_endpoint_auth_method": []string{"client_secret_basic"},
 	})
 	var keys []map[string]any

@@ -66,7 +66,7 @@ func TestProviders(t *testing.T) {
 			if only := os.Getenv("PROVIDERS_ONLY"); only != "" && !slices.Contains(strings.Split(only, ","), p.name) {
 				t.Skip("PROVIDERS_ONLY")
 			}
-			d := &day{binary: binary, addr: freeAddr(t), secret: rand.Text() + rand.Text(), results: map[string]string{}}
+			d := &day{binary: binary, addr: freeAddr(t), secret: rand.Text() + "-_" + rand.Text(), results: map[string]string{}}
 			defer func() {
 				row := "| " + p.name
 				if d.op != nil {
