@@ -19,10 +19,12 @@ import (
 	"github.com/go-chi/jwtauth/v5"
 	fiberjwt "github.com/gofiber/contrib/jwt"
 	"github.com/gofiber/fiber/v2"
+	fiber3 "github.com/gofiber/fiber/v3"
 	jwt4 "github.com/golang-jwt/jwt/v4"
 	"github.com/golang-jwt/jwt/v5"
 	echojwt "github.com/labstack/echo-jwt/v4"
 	"github.com/labstack/echo/v4"
+	echo5 "github.com/labstack/echo/v5"
 	jwxjwt "github.com/lestrrat-go/jwx/v2/jwt"
 	"github.com/valyala/fasthttp"
 
@@ -30,7 +32,9 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 	idecho "github.com/signward/idserver-go/echo"
+	idecho5 "github.com/signward/idserver-go/echov5"
 	idfiber "github.com/signward/idserver-go/fiber"
+	idfiber3 "github.com/signward/idserver-go/fiberv3"
 	idgin "github.com/signward/idserver-go/gin"
 )
 
@@ -119,6 +123,25 @@ var frameworks = []struct {
 		}), peer)
 		return overHTTP(e)
 	}},
+	{"echov5", nil, func(tb testing.TB, client *idserver.Client) asker {
+		auth := idecho5.New(client)
+		e := echo5.New()
+		behind := func(found func(*echo5.Context) bool) echo5.HandlerFunc {
+			return func(c *echo5.Context) error {
+				if !found(c) {
+					return errWrongUser
+				}
+				return c.String(http.StatusOK, "ok")
+			}
+		}
+		ours := behind(func(c *echo5.Context) bool { return idecho5.User(c).HasRole("user") })
+		e.GET(pathBare, behind(func(*echo5.Context) bool { return true }))
+		e.GET(pathOurs, ours, auth.RequireUser())
+		e.GET(pathRole, ours, auth.RequireRole("admin"))
+		e.GET(pathNext, ours, auth.RequireUser(), func(next echo5.HandlerFunc) echo5.HandlerFunc { return func(c *echo5.Context) error { return next(c) } })
+		e.GET(pathBoth, ours, auth.RequireUser(), auth.RequireRole("admin"))
+		return overHTTP(e)
+	}},
 	{"fiber", []string{"contrib-jwt"}, func(tb testing.TB, client *idserver.Client) asker {
 		auth := idfiber.New(client)
 		peer := fiberjwt.New(fiberjwt.Config{KeyFunc: keyOf(tb), Claims: &checkedClaims{}})
@@ -141,6 +164,25 @@ var frameworks = []struct {
 			token, _ := c.Locals("user").(*jwt.Token)
 			return token != nil && slices.Contains(token.Claims.(*checkedClaims).Roles, "user")
 		}))
+		return overFasthttp(app.Handler())
+	}},
+	{"fiberv3", nil, func(tb testing.TB, client *idserver.Client) asker {
+		auth := idfiber3.New(client)
+		app := fiber3.New(fiber3.Config{ReadBufferSize: 16 << 10})
+		behind := func(found func(fiber3.Ctx) bool) fiber3.Handler {
+			return func(c fiber3.Ctx) error {
+				if !found(c) {
+					return errWrongUser
+				}
+				return c.SendString("ok")
+			}
+		}
+		ours := behind(func(c fiber3.Ctx) bool { return idfiber3.User(c).HasRole("user") })
+		app.Get(pathBare, behind(func(fiber3.Ctx) bool { return true }))
+		app.Get(pathOurs, auth.RequireUser(), ours)
+		app.Get(pathRole, auth.RequireRole("admin"), ours)
+		app.Get(pathNext, auth.RequireUser(), func(c fiber3.Ctx) error { return c.Next() }, ours)
+		app.Get(pathBoth, auth.RequireUser(), auth.RequireRole("admin"), ours)
 		return overFasthttp(app.Handler())
 	}},
 	{"chi", []string{"jwtauth", "auth0"}, func(tb testing.TB, client *idserver.Client) asker {

@@ -217,7 +217,7 @@ var frameworks = []struct {
 	name  string
 	most  float64 // allocations that a guard may add
 	peers []string
-}{{"gin", 4, []string{"gin-jwt"}}, {"echo", 4, []string{"echo-jwt"}}, {"fiber", 2, []string{"contrib-jwt"}}, {"chi", 4, []string{"jwtauth", "auth0"}}}
+}{{"gin", 4, []string{"gin-jwt"}}, {"echo", 4, []string{"echo-jwt"}}, {"echov5", 4, nil}, {"fiber", 2, []string{"contrib-jwt"}}, {"fiberv3", 2, nil}, {"chi", 4, []string{"jwtauth", "auth0"}}}
 
 var peers = []string{"golang-jwt+keyfunc", "go-oidc", "jwx", "auth0"}
 
