@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,9 @@ const root = "../.."
 
 // frameworks are the folders of the adapters; examples has one of the same name for each.
 var frameworks = []string{"gin", "echo", "echov5", "fiber", "fiberv3", "chi"}
+
+// adapters are those and what carries guards alone.
+var adapters = append(slices.Clone(frameworks), "grpc")
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
@@ -74,7 +78,7 @@ func TestSamplesCompile(t *testing.T) {
 	for page, module := range pages(t) {
 		for i, program := range programs(read(t, page)) {
 			at := module
-			for _, framework := range frameworks {
+			for _, framework := range adapters {
 				if imports(program, framework) || bytes.Contains(program, []byte("/gin-gonic/gin")) && framework == "gin" {
 					at = "examples/" + framework
 				}
@@ -122,7 +126,7 @@ func TestGuideShowsSGID(t *testing.T) {
 func TestFirstPrograms(t *testing.T) {
 	guide := read(t, "docs/guide.md")
 	first := map[string]string{"README.md": "gin"}
-	for _, framework := range frameworks {
+	for _, framework := range adapters {
 		first[framework+"/README.md"] = framework
 	}
 	for page, framework := range first {
@@ -134,7 +138,7 @@ func TestFirstPrograms(t *testing.T) {
 
 // An adapter's page stays a page: what holds for every framework belongs in the guide.
 func TestAdapterPagesAreShort(t *testing.T) {
-	for _, framework := range frameworks {
+	for _, framework := range adapters {
 		if n := bytes.Count(read(t, framework+"/README.md"), []byte("\n")); n > 90 {
 			t.Errorf("%s/README.md has %d lines, want at most 90", framework, n)
 		}

@@ -34,6 +34,7 @@ var adapters = []adapterModule{
 	{"fiber", "github.com/gofiber/fiber/v2", 24},
 	{"fiberv3", "github.com/gofiber/fiber/v3", 27},
 	{"chi", "github.com/go-chi/chi/v5", 13},
+	{"grpc", "google.golang.org/grpc", 18},
 }
 
 func main() {
@@ -202,7 +203,7 @@ func (u user) starts() error {
 		return err
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if !strings.HasPrefix(line, "open http://127.0.0.1:") {
+	if !strings.HasPrefix(line, "open http://127.0.0.1:") && !strings.HasPrefix(line, "listening 127.0.0.1:") {
 		err = errors.Join(err, fmt.Errorf("the example prints %q\n%s", line, stderr.String()))
 	}
 	return errors.Join(err, program.Process.Signal(syscall.SIGTERM), program.Wait())

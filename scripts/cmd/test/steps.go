@@ -165,7 +165,7 @@ func moduleTests(ctx context.Context, r *report) error {
 
 // allocations are counted without the race detector, which changes them.
 func allocations(ctx context.Context, r *report) error {
-	return goTest(ctx, r, nil, "-run", "Allocations", "./core", "./gin", "./echo", "./echov5", "./fiber", "./fiberv3", "./chi")
+	return goTest(ctx, r, nil, "-run", "Allocations", "./core", "./gin", "./echo", "./echov5", "./fiber", "./fiberv3", "./chi", "./grpc")
 }
 
 func outside(ctx context.Context, r *report) error {
