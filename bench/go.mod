@@ -3,6 +3,7 @@ module github.com/signward/idserver-go/bench
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.21.1
 	github.com/MicahParks/keyfunc/v3 v3.9.1
 	github.com/appleboy/gin-jwt/v2 v2.10.3
 	github.com/auth0/go-jwt-middleware/v2 v2.3.1
@@ -27,6 +28,7 @@ require (
 	github.com/signward/idserver-go/fiberv3 v0.1.0
 	github.com/signward/idserver-go/gin v0.1.0
 	github.com/valyala/fasthttp v1.73.0
+	google.golang.org/protobuf v1.36.12
 )
 
 require (
@@ -86,6 +88,5 @@ require (
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/text v0.40.0 // indirect
 	golang.org/x/time v0.15.0 // indirect
-	google.golang.org/protobuf v1.36.10 // indirect
 	gopkg.in/go-jose/go-jose.v2 v2.6.3 // indirect
 )

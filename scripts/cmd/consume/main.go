@@ -122,8 +122,11 @@ func (u user) consume(root, adapter, framework string, budget int) error {
 	}
 	for i, program := range programs {
 		name := "main.go"
-		if bytes.Contains(program, []byte("*testing.T")) {
+		switch {
+		case bytes.Contains(program, []byte("*testing.T")):
 			name = "main_test.go"
+		case !bytes.Contains(program, []byte("func main()")): // a function to copy, which is built as well
+			program = append(slices.Clone(program), "\nfunc main() {}\n"...)
 		}
 		if err := u.write(filepath.Join(fmt.Sprintf("program%d", i+1), name), program); err != nil {
 			return err
