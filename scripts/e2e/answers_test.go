@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -367,7 +369,8 @@ func TestSettings(t *testing.T) {
 // Starting needs no provider.
 func TestStartWithoutProvider(t *testing.T) {
 	eachExample(t, func(t *testing.T, binary string) {
-		p := start(t, []string{"ADDR=127.0.0.1:0", "IDSERVER_AUTHORITY=http://" + freeAddr(t), "IDSERVER_CLIENT_ID=x", "SESSION_SECRET=" + strings.Repeat("s", 32)}, binary)
+		authority := "http://" + freeAddr(t)
+		p := start(t, []string{"ADDR=127.0.0.1:0", "IDSERVER_AUTHORITY=" + authority, "IDSERVER_CLIENT_ID=x", "SESSION_SECRET=" + rand.Text() + rand.Text()}, binary)
 		v := newVisitor(t, p.line("open"))
 		if a := v.get("/"); a.StatusCode != 200 {
 			t.Errorf("/: %d", a.StatusCode)
@@ -375,7 +378,8 @@ func TestStartWithoutProvider(t *testing.T) {
 		if a := v.get("/auth/login"); a.StatusCode != http.StatusServiceUnavailable || code(t, a) != "provider_unavailable" || a.Header.Get("Retry-After") == "" {
 			t.Errorf("/auth/login: %d %s", a.StatusCode, a.body)
 		}
-		if a := v.do("GET", "/api/me", script.with("Authorization", "Bearer "+"eyJhbGciOiJSUzI1NiJ9.e30.AAAA"), nil); a.StatusCode != http.StatusServiceUnavailable {
+		claims := base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"` + authority + `","sub":"x","aud":"idserver-api","iat":1700000000,"exp":4000000000}`))
+		if a := v.do("GET", "/api/me", script.with("Authorization", "Bearer "+"eyJhbGciOiJSUzI1NiJ9."+claims+".AAAA"), nil); a.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("a token: %d %s", a.StatusCode, a.body)
 		}
 	})
