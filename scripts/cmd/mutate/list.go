@@ -10,7 +10,7 @@ import (
 //	name: what is broken
 //	file: core/idtoken.go
 //	test: ./core ./core/sgid       (default: the folder of the file)
-//	from: the piece of the file, which stands there once
+//	from: the piece of the file, which stands there once (\\ is a backslash)
 //	to: what takes its place       (may be empty)
 //	reason: why no test can notice (optional)
 //
@@ -38,7 +38,7 @@ func parse(list string) (mutations []mutation, err error) {
 	return mutations, nil
 }
 
-var written = strings.NewReplacer(`\n`, "\n", `\t`, "\t")
+var written = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\t`, "\t")
 
 func parseBlock(block string) (m mutation, err error) {
 	for line := range strings.Lines(block) {
