@@ -266,18 +266,6 @@ func describeAnswer(status int, code, description string, err error) string {
 	return s
 }
 
-// answerErrors classifies a failure. A missing or unusable response, a server error and a rate limit are temporary.
-func answerErrors(kind error, status int, err error) []error {
-	all := []error{kind}
-	if status == 0 || status == 429 || status >= 500 || status/100 != 4 {
-		all = append(all, ErrUnavailable)
-	}
-	if err != nil {
-		all = append(all, err)
-	}
-	return all
-}
-
 // retryAfter returns when the provider said to come back.
 func retryAfter(err error) time.Duration {
 	var token *TokenEndpointError

@@ -342,7 +342,7 @@ func TestRefresh(t *testing.T) {
 // A bad or missing setting is named, with what it wants; a forgotten one never starts a provider.
 func TestSettings(t *testing.T) {
 	eachExample(t, func(t *testing.T, binary string) {
-		secret := strings.Repeat("s", 32)
+		secret := rand.Text() + rand.Text()
 		for _, row := range []struct {
 			env   []string
 			wants string
