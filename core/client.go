@@ -56,6 +56,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.HTTP.InsecureSkipTLSVerify {
 		cfg.Logger.Warn("idserver: the provider's TLS certificate is not verified (InsecureSkipTLSVerify)", "authority", cfg.Authority)
 	}
+	if len(cfg.InsecurePlainHTTP) > 0 {
+		cfg.Logger.Warn("idserver: http without TLS is allowed (InsecurePlainHTTP): whoever is in between reads and changes passwords, tokens and sessions", "servers", cfg.InsecurePlainHTTP)
+	}
 	return c, nil
 }
 

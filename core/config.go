@@ -17,14 +17,15 @@ import (
 // zero value of an optional field means its default. [ConfigFromEnv] reads what a container sets.
 type Config struct {
 	// Authority is the provider's URL, below which its metadata is (OpenID Connect Discovery 1.0 section 4). Required. http
-	// is allowed on loopback only.
+	// is allowed on loopback, and where InsecurePlainHTTP lists it.
 	Authority string
 	// ClientID is the client_id registered at the provider. Required with BaseURL.
 	ClientID string
 	// ClientSecret is the client's secret. Empty for a public client.
 	ClientSecret string
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
-	// routes on; an API leaves it empty. http is allowed on loopback only.
+	// routes on; an API leaves it empty. http is allowed on loopback, and where InsecurePlainHTTP
+	// lists it.
 	BaseURL string
 	// SessionSecret is what cookies are sealed with, at least 32 random bytes. Required with BaseURL.
 	SessionSecret string
@@ -98,6 +99,15 @@ type Config struct {
 	Provider ProviderConfig
 	// HTTP is how requests are sent to the provider.
 	HTTP HTTPConfig
+
+	// InsecurePlainHTTP allows http for these servers, each exactly host:port ("keycloak:8080"; the port of http://app is 80):
+	// a provider or BaseURL inside a compose network or a LAN. Whoever is in between reads and changes everything. New logs
+	// a warning. Requests to such a provider use no proxy, and reach private addresses (RFC 1918, RFC 4193), link-local ones
+	// and loopback only, whatever the name resolves to; New refuses them together with an HTTP.Client. The provider's metadata
+	// may name http URLs at listed servers only, and only if Authority is at one. With such a BaseURL, cookies lack Secure and
+	// __Host-, and an unsafe request with the session's cookie needs an Origin, as browsers send no Fetch Metadata over it.
+	// Default: none.
+	InsecurePlainHTTP []string
 
 	// Logger receives what an operator needs to know, and never a secret: problems to fix as warnings, sign-ins and refusals
 	// as information, requests that merely lack credentials at level Debug. Default: slog.Default().

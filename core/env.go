@@ -14,7 +14,7 @@ import (
 //
 //   - IDSERVER_AUTHORITY, IDSERVER_ISSUER, IDSERVER_CLIENT_ID, IDSERVER_CLIENT_SECRET, IDSERVER_CLIENT_AUTH and
 //     IDSERVER_AUDIENCE;
-//   - IDSERVER_SCOPES, IDSERVER_ALGORITHMS and IDSERVER_TENANTS, separated by spaces or commas;
+//   - IDSERVER_SCOPES, IDSERVER_ALGORITHMS, IDSERVER_TENANTS and IDSERVER_INSECURE_PLAIN_HTTP, separated by spaces or commas;
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
@@ -47,9 +47,10 @@ func ConfigFromEnv() Config {
 			Tenants:    wordsFromEnv("IDSERVER_TENANTS"),
 			Leeway:     durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
 		},
-		HTTP:         HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
-		ResponseMode: os.Getenv("IDSERVER_RESPONSE_MODE"),
-		LogSubject:   SubjectLog(os.Getenv("IDSERVER_LOG_SUBJECT")),
+		HTTP:              HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
+		ResponseMode:      os.Getenv("IDSERVER_RESPONSE_MODE"),
+		InsecurePlainHTTP: wordsFromEnv("IDSERVER_INSECURE_PLAIN_HTTP"),
+		LogSubject:        SubjectLog(os.Getenv("IDSERVER_LOG_SUBJECT")),
 	}
 	cfg.fromEnv = faults
 	return cfg

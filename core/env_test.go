@@ -18,6 +18,7 @@ func TestConfigFromEnv(t *testing.T) {
 		"IDSERVER_TIMEOUT": " 2s ", "IDSERVER_LEEWAY": "1m30s", "IDSERVER_CLIENT_AUTH": "client_secret_basic",
 		"IDSERVER_ALGORITHMS": "RS256, ES256 EdDSA,", "IDSERVER_ROLES_CLAIM": "realm_access/roles, https://app.example/my roles,",
 		"IDSERVER_RESPONSE_MODE":        "form_post",
+		"IDSERVER_INSECURE_PLAIN_HTTP":  "keycloak:8080, app:80",
 		"IDSERVER_AUTHORIZE_PARAMETERS": " audience=https://api.example&resource=urn%3aa&resource=b&max_age=60&empty= ",
 		"TRUSTED_ORIGINS":               "https://www.example https://front.example,https://other.example", "APPLICATION_NAME": "Orders",
 		"BASE_URL": "https://app.example", "SESSION_SECRET": secretOne, "SESSION_SECRET_OLD": " " + secretTwo + " ,, x ",
@@ -31,6 +32,7 @@ func TestConfigFromEnv(t *testing.T) {
 		},
 		HTTP: idserver.HTTPConfig{Timeout: 2 * time.Second}, RolesClaim: []string{"realm_access/roles", "https://app.example/my roles"},
 		ResponseMode:        "form_post",
+		InsecurePlainHTTP:   []string{"keycloak:8080", "app:80"},
 		AuthorizeParameters: url.Values{"audience": {"https://api.example"}, "resource": {"urn:a", "b"}, "max_age": {"60"}, "empty": {""}},
 		TrustedOrigins:      []string{"https://www.example", "https://front.example", "https://other.example"},
 		Audience:            "my-api", Scopes: []string{"openid", "roles", "email"}, BaseURL: "https://app.example",
@@ -47,7 +49,7 @@ func TestConfigFromEmptyEnv(t *testing.T) {
 		"IDSERVER_AUTHORITY", "IDSERVER_ISSUER", "IDSERVER_CLIENT_ID", "IDSERVER_CLIENT_SECRET", "IDSERVER_AUDIENCE",
 		"IDSERVER_SCOPES", "BASE_URL", "SESSION_SECRET", "SESSION_SECRET_OLD", "IDSERVER_TIMEOUT", "IDSERVER_LEEWAY",
 		"IDSERVER_CLIENT_AUTH", "IDSERVER_ALGORITHMS", "IDSERVER_ROLES_CLAIM", "TRUSTED_ORIGINS", "APPLICATION_NAME",
-		"IDSERVER_AUTHORIZE_PARAMETERS", "IDSERVER_RESPONSE_MODE",
+		"IDSERVER_AUTHORIZE_PARAMETERS", "IDSERVER_RESPONSE_MODE", "IDSERVER_INSECURE_PLAIN_HTTP",
 	} {
 		t.Setenv(name, "")
 	}

@@ -125,18 +125,20 @@ func (m *metadata) checkEndpoints(cfg Config, web bool) error {
 		name   string
 		url    *string
 		needed bool
+		// byBrowser is what only browsers are sent to, never a request of ours.
+		byBrowser bool
 	}{
-		{"authorization_endpoint", &m.AuthorizationEndpoint, web},
-		{"token_endpoint", &m.TokenEndpoint, web},
-		{"jwks_uri", &m.JWKSURI, true},
-		{"userinfo_endpoint", &m.UserInfoEndpoint, false},
-		{"revocation_endpoint", &m.RevocationEndpoint, false},
-		{"end_session_endpoint", &m.EndSessionEndpoint, false},
+		{"authorization_endpoint", &m.AuthorizationEndpoint, web, true},
+		{"token_endpoint", &m.TokenEndpoint, web, false},
+		{"jwks_uri", &m.JWKSURI, true, false},
+		{"userinfo_endpoint", &m.UserInfoEndpoint, false, false},
+		{"revocation_endpoint", &m.RevocationEndpoint, false, false},
+		{"end_session_endpoint", &m.EndSessionEndpoint, false, true},
 	} {
 		if *endpoint.url == "" {
 			continue
 		}
-		err := checkEndpoint(*endpoint.url, cfg)
+		err := checkEndpoint(*endpoint.url, cfg, endpoint.byBrowser)
 		switch {
 		case err != nil && endpoint.needed:
 			return fmt.Errorf("its %s %q: %w", endpoint.name, *endpoint.url, err)
@@ -156,16 +158,25 @@ func (m *metadata) missing(text string) error {
 	return errors.New(text)
 }
 
-// checkEndpoint checks a URL of the metadata.
-func checkEndpoint(raw string, cfg Config) error {
-	trusted, err := parseServerURL(cfg.Authority)
+// checkEndpoint checks a URL of the metadata. http at a listed server is for a provider that is at one itself: no other may
+// lead away from TLS, or to an application of ours. Such a provider may send a developer's browser to loopback, where a
+// container's port is published.
+func checkEndpoint(raw string, cfg Config, byBrowser bool) error {
+	trusted, err := parseServerURL(cfg.Authority, cfg.InsecurePlainHTTP)
 	if err != nil {
 		return err
 	}
-	u, err := parseServerURL(raw)
+	plain := plainHTTP(cfg.InsecurePlainHTTP)
+	atListed := plain.lists(trusted)
+	if !atListed && !cfg.Provider.Endpoints.has(raw) {
+		plain = nil
+	}
+	u, err := parseServerURL(raw, plain)
 	switch {
 	case err != nil:
 		return err
+	case byBrowser && atListed && isLoopback(u.Hostname()):
+		return nil
 	case (isLoopback(u.Hostname()) || isUnspecified(u.Hostname())) && !isLoopback(trusted.Hostname()):
 		// A provider elsewhere must not make us send requests to services on our own machine.
 		return errors.New("it is on loopback, and Config.Authority is not")

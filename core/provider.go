@@ -37,6 +37,7 @@ func newProvider(cfg Config) *provider {
 	p := &provider{
 		cfg: cfg, http: endpoint.New(endpoint.Config{
 			Client: cfg.HTTP.Client, InsecureSkipTLSVerify: cfg.HTTP.InsecureSkipTLSVerify, Timeout: cfg.HTTP.Timeout, Now: cfg.Now,
+			PlainHTTP: len(cfg.InsecurePlainHTTP) > 0,
 		}),
 		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
 		roles:   claims.Roles{Places: claims.ParsePlaces(cfg.RolesClaim...), Separator: cfg.Provider.RolesSeparator},

@@ -9,14 +9,16 @@ import (
 	"strings"
 )
 
-// parseServerURL parses the URL of a server that is trusted: https, or http on loopback.
-func parseServerURL(raw string) (*url.URL, error) {
+var errNotHTTPS = errors.New("want https: http is allowed on loopback only")
+
+// parseServerURL parses the URL of a server that is trusted: https, or http on loopback and at the servers of plain.
+func parseServerURL(raw string, plain plainHTTP) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
 		return nil, errors.New("not a URL with a scheme and a host: want https://..., or http://... on loopback")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, errors.New("want https: http is allowed on loopback only")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()) && !plain.lists(u):
+		return nil, errNotHTTPS
 	case u.User != nil || strings.Contains(raw, "#"):
 		return nil, errors.New("want no user and no fragment")
 	case strings.ContainsFunc(u.Host, func(c rune) bool { return c >= 0x80 }):
@@ -26,8 +28,8 @@ func parseServerURL(raw string) (*url.URL, error) {
 }
 
 // parseBaseURL parses a URL that others are made from by appending a path.
-func parseBaseURL(raw string) (*url.URL, error) {
-	u, err := parseServerURL(raw)
+func parseBaseURL(raw string, plain plainHTTP) (*url.URL, error) {
+	u, err := parseServerURL(raw, plain)
 	switch {
 	case err != nil:
 		return nil, err

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"errors"
 	"maps"
 	"net/url"
 	"path"
@@ -21,6 +22,7 @@ func (c *Config) faults() fault.List {
 	c.checkAuthority(&faults)
 	c.checkProvider(&faults)
 	c.checkHTTP(&faults)
+	c.checkPlainHTTP(&faults)
 	if n := c.ApplicationName; len(n) > maxApplicationName || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
 		faults.Add("ApplicationName", "APPLICATION_NAME", "%q: want at most %d bytes of UTF-8 without control characters", n, maxApplicationName)
 	}
@@ -78,7 +80,10 @@ func (c *Config) checkAuthority(faults *fault.List) {
 		faults.Add("Authority", "IDSERVER_AUTHORITY", "is empty: set the provider's URL, such as https://mytenant.signward.com%s", hint)
 		return
 	}
-	if _, err := parseBaseURL(c.Authority); err != nil {
+	switch _, err := parseBaseURL(c.Authority, c.InsecurePlainHTTP); {
+	case errors.Is(err, errNotHTTPS):
+		faults.Add("Authority", "IDSERVER_AUTHORITY", "%q: %w, or for a server in a private network that InsecurePlainHTTP (IDSERVER_INSECURE_PLAIN_HTTP) lists", c.Authority, err)
+	case err != nil:
 		faults.Add("Authority", "IDSERVER_AUTHORITY", "%q: %w", c.Authority, err)
 	}
 }
@@ -91,7 +96,7 @@ func (c *Config) checkProvider(faults *fault.List) {
 		if base.url == "" || base.url == c.Authority {
 			continue
 		}
-		if _, err := parseBaseURL(base.url); err != nil {
+		if _, err := parseBaseURL(base.url, c.InsecurePlainHTTP); err != nil {
 			faults.Add(base.field, base.variable, "%q: %w", base.url, err)
 		}
 	}
@@ -99,7 +104,7 @@ func (c *Config) checkProvider(faults *fault.List) {
 		if e.url == "" {
 			continue
 		}
-		if _, err := parseServerURL(e.url); err != nil {
+		if _, err := parseServerURL(e.url, c.InsecurePlainHTTP); err != nil {
 			faults.Add(e.field, "", "%q: %w", e.url, err)
 		}
 	}
@@ -147,6 +152,11 @@ func (e *Endpoints) named() []namedURL {
 	}
 }
 
+// has reports whether url is one of the configured URLs.
+func (e *Endpoints) has(url string) bool {
+	return slices.ContainsFunc(e.named(), func(n namedURL) bool { return n.url == url })
+}
+
 func (c *Config) checkHTTP(faults *fault.List) {
 	if c.HTTP.Timeout < 0 {
 		faults.Add("HTTP.Timeout", "IDSERVER_TIMEOUT", "%v: want more than 0", c.HTTP.Timeout)
@@ -159,7 +169,7 @@ func (c *Config) checkHTTP(faults *fault.List) {
 	}
 	for _, e := range append([]namedURL{{"Authority", c.Authority}}, c.Provider.Endpoints.named()...) {
 		// A URL that cannot be parsed has a fault of its own.
-		if u, err := parseServerURL(e.url); err == nil && !isLoopback(u.Hostname()) {
+		if u, err := parseServerURL(e.url, c.InsecurePlainHTTP); err == nil && !isLoopback(u.Hostname()) {
 			faults.Add("HTTP.InsecureSkipTLSVerify", "", "is for a provider on loopback only, and %s is %q", e.field, e.url)
 			return
 		}
@@ -168,7 +178,7 @@ func (c *Config) checkHTTP(faults *fault.List) {
 
 // checkSignIn checks the settings of the sign-in routes.
 func (c *Config) checkSignIn(faults *fault.List) {
-	if _, err := parseBaseURL(c.BaseURL); err != nil {
+	if _, err := parseBaseURL(c.BaseURL, c.InsecurePlainHTTP); err != nil {
 		faults.Add("BaseURL", "BASE_URL", "%q: %w", c.BaseURL, err)
 	}
 	if c.ClientID == "" {
@@ -181,7 +191,7 @@ func (c *Config) checkSignIn(faults *fault.List) {
 		}
 	}
 	for _, origin := range c.TrustedOrigins {
-		switch u, err := parseServerURL(origin); {
+		switch u, err := parseServerURL(origin, nil); {
 		case err == nil && strings.Contains(u.Host, "*"):
 			faults.Add("TrustedOrigins", "TRUSTED_ORIGINS", "has %q with a wildcard, which no browser's origin equals: name each origin", origin)
 		case err == nil && originOf(u) != origin:

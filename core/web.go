@@ -26,6 +26,7 @@ type web struct {
 	pathOfBase  string   // its path: "" or "/app"
 	origin      string   // its origin
 	trusted     []string // other origins
+	plain       bool     // BaseURL is http and not on loopback: browsers send no Fetch Metadata
 	routesPath  string   // the path of the routes as browsers see it: basePath + RoutesPath
 	callback    string   // the path of the callback as browsers see it
 	loginsPath  string   // the path of login cookies, which holds /login and the callback
@@ -42,7 +43,7 @@ type web struct {
 }
 
 func newWeb(cfg Config, p *provider) (*web, error) {
-	base, err := parseBaseURL(cfg.BaseURL)
+	base, err := parseBaseURL(cfg.BaseURL, cfg.InsecurePlainHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +65,7 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		w.loginsPath = w.home()
 	}
 	w.refreshes = newFlights(cfg.Now, mostRefreshes, mostRefreshResults, w.keptRefresh)
+	w.plain = base.Scheme == "http" && !isLoopback(base.Hostname())
 	w.jar = cookies.Jar{Secure: base.Scheme == "https"}
 	w.loginJar = cookies.Jar{Secure: w.jar.Secure, CrossSite: cfg.ResponseMode == formPost}
 	routes := cfg.RoutesPath
@@ -162,7 +164,8 @@ func (w *web) pageOf(r *Request) string {
 // crossSite reports whether an unsafe request, or a WebSocket's handshake, comes from a page of another origin. It follows
 // net/http's CrossOriginProtection, but compares with the origin of BaseURL instead of the Host header, which a proxy may
 // have changed. Browsers send Origin with every handshake, and no Sec-Fetch-Site with some; no other rule of theirs keeps a
-// page from opening a WebSocket to another origin, with its cookies (RFC 6455 section 10.2).
+// page from opening a WebSocket to another origin, with its cookies (RFC 6455 section 10.2). Where there is no Fetch Metadata
+// (Config.InsecurePlainHTTP) Origin decides alone, and a request without one may come from anywhere.
 func (w *web) crossSite(r Request) bool {
 	handshake := r.isHandshake()
 	switch r.Method {
@@ -173,7 +176,7 @@ func (w *web) crossSite(r Request) bool {
 	}
 	site, origin := r.value(secFetchSite), r.value("Origin")
 	switch {
-	case handshake && origin != "":
+	case w.plain, handshake && origin != "":
 		return origin != w.origin && !slices.Contains(w.trusted, origin)
 	case site == "same-origin" || site == "none":
 		return false
@@ -196,7 +199,8 @@ func (w *web) refusedOrigin(r *Request) error {
 
 // fromOwnPage reports whether the request was sent by a script of this application or of a trusted origin.
 func (w *web) fromOwnPage(r *Request) bool {
-	return r.value(secFetchSite) == "same-origin" || slices.Contains(w.trusted, r.value("Origin"))
+	origin := r.value("Origin")
+	return r.value(secFetchSite) == "same-origin" || w.plain && origin == w.origin || slices.Contains(w.trusted, origin)
 }
 
 // goTo sends a browser to target: with a redirect, or, for a script that navigates by itself, with the URL as JSON.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signward/idserver-go/core/internal/devenv"
 	"github.com/signward/idserver-go/core/internal/fault"
 	"github.com/signward/idserver-go/core/internal/jose"
 )
@@ -94,6 +95,8 @@ func originOf(hostname string) (string, error) {
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return "", errors.New("want a URL such as " + defaultHostname)
+	case u.Scheme == "http" && !devenv.IsLoopback(u.Hostname()) && !strings.HasSuffix(u.Hostname(), ".localhost"):
+		return "", errors.New("want https: http is allowed on loopback only")
 	case !slices.Contains([]string{"", "/", "/v2", "/v2/"}, u.Path) || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return "", errors.New("want no more than a scheme, a host and a port: " + defaultHostname)
 	}

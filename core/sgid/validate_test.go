@@ -32,7 +32,7 @@ func TestNewRefuses(t *testing.T) {
 		"a hostname without scheme": {func(c *sgid.Config) { c.Hostname = "api.id.gov.sg" }, "Hostname (SGID_HOSTNAME)"},
 		"a hostname with a path":    {func(c *sgid.Config) { c.Hostname = "https://api.id.gov.sg/v1" }, "Hostname (SGID_HOSTNAME)"},
 		"a hostname with a query":   {func(c *sgid.Config) { c.Hostname = "https://api.id.gov.sg?x" }, "Hostname (SGID_HOSTNAME)"},
-		"http":                      {func(c *sgid.Config) { c.Hostname = "http://api.id.gov.sg" }, "Hostname (SGID_HOSTNAME) \"http://api.id.gov.sg/v2\": want https"},
+		"http":                      {func(c *sgid.Config) { c.Hostname = "http://api.id.gov.sg" }, "Hostname (SGID_HOSTNAME) \"http://api.id.gov.sg\": want https"},
 		"a redirect URI of nowhere": {func(c *sgid.Config) { c.BaseURL, c.SessionSecret, c.RedirectURI = "", "", "/callback" }, "RedirectURI (SGID_REDIRECT_URI)"},
 		"a redirect URI elsewhere":  {func(c *sgid.Config) { c.RedirectURI = redirectURI }, "the routes are at \"http://127.0.0.1:1/auth/callback\""},
 		"a base URL over http":      {func(c *sgid.Config) { c.BaseURL = "http://app.example" }, "BaseURL (BASE_URL)"},

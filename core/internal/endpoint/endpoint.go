@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,8 +29,10 @@ var ErrTimeout = errors.New("no whole answer")
 type Config struct {
 	Client                *http.Client // its transport is used; nil: one like net/http's own
 	InsecureSkipTLSVerify bool         // without Client only
+	PlainHTTP             bool         // http reaches private networks only, not just loopback; without Client only
 	Timeout               time.Duration
 	Now                   func() time.Time
+	Resolver              *net.Resolver // of names that are reached by plain http; nil: the system's
 }
 
 // Client sends requests. It is safe for concurrent use.
@@ -44,8 +47,8 @@ func New(cfg Config) *Client {
 	c := &Client{timeout: cfg.Timeout, now: cfg.Now}
 	if cfg.Client != nil {
 		c.http = *cfg.Client
-	} else {
-		c.http.Transport = transport(cfg.InsecureSkipTLSVerify)
+	} else if c.http.Transport = transport(cfg.InsecureSkipTLSVerify); cfg.PlainHTTP {
+		c.http.Transport = byScheme{transport(cfg.InsecureSkipTLSVerify), privateOnly(transport(false), cfg.Resolver)}
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.http.Jar = nil
