@@ -9,8 +9,9 @@ import (
 var placeholders = func() []string {
 	words := strings.Fields(`abcdefghijklmnopqrstuvwxyz qwertyuiop asdfghjkl zxcvbnm 0123456789 1234567890 9876543210 123456789
 		super password passphrase passwd secret session cookie changeme change replace default example placeholder sample
-		development production testing test demo local token please insert random string bytes least very long value
-		admin root user hello world foobar foo bar baz key app web idserver signward oidc auth login 12345 54321 123 32 256`)
+		development production testing test demo local token please insert random string bytes
+		admin root user hello world foobar foo bar baz key app web idserver signward oidc auth login letmein iloveyou welcome
+		monkey dragon sunshine princess football baseball trustno1 master shadow abc123 123456 12345 54321 1234 123 32 256`)
 	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
 	return words
 }()
@@ -28,7 +29,7 @@ func isGuessable(secret string) bool {
 	for _, c := range rest {
 		seen[c] = true
 	}
-	return len(seen) < 8 || period(secret) < 12
+	return len(seen) < 4 || period(secret) <= len(secret)/2
 }
 
 // period is after how many bytes a text begins anew.
