@@ -53,8 +53,12 @@ func run(ctx context.Context) error {
 	}
 	server := app(idfiber.New(client))
 	stopped := make(chan error, 1)
-	context.AfterFunc(ctx, func() { stopped <- server.Shutdown() })
-	if err := server.Listener(listener); err != nil {
+	context.AfterFunc(ctx, func() {
+		err := server.Shutdown()
+		_ = listener.Close() // a server that was told so before it began to serve would never end
+		stopped <- err
+	})
+	if err := server.Listener(listener); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return <-stopped // once the open requests are answered

@@ -53,8 +53,12 @@ func run(ctx context.Context) error {
 	}
 	server := app(idfiber.New(client))
 	stopped := make(chan error, 1)
-	context.AfterFunc(ctx, func() { stopped <- server.Shutdown() })
-	if err := server.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}); err != nil {
+	context.AfterFunc(ctx, func() {
+		err := server.Shutdown()
+		_ = listener.Close() // a server that was told so before it began to serve would never end
+		stopped <- err
+	})
+	if err := server.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return <-stopped // once the open requests are answered

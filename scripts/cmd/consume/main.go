@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/signward/idserver-go/scripts/internal/modproxy"
 )
@@ -209,7 +210,10 @@ func (u user) starts() error {
 	if !strings.HasPrefix(line, "open http://127.0.0.1:") && !strings.HasPrefix(line, "listening 127.0.0.1:") {
 		err = errors.Join(err, fmt.Errorf("the example prints %q\n%s", line, stderr.String()))
 	}
-	return errors.Join(err, program.Process.Signal(syscall.SIGTERM), program.Wait())
+	err = errors.Join(err, program.Process.Signal(syscall.SIGTERM))
+	late := time.AfterFunc(time.Minute, func() { _ = program.Process.Kill() }) // one that does not end must not hold up all
+	defer late.Stop()
+	return errors.Join(err, program.Wait())
 }
 
 // graph looks at what came along: one framework, and no more modules than the budget has.
