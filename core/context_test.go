@@ -80,6 +80,10 @@ func TestUserContextIsBoundToItsTime(t *testing.T) {
 		if status := again(byToken, func() { w.clock.advance(-time.Second) }); status != 0 {
 			t.Errorf("the clock was set back: %d", status)
 		}
+		if status := again(byToken, func() { w.clock.advance(-time.Hour) }); status != 401 {
+			t.Errorf("the clock was set back by an hour, before the token was made: %d", status)
+		}
+		w.clock.advance(time.Hour)
 		if status := again(bySession, func() { w.clock.advance(61 * time.Minute) }); status != 401 {
 			t.Errorf("the session is over: %d", status)
 		}

@@ -32,6 +32,9 @@ func TestSignOut(t *testing.T) {
 		if _, ok := b.cookies["idserver-8080"]; ok || b.admits(w.Client) {
 			t.Error("still signed in")
 		}
+		if got := field(a, "Clear-Site-Data"); got != `"cache"` {
+			t.Errorf("Clear-Site-Data is %q: the back button would show pages of the session", got)
+		}
 		if n := w.provider.Requests(idtest.Revocation); n != 1 {
 			t.Errorf("%d revocations, want the refresh token's", n)
 		}

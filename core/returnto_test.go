@@ -82,6 +82,8 @@ func TestReturnTo(t *testing.T) {
 		"/a%0d%0aSet-Cookie:x":             "/",
 		"/%09/evil.example":                "/",
 		"/a%00":                            "/",
+		"/a b":                             "/",
+		"/a?b=\\c":                         "/",
 		"/a%7f":                            "/",
 		"/%2fevil.example":                 "/",
 		"/%2Fevil.example":                 "/",

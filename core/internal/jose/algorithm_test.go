@@ -196,11 +196,15 @@ func TestVerifyECDSAForm(t *testing.T) {
 				return must(ecdsa.SignASN1(rand.Reader, row.key, digestOf(row.hash, signed)))
 			},
 			"a zero before each": func(signed []byte) []byte { r, s := pair(signed); return join(r, s, row.size+1) },
-			"S before R":         func(signed []byte) []byte { r, s := pair(signed); return join(s, r, row.size) },
-			"R alone":            func(signed []byte) []byte { r, _ := pair(signed); return r.FillBytes(make([]byte, row.size)) },
-			"R 0":                func(signed []byte) []byte { _, s := pair(signed); return join(new(big.Int), s, row.size) },
-			"S 0":                func(signed []byte) []byte { r, _ := pair(signed); return join(r, new(big.Int), row.size) },
-			"R the order":        func(signed []byte) []byte { _, s := pair(signed); return join(order, s, row.size) },
+			"a zero before S": func(signed []byte) []byte {
+				r, s := pair(signed)
+				return append(r.FillBytes(make([]byte, row.size)), s.FillBytes(make([]byte, row.size+1))...)
+			},
+			"S before R":  func(signed []byte) []byte { r, s := pair(signed); return join(s, r, row.size) },
+			"R alone":     func(signed []byte) []byte { r, _ := pair(signed); return r.FillBytes(make([]byte, row.size)) },
+			"R 0":         func(signed []byte) []byte { _, s := pair(signed); return join(new(big.Int), s, row.size) },
+			"S 0":         func(signed []byte) []byte { r, _ := pair(signed); return join(r, new(big.Int), row.size) },
+			"R the order": func(signed []byte) []byte { _, s := pair(signed); return join(order, s, row.size) },
 		} {
 			t.Run(name+" "+form, func(t *testing.T) {
 				if err := message(t, name, "{}", sign).Verify(&key); !errors.Is(err, ErrSignature) {
