@@ -49,7 +49,7 @@ func window(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context 
 // act does one thing in a window.
 func act(t *testing.T, ctx context.Context, what string, step chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if _, err := chromedp.Run(ctx, step); err != nil {
 		t.Fatalf("%s: %v", what, err)
@@ -70,7 +70,7 @@ func click(t *testing.T, ctx context.Context, selector string) {
 // asked again.
 func sees(t *testing.T, ctx context.Context, words string) (at string) {
 	t.Helper()
-	deadline, again := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
+	deadline, again := time.After(patience), time.NewTicker(20*time.Millisecond)
 	defer again.Stop()
 	for {
 		page, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`[location.href, document.body ? document.body.innerText : ""]`))

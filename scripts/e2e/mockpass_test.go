@@ -65,7 +65,7 @@ func (p *process) listening(addr string) {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); ; {
+	for deadline := time.After(patience); ; {
 		select {
 		case <-tick.C:
 			if c, err := net.Dial("tcp", addr); err == nil {

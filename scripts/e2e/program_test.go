@@ -81,6 +81,9 @@ func leftOut(t *testing.T, what string) {
 	}
 }
 
+// patience is the wait for what takes moments. It only ends what hangs: a slow machine must not fail a test.
+const patience = 3 * time.Minute
+
 // process is a program that prints its addresses, one to a line: a word and a URL.
 type process struct {
 	t       *testing.T
@@ -158,7 +161,7 @@ func (p *process) stop(out io.Closer) {
 		if err != nil {
 			p.t.Errorf("%s ended with %v", filepath.Base(p.command.Path), err)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		_ = p.command.Process.Kill()
 		p.t.Errorf("%s does not end on SIGTERM", filepath.Base(p.command.Path))
 	}
@@ -168,7 +171,7 @@ func (p *process) stop(out io.Closer) {
 // line waits for the next line that begins with word, and returns the rest.
 func (p *process) line(word string) string {
 	p.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	for i, line := range p.seen {
 		if rest, ok := strings.CutPrefix(line, word+" "); ok {
 			p.seen = append(p.seen[:i:i], p.seen[i+1:]...)
@@ -186,7 +189,7 @@ func (p *process) line(word string) string {
 			}
 			p.seen = append(p.seen, line)
 		case <-deadline:
-			p.t.Fatalf("no line %q within 30 s:\n%s", word, p.log.String())
+			p.t.Fatalf("no line %q within %v:\n%s", word, patience, p.log.String())
 		}
 	}
 }
@@ -194,7 +197,7 @@ func (p *process) line(word string) string {
 // fails runs a program that must not start, and returns what it says on stderr.
 func fails(t *testing.T, env []string, name string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, name)
 	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)

@@ -97,9 +97,9 @@ func (s *results) ended(e event, name string) {
 		}
 	case s.parents[name]:
 	case e.Action == "skip":
-		s.r.count(0, 1)
+		s.r.skip(name + ": " + strings.TrimSpace(s.kept(name)))
 	default:
-		s.r.count(1, 0)
+		s.r.pass()
 	}
 }
 
@@ -158,12 +158,17 @@ func framing(line string) bool {
 	return line == "PASS\n" || line == "FAIL\n"
 }
 
-// count counts tests that did not fail.
-func (r *report) count(passed, skipped int) {
+func (r *report) pass() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.passed += passed
-	r.skipped += skipped
+	r.passed++
+}
+
+// skip keeps the name of a test that skipped itself, and its reason.
+func (r *report) skip(test string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.skipped = append(r.skipped, test)
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

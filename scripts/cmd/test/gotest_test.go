@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,10 +11,11 @@ import (
 
 func TestResults(t *testing.T) {
 	for _, row := range []struct {
-		name, events            string
-		passed, failed, skipped int
-		faults                  []fault
-		printed, unprinted      string
+		name, events       string
+		passed, failed     int
+		skipped            []string
+		faults             []fault
+		printed, unprinted string
 	}{
 		{
 			name: "passing tests are silent, and a test with subtests counts as these",
@@ -24,12 +26,14 @@ func TestResults(t *testing.T) {
 {"Action":"run","Package":"p","Test":"T/a"}
 {"Action":"pass","Package":"p","Test":"T/a"}
 {"Action":"run","Package":"p","Test":"T/b"}
+{"Action":"output","Package":"p","Test":"T/b","Output":"    x_test.go:2: no browser\n"}
+{"Action":"output","Package":"p","Test":"T/b","Output":"    --- SKIP: T/b (0.00s)\n"}
 {"Action":"skip","Package":"p","Test":"T/b"}
 {"Action":"pass","Package":"p","Test":"T"}
 {"Action":"output","Package":"p","Output":"PASS\n"}
 {"Action":"output","Package":"p","Output":"ok  \tp\t1.5s\n"}
 {"Action":"pass","Package":"p"}`,
-			passed: 1, skipped: 1, printed: "ok  \tp\t1.5s", unprinted: "INFO",
+			passed: 1, skipped: []string{"p T/b: x_test.go:2: no browser"}, printed: "ok  \tp\t1.5s", unprinted: "INFO",
 		},
 		{
 			name: "a failing subtest is named, its parent only where it says something itself",
@@ -67,8 +71,8 @@ func TestResults(t *testing.T) {
 			if plain, err := newResults(r).read(strings.NewReader(row.events)); plain != "" || err != nil {
 				t.Fatalf("%q %v", plain, err)
 			}
-			if r.passed != row.passed || r.failed != row.failed || r.skipped != row.skipped {
-				t.Errorf("%d passed, %d failed, %d skipped", r.passed, r.failed, r.skipped)
+			if r.passed != row.passed || r.failed != row.failed || !slices.Equal(r.skipped, row.skipped) {
+				t.Errorf("%d passed, %d failed, skipped: %q", r.passed, r.failed, r.skipped)
 			}
 			if len(r.faults) != len(row.faults) {
 				t.Fatalf("faults: %q", r.faults)

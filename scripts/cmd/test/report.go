@@ -35,9 +35,10 @@ type report struct {
 	stepAt  time.Time
 	doing   func() string // more than the step's name, or nil
 
-	passed, failed, skipped int
-	faults                  []fault
-	leftOut                 []string
+	passed, failed int
+	faults         []fault
+	skipped        []string // tests, and why
+	leftOut        []string
 }
 
 func newReport(out io.Writer) *report {
@@ -165,8 +166,8 @@ func (r *report) close(nothingLeftOut bool) bool {
 	for _, what := range r.leftOut {
 		fmt.Fprintln(r.out, "left out:", what)
 	}
-	if r.skipped > 0 {
-		fmt.Fprintf(r.out, "%d tests skipped themselves\n", r.skipped)
+	for _, test := range r.skipped {
+		fmt.Fprintln(r.out, "skipped itself:", test)
 	}
 	for _, f := range r.faults {
 		fmt.Fprintln(r.out, f)
