@@ -116,7 +116,7 @@ func call(t *testing.T, method, target string, client *http.Client, body any) []
 // waitFor waits until a program answers.
 func waitFor(t *testing.T, p *process, target string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		response, err := http.Get(target)
 		if err == nil {
 			response.Body.Close()

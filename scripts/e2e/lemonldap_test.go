@@ -96,7 +96,7 @@ func startLemonLDAP(t *testing.T, app, secret, dir string) *providerUnderTest {
 			number++
 			kid := rand.Text()
 			configuration(number, kid)
-			for deadline := time.Now().Add(20 * time.Second); !strings.Contains(newVisitor(t, app).get(issuer+"oauth2/jwks").body, kid); time.Sleep(100 * time.Millisecond) {
+			for deadline := time.Now().Add(patience); !strings.Contains(newVisitor(t, app).get(issuer+"oauth2/jwks").body, kid); time.Sleep(100 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("the portal does not read its new configuration")
 				}

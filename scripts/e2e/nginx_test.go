@@ -72,17 +72,8 @@ http {
 	if err != nil {
 		program = "/usr/sbin/nginx" // which is not in everybody's PATH
 	}
-	start(t, nil, program, "-p", p.dir, "-e", p.dir+"/error.log", "-c", p.dir+"/nginx.conf")
-	for range 200 {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-			return p
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("nginx does not listen:\n%s", p.errors())
-	return nil
+	start(t, nil, program, "-p", p.dir, "-e", p.dir+"/error.log", "-c", p.dir+"/nginx.conf").listening(addr)
+	return p
 }
 
 func (p *proxy) errors() string {

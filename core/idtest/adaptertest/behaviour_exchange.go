@@ -105,7 +105,7 @@ func (v *visitor) try(method, target string, header map[string][]string) (exchan
 
 // send is like try with a body.
 func (v *visitor) send(method, target string, header map[string][]string, body io.Reader) (e exchange, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // ends what hangs; a slow machine is not a fault
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, v.scheme+"://"+suiteHost+target, body)
 	if err != nil {
