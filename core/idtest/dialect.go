@@ -3,6 +3,7 @@ package idtest
 import (
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // Dialect is how a provider differs from Signward Identity Server, for the stand-in of another provider: package sgidtest
@@ -24,6 +25,18 @@ type Dialect struct {
 
 	// NoRotation lets a refresh token be used again and again; a refresh then issues none.
 	NoRotation bool
+
+	// RefreshGrace is for how long after its first use a refresh token that was rotated is answered again, with further tokens
+	// of the same sign-in: what Okta and others do for a client that has lost an answer. A later use is reuse. Default: none.
+	RefreshGrace time.Duration
+
+	// LastReplayWins revokes, when a refresh token is answered again within RefreshGrace, the tokens that it brought before and
+	// all that came of those.
+	LastReplayWins bool
+
+	// NoReuseDetection refuses the second use of a refresh token and revokes nothing. Default: it revokes everything that came
+	// from the sign-in (RFC 9700 section 4.14.2).
+	NoReuseDetection bool
 
 	// TenantClaims puts tenant_id, roles and custom_roles into ID tokens too, where IDTokenClaims may rename them.
 	TenantClaims bool

@@ -7,12 +7,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Fault is how an endpoint fails. The first of Drop, Hang, Redirect, Endless, GzipBomb, OAuthError and HTML that is set
+// Fault is how an endpoint fails. The first of Lost, Drop, Hang, Redirect, Endless, GzipBomb, OAuthError and HTML that is set
 // decides; if none is, Status and Body do, and the zero Fault is a 500.
 type Fault struct {
 	// Status is the HTTP status. Default: 307 with Redirect, 400 with OAuthError, otherwise 200 if there is something to
@@ -35,6 +36,9 @@ type Fault struct {
 	Hang bool
 	// Drop closes the connection without a response.
 	Drop bool
+	// Lost does what the request asks for, and closes the connection in place of the response: the client cannot know whether a
+	// refresh token was used up.
+	Lost bool
 	// GzipBomb answers with about 270 kB that decompress to 256 MiB of JSON whitespace.
 	GzipBomb bool
 
@@ -46,6 +50,12 @@ type Fault struct {
 	// Slow is how long to wait before the response, whatever Options.Now says: real time, or that of a bubble of
 	// testing/synctest. If nothing else is set, the response is the healthy one.
 	Slow time.Duration
+	// When limits the fault to the requests for which it returns true. form has what a POST has in its body. It is called for
+	// one request at a time.
+	When func(form url.Values) bool
+	// Every limits the fault to each of so many of the requests that would meet it: 10 means the 10th, the 20th and so on.
+	// Default: all.
+	Every int
 	// Once limits the fault to the first request that meets it.
 	Once bool
 }
@@ -55,9 +65,9 @@ func (p *Provider) Fail(endpoint Endpoint, fault Fault) {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	if p.faults.faults == nil {
-		p.faults.faults = map[Endpoint]Fault{}
+		p.faults.faults = map[Endpoint]*setFault{}
 	}
-	p.faults.faults[endpoint] = fault
+	p.faults.faults[endpoint] = &setFault{Fault: fault}
 }
 
 // Heal removes the fault of an endpoint.
@@ -75,41 +85,119 @@ func (p *Provider) Requests(endpoint Endpoint) int {
 	return p.faults.requests[endpoint]
 }
 
-// ResetRequests sets the counts of all endpoints to zero.
+// ResetRequests sets the counts of all endpoints to zero, and those of [Provider.RefreshCounts].
 func (p *Provider) ResetRequests() {
 	p.faults.mu.Lock()
-	defer p.faults.mu.Unlock()
 	clear(p.faults.requests)
+	p.faults.lostRefreshes = 0
+	p.faults.mu.Unlock()
+	p.grants.mu.Lock()
+	p.grants.refreshes = RefreshCounts{}
+	p.grants.mu.Unlock()
 }
 
 type faultTable struct {
 	mu       sync.Mutex
-	faults   map[Endpoint]Fault
+	faults   map[Endpoint]*setFault
 	requests map[Endpoint]int
+
+	lostRefreshes int // answers with new tokens that no client got
+}
+
+// setFault is a fault, and how many requests would have met it.
+type setFault struct {
+	Fault
+	met int
 }
 
 func (t *faultTable) wrap(endpoint Endpoint, done <-chan struct{}, healthy http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if fault, ok := t.count(endpoint); ok && fault.serve(w, r, done) {
+		fault, ok := t.count(endpoint, r)
+		switch {
+		case ok && fault.Lost:
+			t.lose(fault, r, done, healthy)
+		case ok && fault.serve(w, r, done):
 			return
 		}
 		healthy(w, r)
 	}
 }
 
-func (t *faultTable) count(endpoint Endpoint) (Fault, bool) {
+// count counts a request, and returns the fault that meets it.
+func (t *faultTable) count(endpoint Endpoint, r *http.Request) (Fault, bool) {
+	var form url.Values
+	if t.asksForForm(endpoint) {
+		form = formOf(r)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.requests == nil {
 		t.requests = map[Endpoint]int{}
 	}
 	t.requests[endpoint]++
-	fault, ok := t.faults[endpoint]
+	fault := t.faults[endpoint]
+	if fault == nil || fault.When != nil && !fault.When(form) {
+		return Fault{}, false
+	}
+	if fault.met++; fault.Every > 1 && fault.met%fault.Every != 0 {
+		return Fault{}, false
+	}
 	if fault.Once {
 		delete(t.faults, endpoint)
 	}
-	return fault, ok
+	return fault.Fault, true
 }
+
+func (t *faultTable) asksForForm(endpoint Endpoint) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fault := t.faults[endpoint]
+	return fault != nil && fault.When != nil
+}
+
+// formOf reads the form in the body of a request, and puts the body back. One that cannot be read is empty here, and for the
+// endpoint to refuse.
+func formOf(r *http.Request) url.Values {
+	body := readBody(r)
+	form, _ := url.ParseQuery(string(body))
+	return form
+}
+
+// readBody reads the body of a request, and puts it back.
+func readBody(r *http.Request) []byte {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body
+}
+
+// lose has the request served, and nobody told. With Hang or Slow the client waits first.
+func (t *faultTable) lose(fault Fault, r *http.Request, done <-chan struct{}, healthy http.HandlerFunc) {
+	readBody(r) // until then net/http does not notice that the client has gone
+	unheard := &nobody{header: http.Header{}}
+	healthy(unheard, r)
+	if unheard.status == http.StatusOK && r.PostForm.Get("grant_type") == "refresh_token" {
+		t.mu.Lock()
+		t.lostRefreshes++
+		t.mu.Unlock()
+	}
+	if fault.Slow > 0 || fault.Hang {
+		fault.wait(r, done)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// nobody hears an answer.
+type nobody struct {
+	header http.Header
+	status int
+}
+
+func (n *nobody) Header() http.Header         { return n.header }
+func (n *nobody) Write(p []byte) (int, error) { n.WriteHeader(http.StatusOK); return len(p), nil }
+func (n *nobody) WriteHeader(status int)      { n.status = cmp.Or(n.status, status) }
 
 // serve answers with the fault, or returns false if the healthy response is to follow.
 func (f Fault) serve(w http.ResponseWriter, r *http.Request, done <-chan struct{}) bool {
@@ -167,11 +255,7 @@ func (f Fault) problem(w http.ResponseWriter) {
 
 // wait holds a request. It reads the body first, because until then net/http does not notice that the client has gone.
 func (f Fault) wait(r *http.Request, done <-chan struct{}) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	readBody(r)
 	var over <-chan time.Time
 	if !f.Hang {
 		timer := time.NewTimer(f.Slow)

@@ -29,8 +29,41 @@ type issuedToken struct {
 	grant   *grant
 	scope   string // of an access token
 	expires time.Time
-	used    bool // a refresh token can be used once
 	revoked bool
+
+	used    bool           // a refresh token can be used once
+	usedAt  time.Time      // for the first time
+	brought []*issuedToken // by a refresh token, when it was used
+}
+
+// withdrawBrought revokes what a refresh token has brought, and all that came of that.
+func (t *issuedToken) withdrawBrought() {
+	for _, later := range t.brought {
+		later.revoked = true
+		later.withdrawBrought()
+	}
+	t.brought = nil
+}
+
+// RefreshCounts say what became of the refresh requests since the start or the last [Provider.ResetRequests]. Those that a
+// [Fault] answered are not among them, unless it was Lost.
+type RefreshCounts struct {
+	Answered int // with new tokens, including those that were Replayed or Lost
+	Replayed int // answered again, within Dialect.RefreshGrace
+	Reused   int // refused: the refresh token was used before
+	Lost     int // answers with new tokens that a Fault with Lost kept from the client
+}
+
+// RefreshCounts returns what became of the refresh requests.
+func (p *Provider) RefreshCounts() RefreshCounts {
+	p.faults.mu.Lock()
+	lost := p.faults.lostRefreshes
+	p.faults.mu.Unlock()
+	p.grants.mu.Lock()
+	defer p.grants.mu.Unlock()
+	counts := p.grants.refreshes
+	counts.Lost = lost
+	return counts
 }
 
 // ledger records every code and token that was issued. It forgets none: a test is short, and a developer signs in a few
@@ -40,6 +73,8 @@ type ledger struct {
 	codes   map[string]*code
 	refresh map[string]*issuedToken // by the token
 	access  map[string]*issuedToken // by its jti, or by itself if it is opaque
+
+	refreshes RefreshCounts
 }
 
 func invalidGrant(description string) *oauthError {
@@ -92,16 +127,20 @@ func answersChallenge(verifier, challenge string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64url.EncodeToString(sum[:])), []byte(challenge)) == 1
 }
 
-// issue records a new access token by its ID and returns a new refresh token.
-func (l *ledger) issue(id string, access issuedToken, refreshExpires time.Time) string {
+// issue records a new access token by its ID and returns a new refresh token. by is the refresh token that brings them, or
+// nil.
+func (l *ledger) issue(id string, access issuedToken, refreshExpires time.Time, by *issuedToken) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.refresh == nil {
 		l.refresh, l.access = map[string]*issuedToken{}, map[string]*issuedToken{}
 	}
 	token := rand.Text() + rand.Text()
-	l.refresh[token] = &issuedToken{grant: access.grant, expires: refreshExpires}
-	l.access[id] = &access
+	refresh := &issuedToken{grant: access.grant, expires: refreshExpires}
+	l.refresh[token], l.access[id] = refresh, &access
+	if by != nil {
+		by.brought = append(by.brought, refresh, &access)
+	}
 	return token
 }
 
@@ -121,9 +160,10 @@ func (l *ledger) opaque(token string, now time.Time) (Grant, error) {
 	return Grant{Login: t.grant.login, ClientID: t.grant.client, Scope: t.scope}, nil
 }
 
-// spend uses a refresh token up, unless it may be kept. A second use revokes everything that came from the sign-in, RFC 9700 section 4.14.2: one
-// of the two holders has stolen it.
-func (l *ledger) spend(token, client, scope string, now time.Time, keep bool) (*grant, *oauthError) {
+// spend uses a refresh token up, unless the dialect lets it be kept. A second use revokes everything that came from the
+// sign-in, RFC 9700 section 4.14.2: one of the two holders has stolen it. Within a grace period it is taken for one of a
+// client that has not got the answer.
+func (l *ledger) spend(token, client, scope string, now time.Time, dialect *Dialect) (*issuedToken, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.refresh[token]
@@ -132,8 +172,9 @@ func (l *ledger) spend(token, client, scope string, now time.Time, keep bool) (*
 		return nil, invalidGrant("there is no such refresh token")
 	case t.grant.client != client:
 		return nil, invalidGrant("the refresh token was issued to another client")
-	case t.used:
-		t.grant.revoked = true
+	case t.used && !now.Before(t.usedAt.Add(dialect.RefreshGrace)):
+		l.refreshes.Reused++
+		t.grant.revoked = t.grant.revoked || !dialect.NoReuseDetection
 		return nil, invalidGrant("the refresh token was used before")
 	case t.grant.revoked || t.revoked:
 		return nil, invalidGrant("the refresh token is revoked")
@@ -145,8 +186,17 @@ func (l *ledger) spend(token, client, scope string, now time.Time, keep bool) (*
 			return nil, &oauthError{Code: "invalid_scope", Description: "the sign-in did not have the scope " + name}
 		}
 	}
-	t.used = !keep
-	return t.grant, nil
+	switch {
+	case t.used:
+		l.refreshes.Replayed++
+		if dialect.LastReplayWins {
+			t.withdrawBrought()
+		}
+	case !dialect.NoRotation:
+		t.used, t.usedAt = true, now
+	}
+	l.refreshes.Answered++
+	return t, nil
 }
 
 // revoke revokes a refresh token with everything that came from its sign-in, or only the access token with this jti. An

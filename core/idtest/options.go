@@ -97,6 +97,9 @@ func (o Options) complete() (Options, error) {
 	if o.RefreshTTL < time.Second {
 		fault("RefreshTTL is %v, at least 1s is wanted", o.RefreshTTL)
 	}
+	if o.Dialect.RefreshGrace < 0 {
+		fault("Dialect.RefreshGrace is %v, at least 0 is wanted", o.Dialect.RefreshGrace)
+	}
 	for e, path := range o.Dialect.Paths {
 		if paths[e] == "" || !isPlainPath(path) {
 			fault("Dialect.Paths[%q] %q: an endpoint and a plain path are wanted", e, path)

@@ -251,6 +251,26 @@ func TestFaults(t *testing.T) {
 	equal(t, "status of a late answer to a form", post(t, p, "/connect/token", codeForm(code)).status, http.StatusOK)
 }
 
+// A fault may meet a part of the requests only.
+func TestFaultsOfAShare(t *testing.T) {
+	t.Parallel()
+	p := idtest.NewProvider(t)
+	statuses := func(grants ...string) (all []int) {
+		for _, grant := range grants {
+			all = append(all, post(t, p, "/connect/token", with(map[string]string{"grant_type": grant})).status)
+		}
+		return all
+	}
+	p.Fail(idtest.Token, idtest.Fault{Status: 503, Every: 3})
+	same(t, "each third", statuses("x", "x", "x", "x", "x", "x"), []int{401, 401, 503, 401, 401, 503})
+	p.Fail(idtest.Token, idtest.Fault{Status: 503, Every: 2, When: func(f url.Values) bool { return f.Get("grant_type") == "y" }})
+	same(t, "each second of some", statuses("y", "x", "y", "x", "y"), []int{401, 401, 503, 401, 401})
+	p.Fail(idtest.Token, idtest.Fault{Status: 503, Once: true, When: func(f url.Values) bool { return f.Get("grant_type") == "y" }})
+	same(t, "the first of some", statuses("x", "y", "y"), []int{401, 503, 401})
+	p.Fail(idtest.KeySet, idtest.Fault{Every: 2})
+	same(t, "each second GET", []int{get(t, p, "/.well-known/jwks.json").status, get(t, p, "/.well-known/jwks.json").status}, []int{200, 500})
+}
+
 func TestEndlessFaults(t *testing.T) {
 	t.Parallel()
 	p := idtest.NewProvider(t)

@@ -85,7 +85,7 @@ func (p *Provider) exchange(client Client, form url.Values) (map[string]any, *oa
 	if fault != nil {
 		return nil, fault
 	}
-	return p.issue(c.grant, c.grant.scope, c.nonce)
+	return p.issue(c.grant, c.grant.scope, c.nonce, nil)
 }
 
 // refresh implements RFC 6749 section 6.
@@ -95,12 +95,12 @@ func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oau
 		return nil, &oauthError{Code: "invalid_request", Description: "refresh_token is missing"}
 	}
 	scope := strings.Join(strings.Fields(form.Get("scope")), " ")
-	g, fault := p.grants.spend(token, client.ID, scope, p.now(), p.options.Dialect.NoRotation)
+	spent, fault := p.grants.spend(token, client.ID, scope, p.now(), &p.options.Dialect)
 	if fault != nil {
 		return nil, fault
 	}
-	scope = cmp.Or(scope, g.scope)
-	response, fault := p.issue(g, scope, "")
+	scope = cmp.Or(scope, spent.grant.scope)
+	response, fault := p.issue(spent.grant, scope, "", spent)
 	if p.options.Dialect.NoRotation && fault == nil {
 		delete(response, "refresh_token")
 	}
@@ -108,7 +108,7 @@ func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oau
 }
 
 // issue makes the tokens of a grant. Signward issues a refresh token whether or not offline_access was requested.
-func (p *Provider) issue(g *grant, scope, nonce string) (map[string]any, *oauthError) {
+func (p *Provider) issue(g *grant, scope, nonce string, by *issuedToken) (map[string]any, *oauthError) {
 	person, ok := p.registry.person(g.login)
 	if !ok {
 		return nil, invalidGrant("the person is no longer here")
@@ -129,7 +129,7 @@ func (p *Provider) issue(g *grant, scope, nonce string) (map[string]any, *oauthE
 		"scope":        scope,
 	}
 	access := issuedToken{grant: g, scope: scope, expires: now.Add(p.options.AccessTTL)}
-	if refreshToken := p.grants.issue(id, access, now.Add(p.options.RefreshTTL)); !p.options.Dialect.NoRefreshTokens {
+	if refreshToken := p.grants.issue(id, access, now.Add(p.options.RefreshTTL), by); !p.options.Dialect.NoRefreshTokens {
 		response["refresh_token"] = refreshToken
 	}
 	if hasScope(scope, "openid") {
