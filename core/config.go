@@ -73,6 +73,14 @@ type Config struct {
 	// The first that is there wins. Default: roles.
 	RolesClaim []string
 
+	// Store is what the application's replicas share, so that each session is refreshed once and a sign-out reaches all of them:
+	// see [Store]. One store may serve several applications if their SessionSecrets differ. It is never closed. Default:
+	// none: sessions live in sealed cookies alone, and replicas know nothing of each other.
+	Store Store
+	// SingleReplica says that the application runs as one process, for which a Store that is no [Swapper] will do. During a
+	// deployment it is not true, if the new process starts before the old one has ended.
+	SingleReplica bool
+
 	// AdmitUser is called with the user at each sign-in, once every check has passed, and at each refresh, but not for
 	// bearer access tokens: what must hold for them too belongs in [Client.Require]. It may add roles or claims
 	// ([User.Set]). An error refuses the user and is logged: the sign-in with the code sign_in_refused, and at a refresh the

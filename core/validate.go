@@ -45,6 +45,7 @@ func (c *Config) faults() fault.List {
 		}
 	}
 	c.checkParameters(&faults)
+	c.checkStore(&faults)
 	if slices.Contains(c.RolesClaim, "") {
 		faults.Add("RolesClaim", "IDSERVER_ROLES_CLAIM", "%q has an empty element", c.RolesClaim)
 	}
