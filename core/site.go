@@ -15,6 +15,8 @@ type site interface {
 	// signInURL is where a navigation signs in and comes back to its page; loginURL is the same without a way back.
 	signInURL(r Request) string
 	loginURL() string
+	// sessionCookie is the name of the session's cookie, or of the first if it takes several.
+	sessionCookie() string
 	// wayHome is the root of the application, unless the request is for that.
 	wayHome(r Request) string
 	// close ends the background work.
@@ -29,6 +31,7 @@ func (apiOnly) basePath() string         { return "" }
 func (apiOnly) crossSite(Request) bool   { return false }
 func (apiOnly) signInURL(Request) string { return "" }
 func (apiOnly) loginURL() string         { return "" }
+func (apiOnly) sessionCookie() string    { return "" }
 func (apiOnly) wayHome(Request) string   { return "" }
 func (apiOnly) close()                   {}
 func (apiOnly) identify(context.Context, Request) (identity, error) {

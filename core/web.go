@@ -128,6 +128,8 @@ func (w *web) basePath() string { return w.pathOfBase }
 
 func (w *web) loginURL() string { return w.path("/login") }
 
+func (w *web) sessionCookie() string { return w.names.Session }
+
 func (w *web) close() {
 	w.exchanges.Close()
 	w.refreshes.Close()

@@ -23,6 +23,9 @@ var frameworks = []string{"gin", "echo", "echov5", "fiber", "fiberv3", "chi"}
 // adapters are those and what carries guards alone.
 var adapters = append(slices.Clone(frameworks), "grpc")
 
+// beside are packages that a program may use together with ours, and that no module of ours requires but bench.
+var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/"}
+
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
 // pages returns every page of the repository, with the module that its samples are compiled in unless they import an adapter.
@@ -83,6 +86,9 @@ func TestSamplesCompile(t *testing.T) {
 					at = "examples/" + framework
 				}
 			}
+			if slices.ContainsFunc(beside, func(path string) bool { return bytes.Contains(program, []byte(`"`+path)) }) {
+				at = "bench"
+			}
 			t.Run(fmt.Sprintf("%s %d", page, i+1), func(t *testing.T) { compile(t, at, program) })
 		}
 	}
@@ -118,6 +124,25 @@ func TestGuideShowsSGID(t *testing.T) {
 		program := string(read(t, "scripts/e2e/testdata/sgid/"+framework+"/main.go"))
 		if !strings.Contains(guide, "\n```go\n"+program+"```\n") {
 			t.Errorf("docs/guide.md does not show the program of scripts/e2e for %s", framework)
+		}
+	}
+}
+
+// The guide shows the programs of bench/programs, which are tested there.
+func TestGuideShowsPrograms(t *testing.T) {
+	guide := string(read(t, "docs/guide.md"))
+	programs, err := filepath.Glob(filepath.Join(root, "bench/programs/*/main.go"))
+	if err != nil || len(programs) == 0 {
+		t.Fatalf("%d programs, %v", len(programs), err)
+	}
+	for _, path := range programs {
+		program, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code, _ := strings.Cut(string(program), "\npackage main\n") // without the command's comment
+		if !strings.Contains(guide, "\n```go\npackage main\n"+code+"```\n") {
+			t.Errorf("docs/guide.md does not show %s", path)
 		}
 	}
 }

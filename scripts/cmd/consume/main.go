@@ -38,6 +38,10 @@ var adapters = []adapterModule{
 	{"grpc", "google.golang.org/grpc", 18},
 }
 
+// beside are packages that the guide's programs use together with ours: they come with nothing of ours, and the budgets are of
+// what does.
+var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/"}
+
 func main() {
 	tags := flag.Bool("tags", false, "fetch from this clone's tags, as go will from the repository once they are pushed")
 	flag.Parse()
@@ -181,6 +185,8 @@ func programsFor(root, prefix, adapter, framework string) (programs [][]byte, er
 	for _, block := range regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatch(guide, -1) {
 		brings := func(path string) bool { return bytes.Contains(block[1], []byte(`"`+path+`"`)) }
 		switch {
+		case slices.ContainsFunc(beside, func(path string) bool { return bytes.Contains(block[1], []byte(`"`+path)) }):
+			continue
 		case brings(prefix + adapter), brings(framework):
 			own++
 		case slices.ContainsFunc(adapters, func(a adapterModule) bool { return brings(prefix+a.dir) || brings(a.framework) }):
