@@ -1,10 +1,12 @@
-// Package seal encrypts and authenticates small values that strangers keep for us: cookies.
+// Package seal encrypts and authenticates small values that others keep for us: cookies, and what is in a shared store.
 //
 // A Ring holds secrets: the first one seals, all of them open, so that the secret can be changed without signing anybody
 // out. The package is pure: randomness is an argument, and there is no clock.
 package seal
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -12,6 +14,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +28,9 @@ const (
 	keySize   = 32
 	prefixLen = 1 + idSize + saltSize
 )
+
+// Overhead is how much longer a sealed value is than its plaintext, in bytes, before base64url.
+const Overhead = prefixLen + 16
 
 // MinSecret is the minimum length of a secret, in bytes.
 const MinSecret = 32
@@ -68,19 +74,27 @@ func New(application, first string, others ...string) (*Ring, error) {
 // Seal encrypts plaintext for a purpose, which Open must be given too: a value sealed as one kind of cookie is not valid
 // as another. The result is base64url.
 func (r *Ring) Seal(random io.Reader, purpose string, plaintext []byte) (string, error) {
-	s := r.secrets[0]
-	out := make([]byte, prefixLen, prefixLen+len(plaintext)+16)
-	out[0] = version
-	copy(out[1:], s.id[:])
-	if _, err := io.ReadFull(random, out[1+idSize:]); err != nil {
-		return "", err
-	}
-	aead, err := s.aead(purpose, out[:prefixLen])
+	sealed, err := r.SealBytes(random, purpose, plaintext)
 	if err != nil {
 		return "", err
 	}
-	out = aead.Seal(out, make([]byte, aead.NonceSize()), plaintext, out[:prefixLen])
-	return encoding.EncodeToString(out), nil
+	return encoding.EncodeToString(sealed), nil
+}
+
+// SealBytes is like Seal, without the base64url: the result is Overhead bytes longer than plaintext.
+func (r *Ring) SealBytes(random io.Reader, purpose string, plaintext []byte) ([]byte, error) {
+	s := r.secrets[0]
+	out := make([]byte, prefixLen, len(plaintext)+Overhead)
+	out[0] = version
+	copy(out[1:], s.id[:])
+	if _, err := io.ReadFull(random, out[1+idSize:]); err != nil {
+		return nil, err
+	}
+	aead, err := s.aead(purpose, out[:prefixLen])
+	if err != nil {
+		return nil, err
+	}
+	return aead.Seal(out, make([]byte, aead.NonceSize()), plaintext, out[:prefixLen]), nil
 }
 
 // Open decrypts what was sealed for purpose. old reports whether it should be sealed again because its secret is no
@@ -90,8 +104,16 @@ func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err err
 		return nil, false, ErrOpen
 	}
 	in, err := encoding.DecodeString(sealed)
+	if err != nil {
+		return nil, false, ErrOpen
+	}
+	return r.OpenBytes(purpose, in)
+}
+
+// OpenBytes is the inverse of SealBytes, and returns what Open does.
+func (r *Ring) OpenBytes(purpose string, in []byte) (plaintext []byte, old bool, err error) {
 	switch {
-	case err != nil || len(in) < prefixLen:
+	case len(in) < prefixLen:
 		return nil, false, ErrOpen
 	case in[0] != version:
 		return nil, false, ErrForeign
@@ -115,6 +137,31 @@ func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err err
 		return nil, false, ErrForeign
 	}
 	return nil, false, ErrOpen
+}
+
+// Each returns a ring for each secret, with that one alone, in the order of the secrets' key ids: it is the same for all who
+// have the same secrets, whichever of them seals.
+func (r *Ring) Each() []*Ring {
+	var each []*Ring
+	for _, s := range r.secrets {
+		if !slices.ContainsFunc(each, func(other *Ring) bool { return bytes.Equal(other.secrets[0].key, s.key) }) {
+			each = append(each, &Ring{secrets: []secret{s}})
+		}
+	}
+	slices.SortFunc(each, func(a, b *Ring) int {
+		return cmp.Or(bytes.Compare(a.secrets[0].id[:], b.secrets[0].id[:]), bytes.Compare(a.secrets[0].key, b.secrets[0].key))
+	})
+	return each
+}
+
+// Derive returns 32 bytes that only who has the secret that seals can make, for a purpose of their own: nothing is sealed
+// with them.
+func (r *Ring) Derive(purpose string) [32]byte {
+	derived, err := hkdf.Expand(sha256.New, r.secrets[0].key, "derived\x00"+purpose, keySize)
+	if err != nil {
+		panic(err) // 32 bytes are not too many, and that is all that can be wrong
+	}
+	return [32]byte(derived)
 }
 
 var encoding = base64.RawURLEncoding.Strict()

@@ -169,3 +169,60 @@ func TestForeign(t *testing.T) {
 		})
 	}
 }
+
+func TestSealBytes(t *testing.T) {
+	r := ring(t, "app", one)
+	sealed, err := r.SealBytes(rand.Reader, "p", []byte("alice"))
+	if err != nil || len(sealed) != len("alice")+Overhead {
+		t.Fatalf("%d bytes, %v", len(sealed), err)
+	}
+	if got, old, err := r.OpenBytes("p", sealed); err != nil || old || string(got) != "alice" {
+		t.Errorf("got %q, %v, %v", got, old, err)
+	}
+	if got, _, err := r.Open("p", encoding.EncodeToString(sealed)); err != nil || string(got) != "alice" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for n := range len(sealed) {
+		if _, _, err := r.OpenBytes("p", sealed[:n]); err == nil {
+			t.Errorf("the first %d bytes open", n)
+		}
+	}
+}
+
+// Whoever has the same secrets has the same order of them, and can open what was sealed with one alone.
+func TestEach(t *testing.T) {
+	here, there := ring(t, "app", one, two, one), ring(t, "app", two, one)
+	a, b := here.Each(), there.Each()
+	if len(a) != 2 || len(b) != 2 {
+		t.Fatalf("%d and %d rings, want 2 secrets in each", len(a), len(b))
+	}
+	for i := range a {
+		value := sealed(t, a[i], "p", "alice")
+		if got, _, err := b[i].Open("p", value); err != nil || string(got) != "alice" {
+			t.Errorf("ring %d: %q, %v", i, got, err)
+		}
+		if _, _, err := b[1-i].Open("p", value); err == nil {
+			t.Errorf("ring %d opens what the other sealed", 1-i)
+		}
+		if _, _, err := here.Open("p", value); err != nil {
+			t.Errorf("the whole ring does not open what its ring %d sealed: %v", i, err)
+		}
+	}
+}
+
+func TestDerive(t *testing.T) {
+	r := ring(t, "app", one, two)
+	seen := map[[32]byte]string{}
+	for name, derived := range map[string][32]byte{
+		"a": r.Derive("a"), "b": r.Derive("b"), "of another secret": ring(t, "app", two).Derive("a"),
+		"of another application": ring(t, "b", one).Derive("a"),
+	} {
+		if other, ok := seen[derived]; ok {
+			t.Errorf("%s and %s are the same", name, other)
+		}
+		seen[derived] = name
+	}
+	if r.Derive("a") != ring(t, "app", one).Derive("a") {
+		t.Error("not the same again")
+	}
+}
