@@ -15,6 +15,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/flight"
 	"github.com/signward/idserver-go/core/internal/memo"
 	"github.com/signward/idserver-go/core/internal/seal"
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 // web is the site of a client with Config.BaseURL: sign-in routes, cookies and sessions, on top of the protocol.
@@ -33,6 +34,7 @@ type web struct {
 	redirectURI string
 
 	ring      *seal.Ring
+	vault     *vault.Vault // what replicas share; nil without Config.Store
 	names     cookies.Names
 	jar       cookies.Jar
 	loginJar  cookies.Jar // for a sign-in in progress
@@ -75,8 +77,13 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 	w.names = cookies.NamesOf(base, routes)
 
 	issuer := cmp.Or(cfg.Provider.Issuer, cfg.Authority)
-	w.ring, err = seal.New(issuer+"\x00"+cfg.ClientID, cfg.SessionSecret, cfg.Session.OldSecrets...)
-	return w, err
+	if w.ring, err = seal.New(issuer+"\x00"+cfg.ClientID, cfg.SessionSecret, cfg.Session.OldSecrets...); err != nil {
+		return nil, err
+	}
+	if cfg.Store != nil {
+		w.vault = vault.New(vault.Options{Store: cfg.Store, Ring: w.ring, Rand: cfg.Rand, Now: cfg.Now})
+	}
+	return w, nil
 }
 
 // mostSignedOut limits how many sessions that were signed out are remembered. Of more, those that could live longest stay.
@@ -134,6 +141,9 @@ func (w *web) close() {
 	w.exchanges.Close()
 	w.refreshes.Close()
 	w.opened.Clear()
+	if w.vault != nil {
+		w.vault.Close()
+	}
 }
 
 func (w *web) now() time.Time { return w.cfg.Now() }

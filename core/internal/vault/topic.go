@@ -14,8 +14,8 @@ type notifier interface {
 	Subscribe(ctx context.Context, topic string, f func(message string), lost func()) (stop func(), err error)
 }
 
-// maxMessage limits a message, in bytes: PostgreSQL's have 8000, and what is sealed is longer.
-const maxMessage = 4 << 10
+// maxMessage limits a message, in bytes: the store's have 1000, and what is sealed and in base64url is longer.
+const maxMessage = 700
 
 // HasNotifier reports whether the store carries messages. Without, Notify and Subscribe do nothing.
 func (v *Vault) HasNotifier() bool { return v.notifier != nil }

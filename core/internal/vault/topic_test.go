@@ -50,6 +50,9 @@ func TestTopics(t *testing.T) {
 	if len(heard) != 2 {
 		t.Errorf("heard %q after it stopped", heard)
 	}
+	if sealed, _ := here.rings[0].Seal(here.rand, "p", make([]byte, maxMessage)); len(sealed) > 1000 {
+		t.Errorf("the longest message has %d bytes when it is sealed", len(sealed))
+	}
 	if err := here.Notify(bg, "ended", strings.Repeat("x", maxMessage+1)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a long message: %v", err)
 	}
