@@ -123,7 +123,7 @@ func (c *Client) refusalPage(r *Request, refusal *Refusal) []byte {
 		p.userIs = "Your account:"
 	}
 	switch {
-	case refusal.Code == CodeProviderUnavailable || refusal.Code == CodeInternal || refusal.Code == CodeSessionNotRenewed:
+	case refusal.RetryAfter > 0 || refusal.Code == CodeInternal || refusal.Code == CodeSessionNotRenewed:
 		if r.Method != http.MethodGet { // a link would not post the form again; the browser's reload does
 			break
 		}

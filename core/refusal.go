@@ -13,6 +13,7 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/strictjson"
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 // RefusalCode is why a request was refused. Codes are stable: programs and people may rely on them.
@@ -40,6 +41,7 @@ const (
 	CodeSignInRefused         RefusalCode = "sign_in_refused"
 	CodeProviderUnavailable   RefusalCode = "provider_unavailable"
 	CodeProviderMisconfigured RefusalCode = "provider_misconfigured"
+	CodeStoreUnavailable      RefusalCode = "store_unavailable"
 	CodeSessionTooLarge       RefusalCode = "session_too_large"
 	CodeInternal              RefusalCode = "internal"
 )
@@ -114,6 +116,9 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeProviderUnavailable: {http.StatusServiceUnavailable,
 		words{"The sign-in service does not answer", "This is usually over soon. Please try again in a moment."},
 		words{"The sign-in service is not available", "Try again in a moment."}},
+	CodeStoreUnavailable: {http.StatusServiceUnavailable,
+		words{"This application cannot look up your session", "This is usually over soon, and you stay signed in. Please try again in a moment."},
+		words{"The store of sessions is not available", "The session goes on. Try again in a moment."}},
 	CodeProviderMisconfigured: {http.StatusBadGateway,
 		words{"Signing in does not work at the moment", "Please give the people who run this application the code below."},
 		words{"The sign-in service is not set up correctly", "The operator finds the cause in the log."}},
@@ -209,7 +214,7 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		Refusal:     &refusal,
 	}
 	switch {
-	case d.code == CodeProviderUnavailable:
+	case kind.status == http.StatusServiceUnavailable:
 		refusal.RetryAfter = max(retryAfter(d.err), time.Second).Round(time.Second)
 		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
 	case kind.status == http.StatusUnauthorized || d.code == CodeInvalidRequest:
@@ -244,7 +249,8 @@ func (c *Client) tellRefused(ctx context.Context, d *denial, status int) {
 // With prompt=login, the provider lets a user who is signed in but not admitted choose another account.
 func (c *Client) signInAgain(r *Request, code RefusalCode) string {
 	switch {
-	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured, code == CodeSessionNotRenewed:
+	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured, code == CodeSessionNotRenewed,
+		code == CodeStoreUnavailable:
 		return ""
 	case !r.isNavigation() && !r.isHTMX():
 		return c.site.loginURL()
@@ -358,6 +364,8 @@ func (c *Client) logRefusal(ctx context.Context, r *Request, refusal Refusal, mo
 func codeOf(err error) RefusalCode {
 	var token *TokenEndpointError
 	switch {
+	case errors.Is(err, vault.ErrAway):
+		return CodeStoreUnavailable
 	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return CodeProviderUnavailable
 	case errors.Is(err, ErrInvalidToken):

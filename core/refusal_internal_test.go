@@ -1,11 +1,18 @@
 package idserver
 
 import (
+	"context"
+	"fmt"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 // README.md lists every code with its status.
@@ -76,4 +83,29 @@ func TestChallengeOfADenial(t *testing.T) {
 		}
 	}
 	t.Error("the refusal has no challenge")
+}
+
+// A store that is away refuses nobody for good: 503, when to come back, no cookie touched, and no word of the store's own.
+func TestStoreUnavailable(t *testing.T) {
+	c, err := New(Config{
+		Authority: "https://op.example", ClientID: "app", BaseURL: "https://app.example", SessionSecret: "x7Jq2mVd9Lr4Tz8Kc1Wf6Yb3Hs5Gn0Pa",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	away := fmt.Errorf("%w: %w", vault.ErrAway, context.DeadlineExceeded)
+	for mode, want := range map[string]string{"navigate": `<a href="">Try again</a>`, "cors": `"code":"store_unavailable"}`} {
+		r := Request{Method: "GET", Path: "/", Header: http.Header{"Sec-Fetch-Mode": {mode}, "Accept": {"text/html"}}}
+		a := c.refuse(t.Context(), &r, away)
+		if !slices.Contains(a.Set, Field{"Retry-After", "1"}) || a.Status != 503 || a.Refusal.Code != CodeStoreUnavailable || a.Refusal.RetryAfter != time.Second {
+			t.Errorf("%s: %d %v %v", mode, a.Status, a.Set, a.Refusal)
+		}
+		if body := string(a.Body); !strings.Contains(body, want) || strings.Contains(body, "Sign in") || strings.Contains(body, "deadline") {
+			t.Errorf("%s: %s", mode, body)
+		}
+		if slices.ContainsFunc(a.Add, func(f Field) bool { return f.Name == "Set-Cookie" || f.Name == "WWW-Authenticate" }) {
+			t.Errorf("%s: %v", mode, a.Add)
+		}
+	}
 }
