@@ -125,6 +125,7 @@ func TestRefreshedEvents(t *testing.T) {
 			}
 			admit = row.admit
 			b.visit()
+			time.Sleep(resent) // the refresh goes on behind the request
 			if want := "RefreshEvent{" + aliceIs + " Outcome:" + row.outcome + "}"; !slices.Contains(told.take(), want) {
 				t.Errorf("%s was not told", want)
 			}

@@ -155,9 +155,13 @@ func newWorld(t *testing.T, edit ...func(*idserver.Config)) *world {
 	w.cfg = w.provider.Config(base)
 	w.cfg.SessionSecret = secretOne
 	w.cfg.Now = w.clock.Now
-	w.cfg.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.cfg.Logger = textLog(w.log)
 	w.Client = w.client(t, edit...)
 	return w
+}
+
+func textLog(to io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // visit is one request with the session; it returns who was seen, and the access token.

@@ -156,16 +156,31 @@ func (w *web) otherLoopbackName(r *Request) string {
 	return target
 }
 
+// circleTime is within how long three sign-ins that left no session are a circle.
+const circleTime = 30 * time.Second
+
+// wasKept marks, for as long as a circle may take, that the browser has kept the cookie of a session that ended in another
+// way than by a sign-out, such as a refresh that the provider refuses: to sign in again is to go in no circle. A session that
+// ends as soon as it has begun leaves no mark, because that is a circle, whatever the reason.
+func (w *web) wasKept(s *session, err error, now time.Time) []Field {
+	if errors.Is(err, errSignedOut) || now.Sub(s.signedIn) < time.Second {
+		return nil
+	}
+	return []Field{setCookie(w.jar.Set(w.names.Kept, "1", "/", int(circleTime.Seconds())))}
+}
+
 // goesInCircles reports whether this browser has signed in several times in a row and still has no session: it does not
 // keep the session cookie, or something in front of this program removes it.
 func (w *web) goesInCircles(r *Request, now time.Time) bool {
-	if _, ok := cookies.One(r.cookies(), w.names.Session); ok {
-		return false
+	for _, name := range []string{w.names.Session, w.names.Kept} {
+		if _, ok := cookies.One(r.cookies(), name); ok {
+			return false
+		}
 	}
 	lately := 0
 	open, _ := w.logins(r)
 	for _, p := range open {
-		if p.Spent != 0 && now.Sub(time.UnixMilli(p.Spent)) < 30*time.Second {
+		if p.Spent != 0 && now.Sub(time.UnixMilli(p.Spent)) < circleTime {
 			lately++
 		}
 	}

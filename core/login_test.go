@@ -162,6 +162,42 @@ func TestCircles(t *testing.T) {
 	})
 }
 
+// Who keeps the cookies, and whose sessions are lost for another reason, signs in as often as it takes. One whose sessions end
+// as soon as they begin is in a circle all the same.
+func TestSessionsLostAreNoCircle(t *testing.T) {
+	for name, row := range map[string]struct {
+		lasts   time.Duration
+		circles bool
+	}{
+		"after a few seconds": {4 * time.Second, false},
+		"at once":             {0, true},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.SetTokenResponse(func(r map[string]any) { r["expires_in"] = row.lasts.Seconds() + 0.001 })
+			b := w.browser(t)
+			for i := range 8 {
+				a := b.route("GET", "/auth/login?return_to=/profile", navigates)
+				if circles := a.Status != 303; circles {
+					if code(t, a) != idserver.CodeSignInLost || !row.circles || i != 3 {
+						t.Errorf("sign-in %d: %d %s", i+1, a.Status, a.Body)
+					}
+					return
+				}
+				b.route("GET", w.authorize(t, field(a, "Location"), "alice"), navigates)
+				w.clock.advance(row.lasts + time.Millisecond)
+				w.provider.Fail(idtest.Token, idtest.Fault{OAuthError: "invalid_grant", Once: true})
+				if w.clock.advance(0); b.admits(w.Client) {
+					t.Fatal("the session is not lost")
+				}
+			}
+			if row.circles {
+				t.Error("it goes round for ever")
+			}
+		}))
+	}
+}
+
 func TestLoginWithoutProvider(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -112,7 +112,7 @@ func (w *web) refreshOnce(ctx context.Context, s *session, now time.Time) (*Toke
 		defer cancel()
 	}
 	return flown(w.refreshes.Do(ctx, s.refreshKey, func(ctx context.Context) (*Tokens, error) {
-		tokens, err := w.refreshTokens(ctx, &s.tokens)
+		tokens, err := w.refreshTokens(ctx, s)
 		tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
 		if tokens != nil && endsSession(err) { // nobody keeps the new refresh token, and nobody would ever revoke it
 			w.revoke(ctx, tokens.RefreshToken)
@@ -139,8 +139,8 @@ var errLeft = errors.New("the request ended while its session was being refreshe
 var errNotAdmitted = errors.New("the application no longer admits the user")
 
 // refreshTokens is the work that is done once for everyone who holds the session.
-func (w *web) refreshTokens(ctx context.Context, old *Tokens) (*Tokens, error) {
-	tokens, err := w.provider.refreshToken(ctx, old)
+func (w *web) refreshTokens(ctx context.Context, s *session) (*Tokens, error) {
+	tokens, err := w.sendRefresh(ctx, s)
 	if err != nil {
 		return tokens, err
 	}

@@ -190,7 +190,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		return v, refused(CodeSessionNotRenewed, nil)
 	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
-		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
+		return v, refused(CodeNotSignedIn, nil, append(w.dropSession(r), w.wasKept(s, err, now)...)...)
 	}
 	mayRenew := (next != nil || renew) && w.mayRenew(r)
 	switch {

@@ -232,7 +232,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 	case reply.AccessToken == "":
 		return nil, &TokenEndpointError{Status: a.Status, Err: ErrNoAccessToken}
 	case reply.TokenType != "" && !strings.EqualFold(reply.TokenType, "Bearer"): // sgID does not send it
-		return nil, &TokenEndpointError{Status: a.Status, Err: errors.New("the access token is not of type Bearer")}
+		return nil, &TokenEndpointError{Status: a.Status, Err: errNotBearer}
 	}
 	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
 	if d := lifetime(reply.ExpiresIn); d > 0 {
@@ -240,6 +240,8 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 	}
 	return tokens, nil
 }
+
+var errNotBearer = errors.New("the access token is not of type Bearer")
 
 // until records when the access token expires.
 func (t *Tokens) until(issued, expiry time.Time) {

@@ -42,6 +42,7 @@ type web struct {
 	exchanges *flight.Group[*Tokens] // of codes
 	refreshes *flight.Group[*Tokens]
 	signedOut *expiring.Set // the ids of sessions
+	lost      *expiring.Set // the refresh keys of sessions of whose refresh an answer was lost
 }
 
 func newWeb(cfg Config, p *provider) (*web, error) {
@@ -58,6 +59,7 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		opened:     memo.New[openedSession](cfg.TokenCacheBytes),
 		exchanges:  newFlights(cfg.Now, mostExchanges, mostExchangeBytes, keptExchange),
 		signedOut:  expiring.New(cfg.Now, mostSignedOut),
+		lost:       expiring.New(cfg.Now, mostLost),
 	}
 	w.routesPath = w.pathOfBase + cfg.RoutesPath
 	w.redirectURI = w.base + cfg.CallbackPath

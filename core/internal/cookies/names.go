@@ -12,6 +12,7 @@ type Names struct {
 	Session string
 	Login   string // the prefix of the name of each sign-in that is pending
 	Browser string // binds the pending sign-ins to a browser
+	Kept    string // says for a moment that the browser had a session cookie
 }
 
 // NamesOf returns different names for applications that browsers would not keep apart: cookies are shared by all ports of
@@ -32,8 +33,8 @@ func NamesOf(base *url.URL, routes string) Names {
 		name += "-" + hex.EncodeToString(sum[:4])
 	}
 	if base.Scheme != "https" {
-		return Names{name, name + "-login-", name + "-browser"}
+		return Names{name, name + "-login-", name + "-browser", name + "-kept"}
 	}
 	// Login cookies have the path of the routes, which the prefix __Host- does not allow.
-	return Names{"__Host-" + name, "__Secure-" + name + "-login-", "__Host-" + name + "-browser"}
+	return Names{"__Host-" + name, "__Secure-" + name + "-login-", "__Host-" + name + "-browser", "__Host-" + name + "-kept"}
 }

@@ -25,6 +25,14 @@ const MaxBody = 1 << 20
 // ErrTimeout means that Config.HTTP.Timeout was over first.
 var ErrTimeout = errors.New("no whole answer")
 
+// ErrUnsent marks an error because of which nothing was sent.
+var ErrUnsent = errors.New("nothing was sent")
+
+// unsent is an error because of which nothing was sent. It says so to errors.Is, and not in its text.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() []error { return []error{ErrUnsent, u.error} }
+
 // Config is what a Client is made of.
 type Config struct {
 	Client                *http.Client // its transport is used; nil: one like net/http's own
@@ -109,7 +117,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	}
 	if call.Authentication != nil {
 		if err := call.Authentication.Authenticate(ctx, r); err != nil {
-			return nil, r.secrets.hideError(err)
+			return nil, unsent{r.secrets.hideError(err)}
 		}
 	}
 	a, err := c.send(ctx, r, call)
@@ -128,6 +136,9 @@ func (c *Client) send(ctx context.Context, r *Request, call Call) (*Answer, erro
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
+		if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+			return nil, unsent{transportError(ctx, err)}
+		}
 		return nil, transportError(ctx, err)
 	}
 	defer func() { _ = response.Body.Close() }()
