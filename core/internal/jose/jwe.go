@@ -40,8 +40,8 @@ var contents = map[string]content{
 	"A256CBC-HS512": {64, 16, 32, sha512.New},
 }
 
-// The accepted key management algorithms besides dir, RFC 7518 section 4.1. RSA1_5, PBES2 and ECDH are not among them, so
-// that no setting can enable them.
+// The accepted key management algorithms besides dir and ECDH-ES, RFC 7518 section 4.1. RSA1_5 and PBES2 are not among them,
+// so that no setting can enable them.
 var (
 	oaepHashes = map[string]func() hash.Hash{"RSA-OAEP": sha1.New, "RSA-OAEP-256": sha256.New}
 	keyWraps   = map[string]int{"A128KW": 16, "A192KW": 24, "A256KW": 32} // with their key sizes, in bytes
@@ -54,6 +54,10 @@ func DecryptRSA(compact string, key *rsa.PrivateKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.openRSA(key)
+}
+
+func (e *encrypted) openRSA(key *rsa.PrivateKey) ([]byte, error) {
 	newHash, ok := oaepHashes[e.header.Algorithm]
 	if !ok {
 		return nil, ErrDecrypt
@@ -102,6 +106,10 @@ type encryptedHeader struct {
 	Encryption string         `json:"enc"`
 	IV         string         `json:"iv"` // for A*GCMKW, RFC 7518 section 4.7.1
 	Tag        string         `json:"tag"`
+	KeyID      *string        `json:"kid"`
+	Ephemeral  strictjson.Raw `json:"epk"` // for ECDH-ES, RFC 7518 section 4.6.1
+	PartyU     string         `json:"apu"`
+	PartyV     string         `json:"apv"`
 	Critical   strictjson.Raw `json:"crit"`
 	Zip        strictjson.Raw `json:"zip"`
 }

@@ -1,5 +1,5 @@
-// Package jose parses and verifies compact JSON Web Signatures, decrypts compact JSON Web Encryptions, and parses JSON
-// Web Key sets.
+// Package jose signs, parses and verifies compact JSON Web Signatures, decrypts compact JSON Web Encryptions, and parses
+// JSON Web Keys, public and private.
 //
 // It is the only package that imports jwx, which parses the keys; the compact forms are parsed here, strictly. The
 // package is pure: no network, no clock. What the claims mean is up to its caller.
@@ -74,8 +74,13 @@ func notThreeParts(token string) string {
 // Parse is like the function Parse, but uses the memory of m, whose Payload is overwritten. A header that is among known
 // is not parsed again.
 func (m *Message) Parse(token string, known *Headers) error {
-	if len(token) > MaxToken {
-		return fmt.Errorf("%w: longer than %d bytes", ErrMalformed, MaxToken)
+	return m.ParseUpTo(MaxToken, token, known)
+}
+
+// ParseUpTo is like Message.Parse with another limit on the token's size, in bytes.
+func (m *Message) ParseUpTo(most int, token string, known *Headers) error {
+	if len(token) > most {
+		return fmt.Errorf("%w: longer than %d bytes", ErrMalformed, most)
 	}
 	header, rest, ok := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
