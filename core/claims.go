@@ -29,7 +29,16 @@ const (
 	presented         provenance = iota // with a request, or by the program: a stranger may have made it up
 	issuedAccessToken                   // in an answer of the token endpoint
 	issuedIDToken
+	issuedUserInfo // in an answer of the userinfo endpoint, which may be larger than a token
 )
+
+// most limits the size, in bytes. What a person shares at Singpass has 20 kB, and a signed answer with pictures more.
+func (from provenance) most() int {
+	if from == issuedUserInfo {
+		return jose.MaxEncrypted
+	}
+	return jose.MaxToken
+}
 
 func (from provenance) origin() keys.Origin {
 	if from == presented {
@@ -53,9 +62,12 @@ var messages = sync.Pool{New: func() any { return new(jose.Message) }}
 func (p *provider) verify(
 	ctx context.Context, token string, from provenance, now time.Time, before func(verified) error,
 ) (v verified, err error) {
-	message := messages.Get().(*jose.Message)
-	defer messages.Put(message)
-	if err := message.Parse(token, &p.headers); err != nil {
+	message := new(jose.Message)
+	if len(token) <= jose.MaxToken { // larger ones are rare, and their memory is not kept
+		message = messages.Get().(*jose.Message)
+		defer messages.Put(message)
+	}
+	if err := message.ParseUpTo(from.most(), token, &p.headers); err != nil {
 		return v, &InvalidTokenError{ReasonMalformed, err}
 	}
 	v.header = message.Header

@@ -157,9 +157,16 @@ func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, ch
 	return user, baseerror.Of(err)
 }
 
-// ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. The error
-// is one of those of [Client.ValidateAccessToken], and the same limits hold.
+// ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. One that is
+// encrypted is decrypted with Config.ClientKeys first; it need not be, as [Tokens] has what was in it. The error is one of those
+// of [Client.ValidateAccessToken], and the same limits hold.
 func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTokenCheck) (*User, error) {
+	if strings.Count(idToken, ".") == 4 {
+		var err error
+		if idToken, err = c.provider.opened(idToken); err != nil {
+			return nil, baseerror.Of(err)
+		}
+	}
 	claims, err := c.provider.verifyIDToken(ctx, idToken, check, presented)
 	if err != nil {
 		return nil, baseerror.Of(err)

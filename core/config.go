@@ -23,6 +23,16 @@ type Config struct {
 	ClientID string
 	// ClientSecret is the client's secret. Empty for a public client.
 	ClientSecret string
+	// ClientKeys are private keys, in place of a secret and more than one: nothing that is worth stealing goes over the network
+	// or lies at the provider. The first key that signs authenticates the client (private_key_jwt, RFC 7523). With keys that
+	// decrypt, ID tokens must be encrypted for one of them (RFC 7516), and userinfo may be. The route
+	// jwks publishes the public halves of all keys that sign and of the first that decrypts: register its URL at the provider,
+	// or give it [Client.PublicKeys].
+	//
+	// Rotation is the order of this list. To replace the signing key s1 and the decrypting key e1: [s1, s2, e2, e1] in one
+	// deployment, and [s2, e2] in the next, once the provider has fetched the set again, which takes an hour at most of them.
+	// Default: none.
+	ClientKeys []ClientKey
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
 	// routes on; an API leaves it empty. http is allowed on loopback, and where InsecurePlainHTTP
 	// lists it.
@@ -165,10 +175,16 @@ type ProviderConfig struct {
 	// Issuer is the provider's issuer identifier, if it differs from Authority. The issuer in the metadata and in every
 	// token must equal it exactly. Default: Authority; if that ends in a slash, metadata may name it without the slash.
 	Issuer string
-	// ClientAuth is how the secret is sent to the token endpoint: "client_secret_post" or "client_secret_basic". Default:
-	// client_secret_basic, unless the provider's metadata lists only client_secret_post of the two (OpenID Connect Discovery
-	// section 3).
+	// ClientAuth is how the client authenticates, at the token endpoint and wherever else it must: "client_secret_basic",
+	// "client_secret_post", "private_key_jwt" or "none". Default: private_key_jwt with a signing key among Config.ClientKeys,
+	// unless there is a secret too and the provider's metadata does not list it; with a secret client_secret_basic, unless the
+	// metadata lists only client_secret_post of the two (OpenID Connect Discovery section 3); otherwise none.
 	ClientAuth string
+	// AssertionType is the typ of client assertions (private_key_jwt). Default: JWT.
+	AssertionType string
+	// AssertionAudience is the aud of client assertions: "token_endpoint" for a provider that wants the URL of its token
+	// endpoint (Entra, whose issuer may stand for many tenants). Default: the issuer, as one string (RFC 10070).
+	AssertionAudience string
 	// Algorithms, if set, are the only signature algorithms accepted; a key that names no algorithm may be used with
 	// those of them that fit its type. Default: a key's own alg or, for a key without one, RS256, ES256, ES384, ES512 or
 	// EdDSA depending on its type. HMAC and none are never accepted.

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"errors"
 	"net/url"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 //
 //   - IDSERVER_AUTHORITY, IDSERVER_ISSUER, IDSERVER_CLIENT_ID, IDSERVER_CLIENT_SECRET, IDSERVER_CLIENT_AUTH and
 //     IDSERVER_AUDIENCE;
+//   - IDSERVER_CLIENT_KEYS, as [ParseClientKeys] reads it;
 //   - IDSERVER_SCOPES, IDSERVER_ALGORITHMS, IDSERVER_TENANTS and IDSERVER_INSECURE_PLAIN_HTTP, separated by spaces or commas;
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
@@ -23,13 +25,14 @@ import (
 //   - TRUSTED_ORIGINS, separated by spaces or commas.
 //
 // An empty variable is as good as none. It does not validate them: [New] does, and its errors name these variables next to
-// the fields. A duration or a list of parameters that cannot be read is an error of New too.
+// the fields. A duration, a list of parameters or a key that cannot be read is an error of New too.
 func ConfigFromEnv() Config {
 	var faults fault.List
 	cfg := Config{
 		Authority:       os.Getenv("IDSERVER_AUTHORITY"),
 		ClientID:        os.Getenv("IDSERVER_CLIENT_ID"),
 		ClientSecret:    os.Getenv("IDSERVER_CLIENT_SECRET"),
+		ClientKeys:      keysFromEnv(&faults, "ClientKeys", "IDSERVER_CLIENT_KEYS"),
 		ApplicationName: os.Getenv("APPLICATION_NAME"),
 		BaseURL:         os.Getenv("BASE_URL"),
 		SessionSecret:   os.Getenv("SESSION_SECRET"),
@@ -87,6 +90,20 @@ func durationFromEnv(faults *fault.List, field, variable string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// keysFromEnv reads private keys; nil if there are none.
+func keysFromEnv(faults *fault.List, field, variable string) []ClientKey {
+	text := os.Getenv(variable)
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	keys, err := ParseClientKeys(text)
+	if err != nil {
+		faults.Add(field, variable, "cannot be read: %w", errors.Unwrap(err))
+		return nil
+	}
+	return keys
 }
 
 // parametersFromEnv reads parameters that are written like the query of a URL; nil if there are none.

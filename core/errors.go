@@ -78,6 +78,7 @@ const (
 	ReasonNonce           Reason = "nonce"         // nonce is not the one that was sent
 	ReasonRevoked         Reason = "revoked"       // this client revoked it
 	ReasonSubject         Reason = "subject"       // sub is missing, too long, or not the expected one
+	ReasonEncryption      Reason = "encryption"    // not encrypted for a key of Config.ClientKeys that decrypts, or not in a way that is accepted
 	ReasonAccessTokenHash Reason = "at_hash"       // at_hash does not match the access token
 	reasonCodeHash        Reason = "c_hash"        // c_hash does not match the authorization code; unexported, because hardly any provider sends it
 )
@@ -157,7 +158,7 @@ type TokenEndpointError struct {
 func (e *TokenEndpointError) Error() string {
 	text := "idserver: " + ErrTokenEndpoint.Error() + describeAnswer(e.Status, e.Code, e.Description, e.Err)
 	if e.refusesClient() {
-		text += ": compare the client ID, the client secret and how it is sent with what is registered at the provider"
+		text += ": compare the client ID, the client secret and how it is sent, or the public keys, with what is registered at the provider"
 	}
 	return text
 }

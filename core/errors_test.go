@@ -30,6 +30,7 @@ func TestErrIsEveryExportedError(t *testing.T) {
 		"ReasonExpired": idserver.ReasonExpired, "ReasonNotYetValid": idserver.ReasonNotYetValid, "ReasonIssuedAt": idserver.ReasonIssuedAt,
 		"ReasonAuthTime": idserver.ReasonAuthTime, "ReasonNonce": idserver.ReasonNonce, "ReasonRevoked": idserver.ReasonRevoked,
 		"ReasonSubject": idserver.ReasonSubject, "ReasonAccessTokenHash": idserver.ReasonAccessTokenHash,
+		"ReasonEncryption": idserver.ReasonEncryption,
 
 		"DiscoveryError":     &idserver.DiscoveryError{Err: cause},
 		"InvalidTokenError":  &idserver.InvalidTokenError{Reason: idserver.ReasonExpired, Err: cause},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,6 +74,22 @@ func (first firstIDToken) check(t *claims.Claims) error {
 	return nil
 }
 
+// opened returns the signed token in an encrypted one, OpenID Connect Core section 3.1.3.7 step 1. With keys that decrypt,
+// nothing else is taken: whoever registered encryption does not want it left out.
+func (p *provider) opened(token string) (string, error) {
+	if len(p.clientKeys.openers) == 0 {
+		return token, nil
+	}
+	signed, err := jose.Open(token, p.clientKeys.openers)
+	switch {
+	case errors.As(err, new(*jose.KeyError)):
+		return "", cannotJudge(err)
+	case err != nil:
+		return "", &InvalidTokenError{ReasonEncryption, err}
+	}
+	return signed, nil
+}
+
 // verifyIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes. One that did not come straight from
 // the provider is also checked before anything is fetched for it.
 func (p *provider) verifyIDToken(ctx context.Context, idToken string, check IDTokenCheck, from provenance) (*claims.Claims, error) {
@@ -114,7 +131,7 @@ type idTokenRules struct {
 }
 
 // checkIDToken applies OpenID Connect Core section 3.1.3.7, in its order, to claims whose signature is verified. Steps 1
-// and 6 to 8 are done in verify: no encryption was asked for, the algorithm is the key's, and it is never a MAC. Step 12
+// and 6 to 8 are done in opened and verify: the algorithm is the key's, and it is never a MAC. Step 12
 // does not apply: no acr is requested as essential.
 func checkIDToken(t *claims.Claims, want idTokenRules) error {
 	if err := checkParties(t, want); err != nil { // steps 2 to 5

@@ -10,6 +10,7 @@ import "log/slog"
 func (c Config) GoString() string               { return c.String() }
 func (c SessionConfig) GoString() string        { return c.String() }
 func (c HTTPConfig) GoString() string           { return c.String() }
+func (k ClientKey) GoString() string            { return k.String() }
 func (c *Client) GoString() string              { return c.String() }
 func (u User) GoString() string                 { return u.String() }
 func (t Tokens) GoString() string               { return t.String() }
@@ -30,6 +31,7 @@ func (c *textContext) GoString() string         { return c.String() }
 func (c Config) LogValue() slog.Value               { return slog.StringValue(c.String()) }
 func (c SessionConfig) LogValue() slog.Value        { return slog.StringValue(c.String()) }
 func (c HTTPConfig) LogValue() slog.Value           { return slog.StringValue(c.String()) }
+func (k ClientKey) LogValue() slog.Value            { return slog.StringValue(k.String()) }
 func (c *Client) LogValue() slog.Value              { return slog.StringValue(c.String()) }
 func (u User) LogValue() slog.Value                 { return slog.StringValue(u.String()) }
 func (t Tokens) LogValue() slog.Value               { return slog.StringValue(t.String()) }
@@ -51,6 +53,7 @@ func (c *textContext) LogValue() slog.Value         { return slog.StringValue(c.
 func (c Config) MarshalText() ([]byte, error)           { return []byte(c.String()), nil }
 func (c SessionConfig) MarshalText() ([]byte, error)    { return []byte(c.String()), nil }
 func (c HTTPConfig) MarshalText() ([]byte, error)       { return []byte(c.String()), nil }
+func (k ClientKey) MarshalText() ([]byte, error)        { return []byte(k.String()), nil }
 func (c *Client) MarshalText() ([]byte, error)          { return []byte(c.String()), nil }
 func (t Tokens) MarshalText() ([]byte, error)           { return []byte(t.String()), nil }
 func (o AuthorizeOptions) MarshalText() ([]byte, error) { return []byte(o.String()), nil }

@@ -26,6 +26,7 @@ var printedTypes = map[string]struct {
 	"Config":               {new(idserver.Config), []string{"Authority", "ClientID", "BaseURL"}},
 	"SessionConfig":        {new(idserver.SessionConfig), nil},
 	"HTTPConfig":           {new(idserver.HTTPConfig), nil},
+	"ClientKey":            {new(idserver.ClientKey), []string{"ID", "Use", "Algorithm"}},
 	"User":                 {new(idserver.User), []string{"Issuer", "Subject"}},
 	"Tokens":               {new(idserver.Tokens), nil},
 	"AuthorizationRequest": {new(idserver.AuthorizationRequest), []string{"RedirectURI"}},

@@ -29,6 +29,7 @@ type provider struct {
 	audience    []string           // Config.Audience, shared by all remembered tokens
 	roles       claims.Roles
 	notices     notices
+	clientKeys  clientKeys
 
 	rolesConfigured bool // Config.RolesClaim is not the default
 }
@@ -43,6 +44,7 @@ func newProvider(cfg Config) *provider {
 		roles:   claims.Roles{Places: claims.ParsePlaces(cfg.RolesClaim...), Separator: cfg.Provider.RolesSeparator},
 		revoked: expiring.New(cfg.Now, maxRevoked),
 	}
+	p.clientKeys, _ = readClientKeys(cfg.ClientKeys) // New has checked them
 	p.tenants.listed, p.tenants.ask, p.tenants.now = cfg.Provider.Tenants, cfg.Provider.AdmitTenant, cfg.Now
 	p.metadata = fetched.New(cfg.Now, mathrand.Float64, p.fetchMetadata)
 	p.keys = keys.New(fetched.New(cfg.Now, mathrand.Float64, p.fetchKeys))

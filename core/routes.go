@@ -37,15 +37,18 @@ type Route struct {
 }
 
 // Routes returns the routes to register on a router that is mounted at mount, with their paths below it: login, callback,
-// logout and userinfo, and, if there are Config.TrustedOrigins, OPTIONS for all of them but callback. mount is "/" for the
+// logout and userinfo, with Config.ClientKeys jwks, and, if there are Config.TrustedOrigins, OPTIONS for all of them but callback. mount is "/" for the
 // root, or Config.RoutesPath, with or without the path of Config.BaseURL in front; "" stands for Config.RoutesPath, for an
 // adapter that can tell only afterwards. Any other is an error, because guards, cookies and the provider expect the routes
-// there; so is a client without Config.BaseURL, which has none, and any but the root if Config.CallbackPath is not below
+// there; so is a client without Config.BaseURL, which has none but jwks on the root, and any but the root if Config.CallbackPath is not below
 // Config.RoutesPath.
 func (c *Client) Routes(mount string) ([]Route, error) {
 	var documents []Route
 	if mount != "" && strings.Trim(mount, "/") == "" {
 		documents = c.served("", c.documents)
+		if c.cfg.BaseURL == "" {
+			documents = append(documents, c.served("", c.withKeys(nil, c.cfg.RoutesPath))...)
+		}
 	}
 	signIn := c.site.routes()
 	switch {
@@ -59,6 +62,7 @@ func (c *Client) Routes(mount string) ([]Route, error) {
 		return nil, err
 	}
 	signIn = append(signIn, siteRoute{method: http.MethodGet, path: "/userinfo", step: c.userInfoRoute, headToo: true})
+	signIn = c.withKeys(signIn, "")
 	if i := slices.IndexFunc(signIn, func(s siteRoute) bool { return s.elsewhere }); i >= 0 && below == "" {
 		return nil, baseerror.Errorf("idserver: Config.CallbackPath %q is not below Config.RoutesPath %q: mount the sign-in routes on the root", signIn[i].path, c.cfg.RoutesPath)
 	}

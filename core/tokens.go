@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +24,7 @@ import (
 type Tokens struct {
 	AccessToken  string
 	RefreshToken string    // empty if the provider issued none
-	IDToken      string    // empty if neither the sign-in nor a refresh brought one
+	IDToken      string    // signed, also if it came encrypted; empty if neither the sign-in nor a refresh brought one
 	Expiry       time.Time // when the access token expires; zero if neither the provider nor the token says
 	User         *User     // made from the ID token and other sources: see ExchangeCode
 	refreshAt    time.Time // when a session refreshes it; zero: never
@@ -46,12 +45,6 @@ func (t *Tokens) OAuth2() *oauth2.Token {
 	return &oauth2.Token{AccessToken: t.AccessToken, TokenType: "Bearer", RefreshToken: t.RefreshToken, Expiry: t.Expiry}
 }
 
-// Methods of client authentication, OpenID Connect Core section 9.
-const (
-	clientSecretPost  = "client_secret_post"
-	clientSecretBasic = "client_secret_basic"
-)
-
 // exchangeCode exchanges an authorization code for tokens and makes the user: see [Client.ExchangeCode].
 func (p *provider) exchangeCode(ctx context.Context, code string, r *AuthorizationRequest) (*Tokens, error) {
 	if code == "" || r == nil {
@@ -66,6 +59,9 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	}
 	if tokens.IDToken == "" {
 		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
+	}
+	if tokens.IDToken, err = p.opened(tokens.IDToken); err != nil {
+		return nil, spent(err)
 	}
 	check := IDTokenCheck{Nonce: r.Nonce, Code: code, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge}
 	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, check, issuedIDToken)
@@ -102,7 +98,9 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 	renewed := tokens.IDToken != ""
 	if renewed {
 		check := IDTokenCheck{AccessToken: tokens.AccessToken, Subject: old.User.Subject}
-		idToken, err = p.verifyIDToken(ctx, tokens.IDToken, check, issuedIDToken)
+		if tokens.IDToken, err = p.opened(tokens.IDToken); err == nil {
+			idToken, err = p.verifyIDToken(ctx, tokens.IDToken, check, issuedIDToken)
+		}
 		if err == nil {
 			err = tokens.first.check(idToken)
 		}
@@ -273,28 +271,4 @@ func (p *provider) post(ctx context.Context, m *metadata, name, url string, form
 		return nil, &TokenEndpointError{Status: r.Status, Code: r.Code, Description: r.Description, RetryAfter: r.RetryAfter, form: r.Form}
 	}
 	return a, nil
-}
-
-// authentication is how the client proves who it is, RFC 6749 section 2.3.1.
-func (p *provider) authentication(m *metadata) endpoint.Authentication {
-	id, secret := p.cfg.ClientID, p.cfg.ClientSecret
-	switch {
-	case secret == "":
-		return endpoint.None{ClientID: id}
-	case p.clientAuth(m) == clientSecretBasic:
-		return endpoint.SecretBasic{ClientID: id, ClientSecret: secret}
-	}
-	return endpoint.SecretPost{ClientID: id, ClientSecret: secret}
-}
-
-// clientAuth is client_secret_basic where the metadata does not say (OpenID Connect Discovery section 3, RFC 8414) and where
-// it lists both, as RFC 6749 section 2.3.1 prefers.
-func (p *provider) clientAuth(m *metadata) string {
-	switch {
-	case p.cfg.Provider.ClientAuth != "":
-		return p.cfg.Provider.ClientAuth
-	case slices.Contains(m.TokenAuthMethods, clientSecretPost) && !slices.Contains(m.TokenAuthMethods, clientSecretBasic):
-		return clientSecretPost
-	}
-	return clientSecretBasic
 }

@@ -55,8 +55,8 @@ func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (i
 // errUserInfoForm marks an answer that is the provider's own, proves nothing, and would be the same the next time.
 var errUserInfoForm = errors.New("the answer cannot be used")
 
-// userInfoClaims reads an answer: a JSON object or, at clients that are registered so, a signed JWT (OpenID Connect Core
-// section 5.3.2). What is neither may come from something between here and the provider.
+// userInfoClaims reads an answer: a JSON object or, at clients that are registered so, a signed JWT that may be encrypted
+// (OpenID Connect Core section 5.3.2). What is neither may come from something between here and the provider.
 func (p *provider) userInfoClaims(ctx context.Context, a *endpoint.Answer, issuer string) (info strictjson.Object, err error) {
 	body := strings.TrimSpace(strings.TrimPrefix(string(a.Body), "\ufeff"))
 	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
@@ -70,17 +70,32 @@ func (p *provider) userInfoClaims(ctx context.Context, a *endpoint.Answer, issue
 	case body[0] == '<':
 		return info, errors.New("HTML where JSON is wanted")
 	case strings.Count(body, ".") == 4 && (kind == "application/jwt" || !strings.ContainsAny(body, " <\n")):
-		return info, fmt.Errorf("%w: it is encrypted (five parts), and no key to decrypt it is configured", errUserInfoForm)
+		return p.encryptedUserInfo(ctx, body, issuer)
 	case kind == "application/jwt" || strings.Count(body, ".") == 2 && !strings.ContainsAny(body, " <\n"):
 		return p.signedUserInfo(ctx, body, issuer)
 	}
 	return info, errors.New("it is neither a JSON object nor a JWT")
 }
 
+// encryptedUserInfo reads an answer that is signed and encrypted.
+func (p *provider) encryptedUserInfo(ctx context.Context, token, issuer string) (info strictjson.Object, err error) {
+	if len(p.clientKeys.openers) == 0 {
+		return info, fmt.Errorf("%w: it is encrypted (five parts), and Config.ClientKeys (IDSERVER_CLIENT_KEYS) have no key that decrypts", errUserInfoForm)
+	}
+	signed, err := p.opened(token)
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return info, err
+	case err != nil:
+		return info, fmt.Errorf("%w: %w", errUserInfoForm, err)
+	}
+	return p.signedUserInfo(ctx, signed, issuer)
+}
+
 // signedUserInfo verifies a signed answer. iss and aud should be in it (section 5.3.2); where they are, they must be the
 // provider and this client. It is refused if it is another kind of token, or no longer valid.
 func (p *provider) signedUserInfo(ctx context.Context, token, issuer string) (info strictjson.Object, err error) {
-	v, err := p.verify(ctx, token, issuedAccessToken, p.now(), nil)
+	v, err := p.verify(ctx, token, issuedUserInfo, p.now(), nil)
 	switch {
 	case errors.Is(err, ErrUnavailable), ctx.Err() != nil && err != nil:
 		return info, err

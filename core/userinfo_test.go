@@ -243,3 +243,63 @@ func TestNoUserInfo(t *testing.T) {
 		}
 	})
 }
+
+// Userinfo that is signed, or signed and encrypted, as a client is registered; and large: what people share has 20 kB and more.
+func TestUserInfoOfKeys(t *testing.T) {
+	for name, row := range map[string]struct {
+		client idtest.Client
+		size   int
+		text   string // what the error says; "": it is accepted
+	}{
+		"signed":               {idtest.Client{UserInfoSigned: true}, 0, ""},
+		"signed, of 100 kB":    {idtest.Client{UserInfoSigned: true}, 100 << 10, ""},
+		"signed, of 300 kB":    {idtest.Client{UserInfoSigned: true}, 300 << 10, "longer than"},
+		"encrypted":            {idtest.Client{UserInfoEncryption: "A256GCM"}, 0, ""},
+		"encrypted, of 100 kB": {idtest.Client{UserInfoEncryption: "A256CBC-HS512"}, 100 << 10, ""},
+		"encrypted, of 300 kB": {idtest.Client{UserInfoEncryption: "A256GCM"}, 300 << 10, "not decrypted"},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			client := withKeys(t, w, []idserver.ClientKey{{Private: signP256()}, {Private: openP256(), Use: "enc"}})
+			row.client.ID, row.client.JWKS, row.client.AnyLoopbackRedirect, row.client.IDTokenEncryption = idtest.ExampleClient, client.PublicKeys(), true, "A128GCM"
+			w.provider.AddClient(row.client)
+			_, tokens := signInByHand(t, w, client, "alice")
+			w.provider.SetUserInfo(func(c map[string]any) { c["large"] = strings.Repeat("x", row.size) })
+			u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject)
+			if row.text == "" && (err != nil || u.Email != "alice@example.test") {
+				t.Errorf("%v, %v", u, err)
+			}
+			if row.text != "" && (!errors.Is(err, idserver.ErrUserInfo) || !strings.Contains(err.Error(), row.text)) {
+				t.Errorf("the error is %v, want one with %q", err, row.text)
+			}
+		}))
+	}
+}
+
+// Encrypted userinfo that is not for this application proves nothing, and a KMS that is away is no verdict.
+func TestEncryptedUserInfoRefused(t *testing.T) {
+	away := errors.New("away")
+	for name, row := range map[string]struct {
+		keys   []idserver.ClientKey
+		text   string
+		passes bool
+	}{
+		"no key that decrypts": {[]idserver.ClientKey{{Private: signP256()}}, "IDSERVER_CLIENT_KEYS", false},
+		"another key":          {[]idserver.ClientKey{{Private: signP256()}, {Private: openP521(), Use: "enc"}}, "kid", false},
+		"a key that is away":   {[]idserver.ClientKey{{Private: signP256()}, {ID: "e1", Private: agrees{mustKey(openP256().ECDH()), away}, Use: "enc"}}, "did not do its work", true},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			withEnc := w.client(t, func(c *idserver.Config) {
+				c.ClientSecret, c.ClientKeys = "", []idserver.ClientKey{{Private: signP256()}, {ID: "e1", Private: openP256(), Use: "enc"}}
+			})
+			w.provider.AddClient(idtest.Client{ID: idtest.ExampleClient, JWKS: withEnc.PublicKeys(), UserInfoEncryption: "A256GCM", IDTokenEncryption: "A256GCM", AnyLoopbackRedirect: true})
+			_, tokens := signInByHand(t, w, withEnc, "alice")
+			client := w.client(t, func(c *idserver.Config) { c.ClientSecret, c.ClientKeys = "", row.keys })
+			u, err := client.UserInfo(t.Context(), tokens.AccessToken, aliceSubject)
+			if u != nil || !errors.Is(err, idserver.ErrUserInfo) || errors.Is(err, idserver.ErrUnavailable) != row.passes || !strings.Contains(err.Error(), row.text) {
+				t.Errorf("%v, %v", u, err)
+			}
+		}))
+	}
+}

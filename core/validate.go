@@ -109,11 +109,7 @@ func (c *Config) checkProvider(faults *fault.List) {
 			faults.Add(e.field, "", "%q: %w", e.url, err)
 		}
 	}
-	switch p.ClientAuth {
-	case "", clientSecretPost, clientSecretBasic:
-	default:
-		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%q: want %s or %s", p.ClientAuth, clientSecretPost, clientSecretBasic)
-	}
+	c.checkClientKeys(faults)
 	for _, name := range p.Algorithms {
 		if !jose.Known(name) {
 			faults.Add("Provider.Algorithms", "IDSERVER_ALGORITHMS", "has %q, which is not a public-key signature algorithm that is verified here", name)
@@ -220,7 +216,7 @@ func (c *Config) checkRoutes(faults *fault.List) {
 	case !isRoutePath(callback):
 		faults.Add("CallbackPath", "", "%q: want a path such as /signin-oidc", callback)
 	default:
-		for _, other := range []string{"/login", "/logout", "/userinfo"} {
+		for _, other := range []string{"/login", "/logout", "/userinfo", "/jwks"} {
 			if strings.EqualFold(callback, c.RoutesPath+other) {
 				faults.Add("CallbackPath", "", "%q is the path of another route", callback)
 			}

@@ -81,7 +81,13 @@ func TestNewRefuses(t *testing.T) {
 		"a callback that is a URL":  {func(c *idserver.Config) { c.CallbackPath = "https://app.example/x" }, []string{"CallbackPath"}},
 		"a callback at the login":   {func(c *idserver.Config) { c.CallbackPath = "/auth/Login" }, []string{"CallbackPath", "another route"}},
 		"no client id":              {func(c *idserver.Config) { c.ClientID = "" }, []string{"ClientID", "IDSERVER_CLIENT_ID", "empty"}},
-		"an unknown ClientAuth":     {func(c *idserver.Config) { c.Provider.ClientAuth = "private_key_jwt" }, []string{"ClientAuth", "private_key_jwt", "client_secret_basic"}},
+		"an unknown ClientAuth":     {func(c *idserver.Config) { c.Provider.ClientAuth = "client_secret_jwt" }, []string{"ClientAuth", "client_secret_jwt", "client_secret_basic", "private_key_jwt"}},
+		"a method without its key":  {func(c *idserver.Config) { c.Provider.ClientAuth = "private_key_jwt" }, []string{"ClientAuth", "IDSERVER_CLIENT_AUTH", "ClientKeys (IDSERVER_CLIENT_KEYS)"}},
+		"none with a secret":        {func(c *idserver.Config) { c.Provider.ClientAuth = "none" }, []string{"ClientAuth", "none", "ClientSecret"}},
+		"a method without a secret": {func(c *idserver.Config) {
+			c.Provider.ClientAuth, c.ClientSecret, c.ClientKeys = "client_secret_post", "", []idserver.ClientKey{{Private: signP256()}}
+		}, []string{"ClientAuth", "ClientSecret (IDSERVER_CLIENT_SECRET)", "empty"}},
+		"an unknown audience":       {func(c *idserver.Config) { c.Provider.AssertionAudience = "issuer" }, []string{"AssertionAudience", "token_endpoint"}},
 		"a base URL over http":      {func(c *idserver.Config) { c.BaseURL = "http://app.example" }, []string{"BaseURL", "BASE_URL", "https"}},
 		"an API with a secret":      {func(c *idserver.Config) { c.BaseURL = "" }, []string{"SessionSecret", "SESSION_SECRET", "BaseURL", "BASE_URL"}},
 		"no session secret":         {func(c *idserver.Config) { c.SessionSecret = "" }, []string{"SessionSecret", "SESSION_SECRET", "empty", "openssl rand"}},

@@ -26,8 +26,20 @@ type Client struct {
 	ID string
 
 	// Secret authenticates the client at the token and revocation endpoints, with client_secret_basic or
-	// client_secret_post. A client without a secret is public (RFC 6749 section 2.1) and sends only its ID.
+	// client_secret_post. A client without a secret and without keys is public (RFC 6749 section 2.1) and sends only its ID.
 	Secret string
+
+	// JWKS is the client's public JSON Web Key Set, and JWKSURI is where the provider fetches it each time that it needs it.
+	// A client with one of them authenticates with private_key_jwt (RFC 7523), and with nothing else: ES256, ES384, ES512,
+	// PS256 or EdDSA, the issuer as the only audience, at most five minutes, and each jti once.
+	JWKS    []byte
+	JWKSURI string
+
+	// IDTokenEncryption and UserInfoEncryption are content encryptions, such as A256CBC-HS512 or A256GCM, with which the
+	// provider encrypts ID tokens and signed userinfo for the client's key whose use is enc. UserInfoSigned signs userinfo
+	// without encrypting it. Default: neither is encrypted, and userinfo is JSON.
+	IDTokenEncryption, UserInfoEncryption string
+	UserInfoSigned                        bool
 
 	// RedirectURIs are the allowed values of redirect_uri, which must match exactly.
 	RedirectURIs []string
@@ -50,6 +62,8 @@ func Clients() []Client {
 
 // AddClient registers a client, or replaces the one with the same ID.
 func (p *Provider) AddClient(client Client) { p.registry.setClient(client) }
+
+func (c Client) hasKeys() bool { return c.JWKS != nil || c.JWKSURI != "" }
 
 func (c Client) mayRedirect(uri string) bool {
 	return slices.Contains(c.RedirectURIs, uri) || c.AnyLoopbackRedirect && isLoopbackURL(uri)
@@ -119,6 +133,12 @@ func (p *Provider) authenticate(w http.ResponseWriter, r *http.Request) (Client,
 		id, secret = basicID, basicSecret
 	}
 	client, known := p.registry.client(id)
+	if known && client.hasKeys() {
+		if err := p.checkAssertion(client, form); err != nil {
+			return Client{}, nil, &oauthError{Code: "invalid_client", Description: err.Error(), status: http.StatusUnauthorized}
+		}
+		return client, form, nil
+	}
 	if !known || subtle.ConstantTimeCompare([]byte(client.Secret), []byte(secret)) != 1 {
 		w.Header().Set("WWW-Authenticate", `Basic realm="idtest"`)
 		return Client{}, nil, &oauthError{Code: "invalid_client", Description: "unknown client or wrong secret", status: http.StatusUnauthorized}

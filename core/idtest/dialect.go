@@ -41,6 +41,13 @@ type Dialect struct {
 	// TenantClaims puts tenant_id, roles and custom_roles into ID tokens too, where IDTokenClaims may rename them.
 	TenantClaims bool
 
+	// AssertionType is the only typ of client assertions that is accepted. Default: JWT, client-authentication+jwt, or none.
+	AssertionType string
+
+	// AssertionForTokenEndpoint wants the URL of the token endpoint as the audience of client assertions, in place of the
+	// issuer.
+	AssertionForTokenEndpoint bool
+
 	// AccessTokenType is the typ of access tokens; "none" leaves it out. Default: at+jwt.
 	AccessTokenType string
 

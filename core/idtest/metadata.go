@@ -50,12 +50,13 @@ func (p *Provider) metadata() map[string]any {
 		"claims_supported": []string{
 			"sub", "email", "email_verified", "name", "given_name", "family_name", "tenant_id", "roles", "custom_roles",
 		},
-		"id_token_signing_alg_values_supported":          []string{"RS256"},
-		"token_endpoint_auth_methods_supported":          []string{"client_secret_post", "client_secret_basic", "none"},
-		"revocation_endpoint_auth_methods_supported":     []string{"client_secret_post", "client_secret_basic", "none"},
-		"authorization_response_iss_parameter_supported": true,
-		"request_parameter_supported":                    false,
-		"request_uri_parameter_supported":                false,
+		"id_token_signing_alg_values_supported":            []string{"RS256"},
+		"token_endpoint_auth_methods_supported":            []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
+		"token_endpoint_auth_signing_alg_values_supported": assertionAlgorithms,
+		"revocation_endpoint_auth_methods_supported":       []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
+		"authorization_response_iss_parameter_supported":   true,
+		"request_parameter_supported":                      false,
+		"request_uri_parameter_supported":                  false,
 	}
 	for member, e := range map[string]Endpoint{
 		"authorization_endpoint": Authorization, "token_endpoint": Token, "userinfo_endpoint": UserInfo,

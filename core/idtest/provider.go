@@ -3,8 +3,9 @@
 //
 // It behaves like Signward Identity Server: the paths under /connect/, the authorization code flow with PKCE S256 (RFC
 // 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse detection, RS256 access tokens (RFC 9068),
-// revocation (RFC 7009), issuer identification (RFC 9207) and RP-initiated sign-out. Package sgidtest has one that behaves
-// like sgID, and [Dialect] makes others, such as one with a grace period for refresh tokens. In addition, a test can count requests, rotate keys, move the clock, edit every
+// revocation (RFC 7009), issuer identification (RFC 9207) and RP-initiated sign-out; clients authenticate with secrets or with keys (RFC
+// 7523). Package sgidtest has one that behaves like sgID, and [Dialect] makes others, such as one with a grace period for refresh tokens.
+// In addition, a test can count requests, rotate keys, move the clock, edit every
 // response and make every endpoint fail.
 //
 //	func TestSignIn(t *testing.T) {
@@ -61,6 +62,7 @@ type Provider struct {
 	hooks    hooks
 
 	lastTokenRequest recordedForm
+	assertions       usedOnce
 
 	server    *http.Server
 	listeners sync.WaitGroup

@@ -107,6 +107,19 @@ func (p *Provider) refresh(client Client, form url.Values) (map[string]any, *oau
 	return response, fault
 }
 
+// forClient encrypts a signed token for a client that is registered so.
+func (p *Provider) forClient(id, signed string, encryption func(Client) string) (string, error) {
+	client, _ := p.registry.client(id)
+	if encryption(client) == "" {
+		return signed, nil
+	}
+	document, err := p.keySetOf(client)
+	if err != nil {
+		return "", err
+	}
+	return encryptFor(document, encryption(client), signed)
+}
+
 // issue makes the tokens of a grant. Signward issues a refresh token whether or not offline_access was requested.
 func (p *Provider) issue(g *grant, scope, nonce string, by *issuedToken) (map[string]any, *oauthError) {
 	person, ok := p.registry.person(g.login)
@@ -135,7 +148,11 @@ func (p *Provider) issue(g *grant, scope, nonce string, by *issuedToken) (map[st
 	if hasScope(scope, "openid") {
 		about := map[string]any{"auth_time": g.authTime.Unix(), "sid": g.sid, "at_hash": atHash(accessToken)}
 		put(about, "nonce", nonce)
-		response["id_token"] = p.idToken(person, g.client, scope, about)
+		idToken, err := p.forClient(g.client, p.idToken(person, g.client, scope, about), func(c Client) string { return c.IDTokenEncryption })
+		if err != nil {
+			return nil, &oauthError{Code: "server_error", Description: err.Error(), status: http.StatusInternalServerError}
+		}
+		response["id_token"] = idToken
 	}
 	return response, nil
 }

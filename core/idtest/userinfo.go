@@ -2,6 +2,7 @@ package idtest
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 )
@@ -33,7 +34,24 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	applyEdits(claims, p.options.Dialect.UserInfoClaims, &p.hooks.userInfo)
+	if client, _ := p.registry.client(grant.ClientID); client.UserInfoSigned || client.UserInfoEncryption != "" {
+		p.signedUserInfo(w, client, claims)
+		return
+	}
 	writeJSON(w, http.StatusOK, claims)
+}
+
+// signedUserInfo answers with a JWT, which may be encrypted: OpenID Connect Core section 5.3.2.
+func (p *Provider) signedUserInfo(w http.ResponseWriter, client Client, claims map[string]any) {
+	claims["iss"], claims["aud"] = p.Issuer(), client.ID
+	token, err := p.forClient(client.ID, p.sign("JWT", claims), func(c Client) string { return c.UserInfoEncryption })
+	if err != nil {
+		problem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/jwt")
+	w.WriteHeader(http.StatusOK)
+	io.WriteString(w, token)
 }
 
 func (p *Provider) claimsFor(grant Grant) (map[string]any, error) {

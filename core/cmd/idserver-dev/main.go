@@ -4,6 +4,11 @@
 //	go run github.com/signward/idserver-go/core/cmd/idserver-dev
 //
 // It prints the settings that an app needs to sign in with it. Interrupt it (Ctrl-C) to stop it.
+//
+//	go run github.com/signward/idserver-go/core/cmd/idserver-dev keys
+//
+// It makes a key to authenticate an app with, in place of a secret, and prints it with its public half; with -enc, a key that
+// decrypts too. For any provider.
 package main
 
 import (
@@ -31,12 +36,15 @@ func main() {
 }
 
 type settings struct {
-	addr, clientID, clientSecret, audience string
-	accessTTL                              time.Duration
+	addr, clientID, clientSecret, clientJWKS, audience string
+	accessTTL                                          time.Duration
 }
 
 // run serves until ctx ends and returns the exit status: 2 for a wrong flag, 1 if it cannot start.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "keys" {
+		return runKeys(args[1:], stdout, stderr)
+	}
 	s, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -50,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Audience:  s.audience,
 		AccessTTL: s.accessTTL,
 		Clients: []idtest.Client{
-			{ID: s.clientID, Secret: s.clientSecret, AnyLoopbackRedirect: true},
+			{ID: s.clientID, Secret: s.clientSecret, JWKSURI: s.clientJWKS, AnyLoopbackRedirect: true},
 			{ID: idtest.ExamplePublicClient, AnyLoopbackRedirect: true},
 		},
 	})
@@ -74,9 +82,13 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	flags.DurationVar(&s.accessTTL, "access-ttl", 15*time.Minute, "lifetime of access tokens, at least 1s")
 	flags.StringVar(&s.clientID, "client-id", idtest.ExampleClient, "client_id of the app")
 	flags.StringVar(&s.clientSecret, "client-secret", idtest.ExampleSecret, "secret of the app; empty for a public client")
+	flags.StringVar(&s.clientJWKS, "client-jwks", "", "URL where the app publishes its keys, such as http://127.0.0.1:8080/auth/jwks, in place of a secret")
 	flags.StringVar(&s.audience, "audience", "idserver-api", "aud claim of access tokens")
 	if err := flags.Parse(args); err != nil {
 		return s, err
+	}
+	if s.clientJWKS != "" {
+		s.clientSecret = ""
 	}
 	host, _, err := net.SplitHostPort(s.addr)
 	address := net.ParseIP(host)
@@ -91,6 +103,8 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 		return s, fmt.Errorf("-access-ttl %v: at least 1s is wanted", s.accessTTL)
 	case s.clientID == "" || s.clientID == idtest.ExamplePublicClient:
 		return s, fmt.Errorf("-client-id %q: an id other than %s is wanted", s.clientID, idtest.ExamplePublicClient)
+	case s.clientJWKS != "" && !strings.HasPrefix(s.clientJWKS, "http://") && !strings.HasPrefix(s.clientJWKS, "https://"):
+		return s, fmt.Errorf("-client-jwks %q: a URL is wanted, such as http://127.0.0.1:8080/auth/jwks", s.clientJWKS)
 	case s.audience == "":
 		return s, errors.New("-audience must not be empty")
 	}

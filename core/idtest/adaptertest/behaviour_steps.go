@@ -2,6 +2,7 @@ package adaptertest
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"iter"
@@ -19,7 +20,19 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
-	handedOver, onTheWire,
+	handedOver, onTheWire, clientKeys,
+}
+
+// clientKeys tests an application without a secret: it publishes its keys, and authenticates with one.
+func clientKeys(s *suite) {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	v := s.visitor(s.serve(func(c *idserver.Config) {
+		c.ClientSecret, c.ClientKeys = "", []idserver.ClientKey{{ID: "s1", Private: key}}
+	}))
+	e := v.step("the public keys", "for the provider, and for everybody", "GET", "/auth/jwks", aProgram)
+	s.provider.AddClient(idtest.Client{ID: idtest.ExampleClient, JWKS: []byte(e.body), RedirectURIs: []string{suiteOrigin + "/auth/callback"}})
+	v.signIn("alice")
+	v.step("alice, whose application has a key", "RFC 7523", "GET", "/suite/user", aScript)
 }
 
 func strangers(s *suite) {

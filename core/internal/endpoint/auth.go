@@ -53,6 +53,30 @@ func (s SecretBasic) Authenticate(_ context.Context, r *Request) error {
 	return nil
 }
 
+// Assertion is a client assertion that is made for each request, RFC 7523 section 2.2.
+type Assertion struct {
+	ClientID string
+	Make     func(ctx context.Context) (string, error)
+}
+
+// assertionType is the client_assertion_type of a JWT.
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+func (a Assertion) Authenticate(ctx context.Context, r *Request) error {
+	if r.Form == nil {
+		return errNoForm
+	}
+	assertion, err := a.Make(ctx)
+	if err != nil {
+		return err
+	}
+	r.Form.Set("client_id", a.ClientID)
+	r.Form.Set("client_assertion_type", assertionType)
+	r.Form.Set("client_assertion", assertion)
+	r.Hide(assertion)
+	return nil
+}
+
 // Bearer is an access token, RFC 6750 section 2.1.
 type Bearer struct{ AccessToken string }
 
@@ -69,6 +93,9 @@ func (s SecretPost) LogValue() slog.Value  { return slog.StringValue(s.String())
 func (s SecretBasic) String() string       { return "client_secret_basic" }
 func (s SecretBasic) GoString() string     { return s.String() }
 func (s SecretBasic) LogValue() slog.Value { return slog.StringValue(s.String()) }
+func (a Assertion) String() string         { return "private_key_jwt" }
+func (a Assertion) GoString() string       { return a.String() }
+func (a Assertion) LogValue() slog.Value   { return slog.StringValue(a.String()) }
 func (b Bearer) String() string            { return "bearer token" }
 func (b Bearer) GoString() string          { return b.String() }
 func (b Bearer) LogValue() slog.Value      { return slog.StringValue(b.String()) }

@@ -47,7 +47,7 @@ func (e *encrypted) openECDH(key Agreement, curve ecdh.Curve) ([]byte, error) {
 	}
 	agreed, err := key.ECDH(ephemeral)
 	if err != nil {
-		return nil, ErrDecrypt
+		return nil, &KeyError{err}
 	}
 	contentKey := concatKDF(agreed, id, partyU, partyV, size)
 	if wrapped {

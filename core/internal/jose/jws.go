@@ -66,7 +66,7 @@ func notThreeParts(token string) string {
 	case 0:
 		return "three parts are wanted, and it has none: it may be opaque; have the provider issue access tokens that are JWTs for this API (its audience)"
 	case 4:
-		return "three parts are wanted: it is encrypted (five parts); have the provider sign it and not encrypt it"
+		return "three parts are wanted: it is encrypted (five parts); have the provider sign it and not encrypt it, or give the application a key that decrypts"
 	}
 	return "three parts are wanted"
 }

@@ -86,6 +86,11 @@ func (o *Opener) Default() string {
 	return "ECDH-ES+A256KW"
 }
 
+// Decrypts reports whether an algorithm is one that an Opener may be for.
+func Decrypts(algorithm string) bool {
+	return algorithm == ecdhDirect || ecdhWraps[algorithm] != 0 || oaepHashes[algorithm] != nil
+}
+
 // accepts reports whether the key may be used with an algorithm; "" stands for any that fits it.
 func (o *Opener) accepts(algorithm string) bool {
 	if o.rsa != nil {
@@ -103,7 +108,8 @@ var (
 )
 
 // Open decrypts a compact JWE around a compact JWS, RFC 7519 section 5.2, and returns the JWS: one level, and no more. The
-// key is the one with the header's kid or, if that has none, the first that decrypts it.
+// key is the one with the header's kid or, if that has none, the first that decrypts it. The error is ErrDecrypt, one of those
+// above, or a KeyError.
 func Open(compact string, keys []*Opener) (signed string, err error) {
 	compact = strings.TrimSpace(compact)
 	if strings.Count(compact, ".") != 4 {

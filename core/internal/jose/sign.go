@@ -98,15 +98,12 @@ func (h SigningHeader) append(out []byte, algorithm string) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// errSigner does not repeat what a KMS says: it may name accounts and keys.
-var errSigner = errors.New("the key did not sign")
+// KeyError is what a private key said that did not do its work: of a KMS that cannot be reached, say. What it says is for who
+// holds the key, and not part of the text: it may name accounts.
+type KeyError struct{ Err error }
 
-// SignerError is what a key said that did not sign: of a KMS that cannot be reached, say. It is for who holds the key, and
-// not part of the text.
-type SignerError struct{ Err error }
-
-func (e *SignerError) Error() string { return errSigner.Error() }
-func (e *SignerError) Unwrap() error { return e.Err }
+func (e *KeyError) Error() string { return "the private key did not do its work" }
+func (e *KeyError) Unwrap() error { return e.Err }
 
 func (s *Signer) signature(signed []byte) ([]byte, error) {
 	a := algorithms[s.Algorithm]
@@ -120,7 +117,7 @@ func (s *Signer) signature(signed []byte) ([]byte, error) {
 	}
 	signature, err := s.key.Sign(rand.Reader, text, options)
 	if err != nil {
-		return nil, &SignerError{err}
+		return nil, &KeyError{err}
 	}
 	if public, ok := s.key.Public().(*ecdsa.PublicKey); ok {
 		return fixedSignature(signature, (public.Params().BitSize+7)/8)
@@ -130,7 +127,7 @@ func (s *Signer) signature(signed []byte) ([]byte, error) {
 
 // fixedSignature makes R and S, each of size bytes (RFC 7518 section 3.4), of the ASN.1 that crypto.Signer returns.
 func fixedSignature(der []byte, size int) ([]byte, error) {
-	wrong := &SignerError{errors.New("its signature is not an ECDSA signature in ASN.1")}
+	wrong := &KeyError{errors.New("its signature is not an ECDSA signature in ASN.1")}
 	content, rest, ok := derValue(der, 0x30)
 	if !ok || len(rest) > 0 {
 		return nil, wrong

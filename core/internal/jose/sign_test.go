@@ -119,7 +119,7 @@ func TestSignRefuses(t *testing.T) {
 		"a long form": {0x30, 0x82, 0, 6, 2, 1, 1, 2, 1, 1}, "length alone": {0x30, 0x81},
 	} {
 		s := must(NewSigner(kms{p256Key(), func([]byte, crypto.SignerOpts) ([]byte, error) { return signature, nil }}, ""))
-		if _, err := s.Sign(SigningHeader{}, nil); !holds(err, "did not sign") {
+		if _, err := s.Sign(SigningHeader{}, nil); !holds(err, "did not do its work") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,0 +1,124 @@
+package idserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/endpoint"
+	"github.com/signward/idserver-go/core/internal/jose"
+	"github.com/signward/idserver-go/core/internal/strictjson"
+)
+
+// Methods of client authentication, OpenID Connect Core section 9.
+const (
+	clientSecretBasic = "client_secret_basic"
+	clientSecretPost  = "client_secret_post"
+	privateKeyJWT     = "private_key_jwt"
+	noClientAuth      = "none"
+)
+
+var clientAuthMethods = []string{clientSecretBasic, clientSecretPost, privateKeyJWT, noClientAuth}
+
+// assertionForTokenEndpoint is the ProviderConfig.AssertionAudience that is not the issuer.
+const assertionForTokenEndpoint = "token_endpoint"
+
+// authentication is how the client proves who it is with every request that wants it: token, refresh, revocation.
+func (p *provider) authentication(m *metadata) endpoint.Authentication {
+	id, secret := p.cfg.ClientID, p.cfg.ClientSecret
+	switch p.clientAuth(m) {
+	case privateKeyJWT:
+		return endpoint.Assertion{ClientID: id, Make: func(context.Context) (string, error) { return p.clientAssertion(m) }}
+	case clientSecretBasic:
+		return endpoint.SecretBasic{ClientID: id, ClientSecret: secret}
+	case clientSecretPost:
+		return endpoint.SecretPost{ClientID: id, ClientSecret: secret}
+	}
+	return endpoint.None{ClientID: id}
+}
+
+// clientAuth chooses the method. A key goes before a secret, unless the metadata lists methods without it and there is a
+// secret. Of the two with a secret, it is client_secret_basic where the metadata does not say (OpenID Connect Discovery
+// section 3, RFC 8414) and where it lists both, as RFC 6749 section 2.3.1 prefers.
+func (p *provider) clientAuth(m *metadata) string {
+	listed := func(method string) bool { return slices.Contains(m.TokenAuthMethods, method) }
+	switch secret, key := p.cfg.ClientSecret != "", p.clientKeys.signer != nil; {
+	case !secret && !key:
+		return noClientAuth
+	case p.cfg.Provider.ClientAuth != "":
+		return p.cfg.Provider.ClientAuth
+	case key && (!secret || listed(privateKeyJWT)):
+		return privateKeyJWT
+	case listed(clientSecretPost) && !listed(clientSecretBasic):
+		return clientSecretPost
+	}
+	return clientSecretBasic
+}
+
+// clientAssertion makes an assertion for one request.
+func (p *provider) clientAssertion(m *metadata) (string, error) {
+	jti, err := randomText(p.cfg.Rand)
+	if err != nil {
+		return "", err
+	}
+	audience := m.Issuer
+	if p.cfg.Provider.AssertionAudience == assertionForTokenEndpoint || isTemplate(audience) {
+		audience = m.TokenEndpoint
+	}
+	if audience == "" {
+		return "", errors.New("the client assertion has no audience: there is no token_endpoint")
+	}
+	return assertion(p.clientKeys.signer, assertionClaims{
+		typ: cmp.Or(p.cfg.Provider.AssertionType, defaultAssertionType), clientID: p.cfg.ClientID, audience: audience, jti: jti, now: p.now(),
+	})
+}
+
+const (
+	defaultAssertionType = "JWT"
+	assertionLife        = time.Minute
+)
+
+// assertionClaims are what a client assertion says.
+type assertionClaims struct {
+	typ, clientID, audience, jti string
+	now                          time.Time
+}
+
+// assertion makes a client assertion, RFC 7523 section 3. Its audience is one string: an assertion for several could be
+// presented to another of them (RFC 10070).
+func assertion(key *signingKey, c assertionClaims) (string, error) {
+	payload, err := appendMembers([]byte{'{'},
+		"iss", c.clientID, "sub", c.clientID, "aud", c.audience, "jti", c.jti,
+	)
+	if err != nil {
+		return "", err
+	}
+	payload = appendTimes(payload, c.now, assertionLife)
+	return key.Sign(jose.SigningHeader{Type: c.typ, KeyID: key.id, Certificate: key.certificate}, append(payload, '}'))
+}
+
+// appendMembers appends names and values, in pairs, to a JSON object that is open. Empty values are left out.
+func appendMembers(out []byte, pairs ...string) (_ []byte, err error) {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] == "" {
+			continue
+		}
+		if out[len(out)-1] != '{' {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), pairs[i]...), `":`...)
+		if out, err = strictjson.AppendString(out, pairs[i+1]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// appendTimes appends iat and exp.
+func appendTimes(out []byte, now time.Time, life time.Duration) []byte {
+	out = strconv.AppendInt(append(out, `,"iat":`...), now.Unix(), 10)
+	return strconv.AppendInt(append(out, `,"exp":`...), now.Add(life).Unix(), 10)
+}
