@@ -132,7 +132,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 		w.discard(ctx, &s.tokens)
 		return Answer{}, refused(codeOfSaving(err), err, forget)
 	}
-	cookies, err := w.saveSession(r, s)
+	cookies, err := w.sessions.save(ctx, r, foundSession{}, s)
 	if err != nil {
 		return notKept(err)
 	}
@@ -151,7 +151,11 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 // page. One who has signed out since, went back to the provider's page and picked an account there, is signed in again.
 func (w *web) spentCallback(ctx context.Context, r *Request, login sessioncodec.Login) (Answer, error) {
 	posted := w.cfg.ResponseMode == formPost // the session's cookie is not with it, and the page tells whether there is one
-	if s, _, _ := w.loadSession(r, w.now()); s == nil && !posted && w.mayRestart(r, login.State) {
+	s, err := w.sessionOf(ctx, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	if s == nil && !posted && w.mayRestart(r, login.State) {
 		return w.begin(ctx, r, false, sessioncodec.Login{ReturnTo: login.ReturnTo}, url.Values{}, restartMark)
 	}
 	return seeOther(cmp.Or(login.ReturnTo, w.home())), nil
@@ -177,7 +181,10 @@ func (w *web) mayRestart(r *Request, state string) bool {
 // lostCallback handles a response for which this browser has no pending sign-in. A user who is signed in goes on. For
 // anyone else one new sign-in is begun automatically, and after that the request is refused.
 func (w *web) lostCallback(ctx context.Context, r *Request, code RefusalCode, err error, state string) (Answer, error) {
-	if s, _, _ := w.loadSession(r, w.now()); s != nil {
+	switch s, err := w.sessionOf(ctx, r); {
+	case err != nil:
+		return Answer{}, err
+	case s != nil:
 		return seeOther(cmp.Or(w.cfg.AfterSignIn, w.home())), nil
 	}
 	if code == CodeSignInLost && w.mayRestart(r, state) {

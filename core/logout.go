@@ -22,7 +22,7 @@ func (w *web) askSignOut(ctx context.Context, r *Request) (Answer, error) {
 	if followedOwnLink {
 		return w.endSession(ctx, r, false)
 	}
-	return pageAnswer(w.signOutPage(r)), nil
+	return pageAnswer(w.signOutPage(ctx, r)), nil
 }
 
 // signOut answers POST /logout.
@@ -38,8 +38,11 @@ func (w *web) signOut(ctx context.Context, r *Request) (Answer, error) {
 // session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens even if the others fail.
 func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, error) {
 	home := w.afterSignOut(r)
-	s, _, _ := w.loadSession(r, w.now())
-	cookies := append(w.dropSession(r), w.forgetSpentLogins(r)...)
+	s, err := w.sessionOf(ctx, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	cookies := append(w.sessions.drop(r), w.forgetSpentLogins(r)...)
 	if s == nil {
 		return goTo(asJSON, home, cookies...)
 	}

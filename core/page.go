@@ -2,6 +2,7 @@ package idserver
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"html"
@@ -140,13 +141,17 @@ func (c *Client) refusalPage(r *Request, refusal *Refusal) []byte {
 }
 
 // signOutPage asks whether to sign out, or says that nobody is signed in.
-func (w *web) signOutPage(r *Request) []byte {
+func (w *web) signOutPage(ctx context.Context, r *Request) []byte {
 	p := page{application: w.cfg.ApplicationName}
-	if s, _, _ := w.loadSession(r, w.now()); s == nil {
+	switch s, err := w.sessionOf(ctx, r); {
+	case s == nil && err == nil:
 		p.title, p.text = "You are signed out", "Nobody is signed in here in this browser."
 		p.actions = []action{{label: "Sign in", target: w.loginURL()}, {label: "Start page", target: w.home()}}
-	} else {
-		p.title, p.text, p.user, p.userIs = "Sign out?", "You can sign in again whenever you like.", s.user, "Signed in as"
+	default: // who it is cannot be told if the store is away
+		p.title, p.text = "Sign out?", "You can sign in again whenever you like."
+		if s != nil {
+			p.user, p.userIs = s.user, "Signed in as"
+		}
 		p.actions = []action{{label: "Sign out", target: w.signOutURL(r), posts: true}, {label: "Stay signed in", target: w.home()}}
 	}
 	return p.html()

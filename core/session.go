@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/cookies"
-	"github.com/signward/idserver-go/core/internal/memo"
 	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
@@ -56,15 +55,6 @@ func (s *session) refreshed(user *User, tokens Tokens, now time.Time) *session {
 	kept.Version++
 	return newSession(kept, user, tokens, s.signedIn, now)
 }
-
-// openedSession is a session, and whether it was sealed with an old secret.
-type openedSession struct {
-	*session
-	old bool
-}
-
-// openedOverhead is what an opened session takes besides its text, in bytes.
-const openedOverhead = 3 << 9
 
 // nameSession makes the id of the session that begins with the result of a sign-in.
 func (w *web) nameSession(tokens *Tokens) error {
@@ -132,32 +122,32 @@ func noSession(err error) error {
 	return errNoSession
 }
 
-// loadSession opens the session of a request. renew reports whether its cookie should be written again: a tenth of the idle
-// time has passed, or the secret is an old one. The error is errNoSession, or errForeignSession for one that another
-// replica may be able to open.
-func (w *web) loadSession(r *Request, now time.Time) (s *session, renew bool, err error) {
-	value, ok := cookies.Chunked(r.cookies(), w.names.Session)
-	if !ok {
-		return nil, false, errNoSession
+// sessionKeeper is where sessions live between requests.
+type sessionKeeper interface {
+	// load returns the session of a request. The error is errNoSession, errForeignSession for one that another replica may be
+	// able to open, or that of a store that is away, which is no verdict.
+	load(ctx context.Context, r *Request, now time.Time) (foundSession, error)
+	// save keeps s, which is the successor of what was found or, with a zero found, a new session. It returns what the browser
+	// is to be told.
+	save(ctx context.Context, r *Request, found foundSession, s *session) ([]Field, error)
+	// drop has the browser forget its session.
+	drop(r *Request) []Field
+}
+
+// foundSession is a session as it was found.
+type foundSession struct {
+	*session
+	renew bool // it should be saved again: a tenth of the idle time has passed, or the secret is an old one
+}
+
+// sessionOf returns the session of a request, or nil if there is none that can be opened here. The error is that of a store
+// that is away.
+func (w *web) sessionOf(ctx context.Context, r *Request) (*session, error) {
+	found, err := w.sessions.load(ctx, r, w.now())
+	if err == errNoSession || err == errForeignSession {
+		return nil, nil
 	}
-	opened := w.opened.Get(value)
-	if opened == nil {
-		packed, old, err := w.ring.Open(w.names.Session, value)
-		if err != nil {
-			return nil, false, noSession(err)
-		}
-		s, size, err := unpackSession(packed)
-		if err != nil {
-			return nil, false, noSession(err)
-		}
-		e := &memo.Entry[openedSession]{Key: []byte(value), Value: openedSession{s, old}}
-		w.opened.Put(e, len(value)+2*size+openedOverhead)
-		opened = &e.Value
-	}
-	if w.over(opened.session, now) {
-		return nil, false, errNoSession
-	}
-	return opened.session, opened.old || now.Sub(opened.seen) > w.cfg.Session.Idle/10, nil
+	return found.session, err
 }
 
 // identify finds out who sent a request without an Authorization header: the session cookie tells, unless a page of
@@ -175,13 +165,16 @@ func (w *web) identify(ctx context.Context, r Request) (identity, error) {
 // fromSession identifies the user by the session cookie, and renews the session when that is due.
 func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err error) {
 	now, revoked := w.now(), w.provider.revoked.Added()
-	s, renew, err := w.loadSession(r, now)
+	found, err := w.sessions.load(ctx, r, now)
 	switch {
 	case err == errForeignSession: // while this program is being replaced: the other one can open it
 		return v, notSignedIn
+	case err == errNoSession:
+		return v, refused(CodeNotSignedIn, nil, w.sessions.drop(r)...)
 	case err != nil:
-		return v, refused(CodeNotSignedIn, nil, w.dropSession(r)...)
+		return v, err
 	}
+	s := found.session
 	next, err := w.refresh(ctx, r, s)
 	switch {
 	case errors.Is(err, errLeft), errors.Is(err, errStale):
@@ -190,9 +183,9 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		return v, refused(CodeSessionNotRenewed, nil)
 	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
-		return v, refused(CodeNotSignedIn, nil, append(w.dropSession(r), w.wasKept(s, err, now)...)...)
+		return v, refused(CodeNotSignedIn, nil, append(w.sessions.drop(r), w.wasKept(s, err, now)...)...)
 	}
-	mayRenew := (next != nil || renew) && w.mayRenew(r)
+	mayRenew := (next != nil || found.renew) && w.mayRenew(r)
 	switch {
 	case next == nil && mayRenew:
 		next = s.renewed(now)
@@ -204,7 +197,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	}
 	var fields []Field
 	if mayRenew {
-		if fields, err = w.saveSession(r, next); err != nil {
+		if fields, err = w.sessions.save(ctx, r, found, next); err != nil {
 			return v, refused(codeOfSaving(err), err)
 		}
 	}
@@ -236,24 +229,6 @@ func (w *web) mayRenew(r *Request) bool {
 	return false
 }
 
-// saveSession writes the session's cookies, and deletes those left over from a longer one before it.
-func (w *web) saveSession(r *Request, s *session) ([]Field, error) {
-	packed, err := packSession(s)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the provider's claims are too many or nest too deep: %w", errTooLarge, err)
-	}
-	value, err := w.ring.Seal(w.cfg.Rand, w.names.Session, packed)
-	if err != nil {
-		return nil, err
-	}
-	life := min(w.cfg.Session.Idle, w.cfg.Session.Max-w.now().Sub(s.signedIn))
-	written, err := w.jar.SetChunked(r.cookies(), w.names.Session, value, "/", int(life.Seconds()))
-	if err != nil {
-		return nil, fmt.Errorf("%w: it has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", errTooLarge, len(value), cookies.MaxTotal)
-	}
-	return setCookies(written), nil
-}
-
 // errTooLarge marks a session that cannot be kept because of what the provider says.
 var errTooLarge = errors.New("the session is too large")
 
@@ -262,11 +237,6 @@ func codeOfSaving(err error) RefusalCode {
 		return CodeSessionTooLarge
 	}
 	return CodeInternal
-}
-
-// dropSession deletes the session's cookies.
-func (w *web) dropSession(r *Request) []Field {
-	return setCookies(w.jar.DeleteChunked(r.cookies(), w.names.Session, "/"))
 }
 
 // packSession encodes a session. It fails if unpackSession would refuse the result: a browser that is given such a session

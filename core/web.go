@@ -38,6 +38,7 @@ type web struct {
 	names     cookies.Names
 	jar       cookies.Jar
 	loginJar  cookies.Jar // for a sign-in in progress
+	sessions  sessionKeeper
 	opened    *memo.Memo[openedSession]
 	exchanges *flight.Group[*Tokens] // of codes
 	refreshes *flight.Group[*Tokens]
@@ -82,6 +83,7 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 	if w.ring, err = seal.New(issuer+"\x00"+cfg.ClientID, cfg.SessionSecret, cfg.Session.OldSecrets...); err != nil {
 		return nil, err
 	}
+	w.sessions = sealedSessions{w}
 	if cfg.Store != nil {
 		w.vault = vault.New(vault.Options{Store: cfg.Store, Ring: w.ring, Rand: cfg.Rand, Now: cfg.Now})
 	}
