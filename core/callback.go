@@ -132,7 +132,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 		w.discard(ctx, &s.tokens)
 		return Answer{}, refused(codeOfSaving(err), err, forget)
 	}
-	cookies, err := w.sessions.save(ctx, r, foundSession{}, s)
+	cookies, err := w.sessions.save(ctx, r.cookies(), foundSession{}, s)
 	if err != nil {
 		return notKept(err)
 	}

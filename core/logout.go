@@ -42,7 +42,7 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	if err != nil {
 		return Answer{}, err
 	}
-	cookies := append(w.sessions.drop(r), w.forgetSpentLogins(r)...)
+	cookies := append(w.sessions.drop(r.cookies()), w.forgetSpentLogins(r)...)
 	if s == nil {
 		return goTo(asJSON, home, cookies...)
 	}

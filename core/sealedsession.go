@@ -21,9 +21,9 @@ type openedSession struct {
 // openedOverhead is what an opened session takes besides its text, in bytes.
 const openedOverhead = 3 << 9
 
-func (k sealedSessions) load(_ context.Context, r *Request, now time.Time) (foundSession, error) {
+func (k sealedSessions) load(_ context.Context, lines []string, now time.Time) (foundSession, error) {
 	w := k.w
-	value, ok := cookies.Chunked(r.cookies(), w.names.Session)
+	value, ok := cookies.Chunked(lines, w.names.Session)
 	if !ok {
 		return foundSession{}, errNoSession
 	}
@@ -48,7 +48,7 @@ func (k sealedSessions) load(_ context.Context, r *Request, now time.Time) (foun
 }
 
 // save writes the session's cookies, and deletes those left over from a longer one before it.
-func (k sealedSessions) save(_ context.Context, r *Request, _ foundSession, s *session) ([]Field, error) {
+func (k sealedSessions) save(_ context.Context, lines []string, _ foundSession, s *session) ([]Field, error) {
 	w := k.w
 	packed, err := packSession(s)
 	if err != nil {
@@ -59,13 +59,13 @@ func (k sealedSessions) save(_ context.Context, r *Request, _ foundSession, s *s
 		return nil, err
 	}
 	life := min(w.cfg.Session.Idle, w.cfg.Session.Max-w.now().Sub(s.signedIn))
-	written, err := w.jar.SetChunked(r.cookies(), w.names.Session, value, "/", int(life.Seconds()))
+	written, err := w.jar.SetChunked(lines, w.names.Session, value, "/", int(life.Seconds()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: it has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", errTooLarge, len(value), cookies.MaxTotal)
 	}
 	return setCookies(written), nil
 }
 
-func (k sealedSessions) drop(r *Request) []Field {
-	return setCookies(k.w.jar.DeleteChunked(r.cookies(), k.w.names.Session, "/"))
+func (k sealedSessions) drop(lines []string) []Field {
+	return setCookies(k.w.jar.DeleteChunked(lines, k.w.names.Session, "/"))
 }

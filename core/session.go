@@ -122,16 +122,16 @@ func noSession(err error) error {
 	return errNoSession
 }
 
-// sessionKeeper is where sessions live between requests.
+// sessionKeeper is where sessions live between requests, of which it is given the cookies.
 type sessionKeeper interface {
 	// load returns the session of a request. The error is errNoSession, errForeignSession for one that another replica may be
 	// able to open, or that of a store that is away, which is no verdict.
-	load(ctx context.Context, r *Request, now time.Time) (foundSession, error)
+	load(ctx context.Context, cookies []string, now time.Time) (foundSession, error)
 	// save keeps s, which is the successor of what was found or, with a zero found, a new session. It returns what the browser
 	// is to be told.
-	save(ctx context.Context, r *Request, found foundSession, s *session) ([]Field, error)
+	save(ctx context.Context, cookies []string, found foundSession, s *session) ([]Field, error)
 	// drop has the browser forget its session.
-	drop(r *Request) []Field
+	drop(cookies []string) []Field
 }
 
 // foundSession is a session as it was found.
@@ -143,7 +143,7 @@ type foundSession struct {
 // sessionOf returns the session of a request, or nil if there is none that can be opened here. The error is that of a store
 // that is away.
 func (w *web) sessionOf(ctx context.Context, r *Request) (*session, error) {
-	found, err := w.sessions.load(ctx, r, w.now())
+	found, err := w.sessions.load(ctx, r.cookies(), w.now())
 	if err == errNoSession || err == errForeignSession {
 		return nil, nil
 	}
@@ -165,12 +165,12 @@ func (w *web) identify(ctx context.Context, r Request) (identity, error) {
 // fromSession identifies the user by the session cookie, and renews the session when that is due.
 func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err error) {
 	now, revoked := w.now(), w.provider.revoked.Added()
-	found, err := w.sessions.load(ctx, r, now)
+	found, err := w.sessions.load(ctx, r.cookies(), now)
 	switch {
 	case err == errForeignSession: // while this program is being replaced: the other one can open it
 		return v, notSignedIn
 	case err == errNoSession:
-		return v, refused(CodeNotSignedIn, nil, w.sessions.drop(r)...)
+		return v, refused(CodeNotSignedIn, nil, w.sessions.drop(r.cookies())...)
 	case err != nil:
 		return v, err
 	}
@@ -183,7 +183,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		return v, refused(CodeSessionNotRenewed, nil)
 	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
-		return v, refused(CodeNotSignedIn, nil, append(w.sessions.drop(r), w.wasKept(s, err, now)...)...)
+		return v, refused(CodeNotSignedIn, nil, append(w.sessions.drop(r.cookies()), w.wasKept(s, err, now)...)...)
 	}
 	mayRenew := (next != nil || found.renew) && w.mayRenew(r)
 	switch {
@@ -197,7 +197,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	}
 	var fields []Field
 	if mayRenew {
-		if fields, err = w.sessions.save(ctx, r, found, next); err != nil {
+		if fields, err = w.sessions.save(ctx, r.cookies(), found, next); err != nil {
 			return v, refused(codeOfSaving(err), err)
 		}
 	}
