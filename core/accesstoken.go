@@ -27,10 +27,10 @@ func (check AccessTokenCheck) or(audience string, leeway time.Duration) AccessTo
 	return check
 }
 
-// validateAccessToken verifies an access token: from memory, if the fact that its signature was verified is remembered.
+// validateAccessToken verifies an access token, and returns what is known of it: from memory, if the fact that its signature was verified is remembered.
 func (p *provider) validateAccessToken(
 	ctx context.Context, accessToken string, check AccessTokenCheck, now time.Time,
-) (*User, error) {
+) (*proven, error) {
 	want := check.or(p.cfg.Audience, p.cfg.Provider.Leeway)
 	if known := p.proven.Get(accessToken); known != nil {
 		if issuer, ok := p.stillGood(ctx, known, accessToken, now); ok {
@@ -41,7 +41,7 @@ func (p *provider) validateAccessToken(
 			if err != nil {
 				return nil, err
 			}
-			return &known.user, nil
+			return known, nil
 		}
 	}
 	revoked := p.revoked.Added() // a revocation from here on is noticed at the next use
@@ -63,7 +63,7 @@ func (p *provider) validateAccessToken(
 		}
 		p.remember(e, accessToken, v.Issuer)
 	}
-	return &known.user, nil
+	return known, nil
 }
 
 // proveAccessToken verifies and checks a token that is not remembered. What it says of itself is looked at first: a token

@@ -70,9 +70,10 @@ func isSignward(authority string) bool {
 
 // Close stops the client's background work (fetching metadata and keys, refreshing tokens) and waits for it to end.
 // Afterwards, metadata and keys already fetched are still used, but they are not fetched again, sessions are not
-// refreshed and the callback route completes no sign-in. Close may be called more than once; a program that uses the
+// refreshed and the callback route completes no sign-in; contexts of [UntilSignedOut] have ended. Close may be called more than once; a program that uses the
 // client until it exits need not call it.
 func (c *Client) Close() {
+	c.provider.streams.Close(errClosed)
 	c.provider.close()
 	c.site.close()
 }
@@ -153,8 +154,11 @@ func (c *Client) RevokeToken(ctx context.Context, token string) error {
 // times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
 // token is never accepted where a new verification would refuse it.
 func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck) (*User, error) {
-	user, err := c.provider.validateAccessToken(ctx, accessToken, check, c.cfg.Now())
-	return user, baseerror.Of(err)
+	known, err := c.provider.validateAccessToken(ctx, accessToken, check, c.cfg.Now())
+	if err != nil {
+		return nil, baseerror.Of(err)
+	}
+	return &known.user, nil
 }
 
 // ValidateIDToken verifies an ID token as OpenID Connect Core section 3.1.3.7 prescribes and returns its user. One that is

@@ -11,12 +11,13 @@ type userContext struct {
 	context.Context
 	user        *User
 	accessToken string
-	session     *Tokens // nil: no session was found
-	fields      []Field // of a session that was renewed
+	session     *session // nil: no session was found
+	fields      []Field  // of a session that was renewed
 
 	client      *Client // the client whose guard it was; nil in a context of WithUser
 	credentials string  // the line of Authorization or Cookie; "" if there were several, which the next guard does not reuse
 	bySession   bool
+	until       int64 // when the bearer token is over, in milliseconds, with the leeway
 	found       int64 // when, in nanoseconds
 	revoked     int64 // the number of revocations before
 }
@@ -74,7 +75,7 @@ func (c *Client) behind(ctx context.Context, r *Request, v *identity) context.Co
 	return &userContext{
 		Context: ctx, user: v.user, accessToken: v.accessToken, session: v.session, fields: v.fields,
 		client: c, credentials: credentials(r, bySession), bySession: bySession,
-		found: v.found.UnixNano(), revoked: v.revoked,
+		until: v.until, found: v.found.UnixNano(), revoked: v.revoked,
 	}
 }
 
@@ -128,7 +129,7 @@ func AccessTokenFrom(ctx context.Context) string {
 // ago. It returns "" for a bearer token, in Config.AdmitUser and in a context of [WithUser].
 func SessionIDTokenFrom(ctx context.Context) string {
 	if u := userContextFrom(ctx); u != nil && u.session != nil {
-		return u.session.IDToken
+		return u.session.tokens.IDToken
 	}
 	return ""
 }
@@ -140,7 +141,7 @@ func SessionIDTokenFrom(ctx context.Context) string {
 // in a context of [WithUser].
 func SessionRefreshTokenFrom(ctx context.Context) string {
 	if u := userContextFrom(ctx); u != nil && u.session != nil {
-		return u.session.RefreshToken
+		return u.session.tokens.RefreshToken
 	}
 	return ""
 }

@@ -36,6 +36,9 @@ var (
 	// ErrUnavailable means that the provider is not available now and the same call may succeed later: it is down, slow,
 	// limits the rate or answers with nonsense. It comes with one of the others.
 	ErrUnavailable = baseerror.New("the provider is not available")
+	// ErrSignedOut means that the session is over, and that only a new sign-in helps: it was signed out, it reached
+	// Config.Session.Max, or the provider or Config.AdmitUser refused to go on with it. See [UntilSignedOut].
+	ErrSignedOut = baseerror.New("the session is over")
 )
 
 // DiscoveryError describes what was wrong with the provider's metadata or keys.

@@ -22,7 +22,7 @@ func TestErrIsEveryExportedError(t *testing.T) {
 		"Err":          idserver.Err,
 		"ErrDiscovery": idserver.ErrDiscovery, "ErrInvalidToken": idserver.ErrInvalidToken, "ErrTokenEndpoint": idserver.ErrTokenEndpoint,
 		"ErrNoAccessToken": idserver.ErrNoAccessToken, "ErrNoIDToken": idserver.ErrNoIDToken, "ErrUserInfo": idserver.ErrUserInfo,
-		"ErrUnavailable": idserver.ErrUnavailable,
+		"ErrUnavailable": idserver.ErrUnavailable, "ErrSignedOut": idserver.ErrSignedOut,
 
 		"ReasonMalformed": idserver.ReasonMalformed, "ReasonAlgorithm": idserver.ReasonAlgorithm, "ReasonUnknownKey": idserver.ReasonUnknownKey,
 		"ReasonAmbiguousKey": idserver.ReasonAmbiguousKey, "ReasonSignature": idserver.ReasonSignature, "ReasonType": idserver.ReasonType,

@@ -177,8 +177,9 @@ func (c *Client) signInInstead(r *Request, err error) string {
 type identity struct {
 	user        *User
 	accessToken string
-	session     *Tokens // nil: a bearer token
-	fields      []Field // of a session that was renewed
+	session     *session // nil: a bearer token
+	until       int64    // when the bearer token is over, in milliseconds, with the leeway
+	fields      []Field  // of a session that was renewed
 	found       time.Time
 	revoked     int64 // the number of revocations before
 }
@@ -206,7 +207,7 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 		return v, refused(CodeNotSignedIn, errors.New("the Authorization header is not of the scheme Bearer"))
 	}
 	now, revoked := c.cfg.Now(), c.provider.revoked.Added()
-	user, err := c.provider.validateAccessToken(ctx, token, AccessTokenCheck{}, now)
+	known, err := c.provider.validateAccessToken(ctx, token, AccessTokenCheck{}, now)
 	switch {
 	case err != nil && len(token) <= jose.MaxToken && !isToken68(token): // checked last: to recognize a token takes less time
 		return v, refused(CodeInvalidRequest, errors.New("the Authorization header is not of the form: Bearer <access token>"))
@@ -217,7 +218,8 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	case err != nil:
 		return v, refused(CodeProviderUnavailable, err)
 	}
-	return identity{user: user, accessToken: token, found: now, revoked: revoked}, nil
+	until := known.facts.expiry + c.cfg.Provider.Leeway.Milliseconds()
+	return identity{user: &known.user, accessToken: token, until: until, found: now, revoked: revoked}, nil
 }
 
 // isToken68 reports whether s can be a bearer token, RFC 6750 section 2.1.

@@ -107,14 +107,19 @@ func (w *world) signedIn(t *testing.T, login string) *browser {
 	return b
 }
 
+// clock stands, unless it runs.
 type clock struct {
-	mu sync.Mutex
-	t  time.Time
+	mu   sync.Mutex
+	t    time.Time
+	runs time.Time // when it began to go on with the time of the bubble
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.runs.IsZero() {
+		return c.t.Add(time.Since(c.runs))
+	}
 	return c.t
 }
 

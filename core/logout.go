@@ -119,6 +119,7 @@ func (w *web) postLogout(target string) string {
 // copy must not bring back a session that was signed out. It may have been seen in the future, as far as the leeway goes.
 func (w *web) end(s *session) {
 	w.signedOut.Add(s.id, w.now().Add(max(w.cfg.Session.Idle, resultKeptMost)+w.cfg.Provider.Leeway))
+	w.provider.streams.End(s.id, errEndedHere)
 }
 
 // revoke makes a short attempt to have the provider revoke a refresh token.

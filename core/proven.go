@@ -137,6 +137,8 @@ func (p *provider) forgetToken(ctx context.Context, token string) {
 		return
 	}
 	if known, err := parseClaims(message.Payload); err == nil && p.now().Before(known.Expiry.Add(maxLeeway)) {
-		p.revoked.Add(signedHash(token), known.Expiry.Add(maxLeeway))
+		hash := signedHash(token)
+		p.revoked.Add(hash, known.Expiry.Add(maxLeeway))
+		p.streams.End(hash, errRevoked)
 	}
 }

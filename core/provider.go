@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/claims"
+	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/expiring"
 	"github.com/signward/idserver-go/core/internal/fetched"
@@ -25,8 +26,9 @@ type provider struct {
 	tenants     tenants
 	headers     jose.Headers
 	proven      *memo.Memo[proven] // nil: nothing is remembered
-	revoked     *expiring.Set      // access tokens that would otherwise be valid for a while, by signedHash
-	audience    []string           // Config.Audience, shared by all remembered tokens
+	streams     *endings.Streams
+	revoked     *expiring.Set // access tokens that would otherwise be valid for a while, by signedHash
+	audience    []string      // Config.Audience, shared by all remembered tokens
 	roles       claims.Roles
 	notices     notices
 	clientKeys  clientKeys
@@ -42,7 +44,7 @@ func newProvider(cfg Config) *provider {
 		}),
 		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
 		roles:   claims.Roles{Places: claims.ParsePlaces(cfg.RolesClaim...), Separator: cfg.Provider.RolesSeparator},
-		revoked: expiring.New(cfg.Now, maxRevoked),
+		revoked: expiring.New(cfg.Now, maxRevoked), streams: endings.NewStreams(cfg.Now),
 	}
 	p.clientKeys, _ = readClientKeys(cfg.ClientKeys) // New has checked them
 	p.tenants.listed, p.tenants.ask, p.tenants.now = cfg.Provider.Tenants, cfg.Provider.AdmitTenant, cfg.Now

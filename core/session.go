@@ -183,7 +183,11 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		return v, refused(CodeSessionNotRenewed, nil)
 	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
+		w.provider.streams.End(s.id, errNotGoneOn)
 		return v, refused(CodeNotSignedIn, nil, append(w.sessions.drop(r.cookies()), w.wasKept(s, err, now)...)...)
+	}
+	if next != nil {
+		w.provider.streams.Extend(w.admission(next))
 	}
 	mayRenew := (next != nil || found.renew) && w.mayRenew(r)
 	switch {
@@ -202,7 +206,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		}
 	}
 	return identity{
-		user: next.user, accessToken: next.tokens.AccessToken, session: &next.tokens, fields: fields, found: now, revoked: revoked,
+		user: next.user, accessToken: next.tokens.AccessToken, session: next, fields: fields, found: now, revoked: revoked,
 	}, nil
 }
 

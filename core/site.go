@@ -1,6 +1,10 @@
 package idserver
 
-import "context"
+import (
+	"context"
+
+	"github.com/signward/idserver-go/core/internal/endings"
+)
 
 // site is what a client is to browsers: an application with sign-in routes and sessions (web), or none (apiOnly).
 type site interface {
@@ -10,6 +14,8 @@ type site interface {
 	basePath() string
 	// identify finds out who sent a request that has no Authorization header.
 	identify(ctx context.Context, r Request) (identity, error)
+	// stream is what a session admits a stream for, and what tells whether that has ended.
+	stream(s *session) (a endings.Admission, ended func() error)
 	// crossSite reports whether an unsafe request comes from a page of another origin.
 	crossSite(r Request) bool
 	// signInURL is where a navigation signs in and comes back to its page; loginURL is the same without a way back.
@@ -34,6 +40,9 @@ func (apiOnly) loginURL() string         { return "" }
 func (apiOnly) sessionCookie() string    { return "" }
 func (apiOnly) wayHome(Request) string   { return "" }
 func (apiOnly) close()                   {}
+func (apiOnly) stream(*session) (endings.Admission, func() error) {
+	return endings.Admission{}, nil // there are no sessions
+}
 func (apiOnly) identify(context.Context, Request) (identity, error) {
 	return identity{}, notSignedIn
 }
