@@ -1,10 +1,12 @@
 package idserver
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/flight"
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 // A token request is made once, however many requests of a browser need it: a provider that rotates refresh tokens takes
@@ -12,6 +14,7 @@ import (
 const (
 	resultKept     = time.Minute      // browsers still send the old cookie for a moment, from other tabs
 	resultKeptMost = 15 * time.Minute // a response that was lost or late brings the old cookie back even later
+	storePause     = time.Second      // a store that is away is not asked for each request
 	requestLimit   = 30 * time.Second // for the token request and what follows it
 )
 
@@ -43,6 +46,8 @@ func keptExchange(tokens *Tokens, err error) time.Duration {
 // or for as long as it asked.
 func (w *web) keptRefresh(tokens *Tokens, err error) time.Duration {
 	switch {
+	case errors.Is(err, vault.ErrAway):
+		return storePause
 	case tokens == nil && errors.Is(err, ErrUnavailable):
 		return min(max(refreshPause, retryAfter(err)), resultKeptMost)
 	case tokens != nil && err == nil && !tokens.rotated && !tokens.refreshAt.IsZero():
@@ -79,9 +84,14 @@ func flown(tokens *Tokens, err error) (*Tokens, error) {
 // maxHops limits how many refreshes latest follows: results are kept for a while only, and access tokens live longer.
 const maxHops = 16
 
-// latest follows the remembered refreshes of a session, from the one in its cookie, which may be an old one. It returns the
-// last tokens.
-func (w *web) latest(s *session) Tokens {
+// latest follows the remembered refreshes of a session, from the one in its cookie, which may be an old one, and those of other
+// replicas. It returns the last tokens.
+func (w *web) latest(ctx context.Context, s *session) Tokens {
+	if w.leases != nil {
+		if tokens, err := w.latestPublished(ctx, s); err == nil && tokens != nil {
+			return *tokens
+		}
+	}
 	latest, key := s.tokens, s.refreshKey
 	for range maxHops {
 		r, ok := w.refreshes.Peek(key)

@@ -46,7 +46,7 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	if s == nil {
 		return goTo(asJSON, home, cookies...)
 	}
-	latest := w.latest(s) // it may have been refreshed in the meantime, in another tab
+	latest := w.latest(ctx, s) // it may have been refreshed in the meantime, in another tab
 	already := w.signedOut.Has(s.id)
 	w.end(s)
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer

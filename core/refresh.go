@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 const (
@@ -28,32 +30,52 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // the caller left before there was one, and is neither admitted nor signed out.
 // errNotRenewed (see [web.mayRenew]) and errStale are none either.
 func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *session, err error) {
-	if w.signedOut.Has(s.id) {
-		return nil, errSignedOut
-	}
 	now := w.now()
+	for newest := s; ; newest = next {
+		var fresh bool
+		next, fresh, err = w.refreshFrom(ctx, r, newest, now)
+		switch {
+		case err != nil:
+			return nil, err
+		case next == nil && newest == s:
+			return nil, nil
+		case next == nil: // what others have made of it is due again, and cannot be refreshed now
+			return newest, nil
+		case fresh:
+			return next, nil
+		}
+	}
+}
+
+// refreshFrom is refresh for one version of a session. fresh says that its tokens were made for this request; those that
+// were remembered, or that another replica has made, may be due for a refresh themselves.
+func (w *web) refreshFrom(ctx context.Context, r *Request, s *session, now time.Time) (next *session, fresh bool, err error) {
+	if w.signedOut.Has(s.id) {
+		return nil, false, errSignedOut
+	}
 	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
-		return nil, nil
+		return nil, false, nil
 	}
 	known, ok := w.refreshes.Peek(s.refreshKey)
 	switch {
 	case ok || w.mayRenew(r):
 	case now.Before(s.tokens.Expiry):
-		return nil, nil
+		return nil, false, nil
 	default:
-		return nil, errNotRenewed
+		return nil, false, errNotRenewed
 	}
 	tokens, err := known.Value, known.Err
 	if !ok {
 		tokens, err = w.refreshOnce(ctx, s, now)
 	}
 	if w.signedOut.Has(s.id) { // signed out while the request was in flight, or a remembered result of a session that was
-		return nil, errSignedOut
+		return nil, false, errSignedOut
 	}
 	if err == nil {
-		return s.refreshed(tokens.User, *tokens, now), nil
+		return s.refreshed(tokens.User, *tokens, now), !ok && tokens.version == 0, nil
 	}
-	return w.withoutRefresh(ctx, s, tokens, err, now)
+	next, err = w.withoutRefresh(ctx, s, tokens, err, now)
+	return next, true, err
 }
 
 // withoutRefresh says what becomes of a session whose refresh failed, which may be over. There are tokens if the provider
@@ -75,11 +97,22 @@ func (w *web) withoutRefresh(ctx context.Context, s *session, tokens *Tokens, er
 	if tokens == nil {
 		return nil, nil
 	}
-	// The refresh token was rotated, and who the user is could not be found out: the old one must not be sent again. The
-	// roles are no newer for that.
-	rotated := *tokens
-	rotated.rolesFrom, rotated.rolesExpiry = s.tokens.rolesFrom, s.tokens.rolesUntil()
-	return s.refreshed(s.user, rotated, now), nil
+	return s.halfRefreshed(*tokens, now), nil
+}
+
+// halfRefreshed is the session after a refresh whose refresh token was rotated, and who the user is could not be found out:
+// the old one must not be sent again. The roles are no newer for that.
+func (s *session) halfRefreshed(tokens Tokens, now time.Time) *session {
+	tokens.rolesFrom, tokens.rolesExpiry = s.tokens.rolesFrom, s.tokens.rolesUntil()
+	return s.refreshed(s.user, tokens, now)
+}
+
+// codeOfStale is the code for a session that waits.
+func codeOfStale(err error) RefusalCode {
+	if errors.Is(err, vault.ErrAway) {
+		return CodeStoreUnavailable
+	}
+	return CodeProviderUnavailable
 }
 
 // endsSession reports whether a refresh failed for good, whenever that is.
@@ -88,7 +121,7 @@ func endsSession(err error) bool {
 	if errors.As(err, &refused) && refused.terminal() {
 		return true
 	}
-	return slices.ContainsFunc([]error{ErrInvalidToken, ReasonSubject, errNotAdmitted, errSignedOut}, func(verdict error) bool {
+	return slices.ContainsFunc([]error{ErrInvalidToken, ReasonSubject, errNotAdmitted, errSignedOut, errRefusedElsewhere}, func(verdict error) bool {
 		return errors.Is(err, verdict)
 	})
 }
@@ -112,14 +145,23 @@ func (w *web) refreshOnce(ctx context.Context, s *session, now time.Time) (*Toke
 		defer cancel()
 	}
 	return flown(w.refreshes.Do(ctx, s.refreshKey, func(ctx context.Context) (*Tokens, error) {
-		tokens, err := w.refreshTokens(ctx, s)
-		tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
-		if tokens != nil && endsSession(err) { // nobody keeps the new refresh token, and nobody would ever revoke it
-			w.revoke(ctx, tokens.RefreshToken)
-			tokens = nil
+		if w.leases == nil {
+			return w.refreshHere(ctx, s, false)
 		}
-		return tokens, err
+		return w.refreshShared(ctx, s)
 	}))
+}
+
+// refreshHere has the tokens refreshed by this process, which is the only one that does so. lost says that an answer to another
+// one may have been lost.
+func (w *web) refreshHere(ctx context.Context, s *session, lost bool) (*Tokens, error) {
+	tokens, err := w.refreshTokens(ctx, s, lost)
+	tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
+	if tokens != nil && endsSession(err) { // nobody keeps the new refresh token, and nobody would ever revoke it
+		w.revoke(ctx, tokens.RefreshToken)
+		tokens = nil
+	}
+	return tokens, err
 }
 
 // errNotRenewed marks a request that may not refresh its session, though the access token has expired. What the provider
@@ -139,8 +181,8 @@ var errLeft = errors.New("the request ended while its session was being refreshe
 var errNotAdmitted = errors.New("the application no longer admits the user")
 
 // refreshTokens is the work that is done once for everyone who holds the session.
-func (w *web) refreshTokens(ctx context.Context, s *session) (*Tokens, error) {
-	tokens, err := w.sendRefresh(ctx, s)
+func (w *web) refreshTokens(ctx context.Context, s *session, lost bool) (*Tokens, error) {
+	tokens, err := w.sendRefresh(ctx, s, lost)
 	if err != nil {
 		return tokens, err
 	}

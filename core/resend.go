@@ -24,12 +24,16 @@ var errMayBeLost = errors.New("an answer to this refresh token was lost before: 
 
 // sendRefresh sends the refresh token of a session, and sends it again where no answer to it arrived. It runs in the one
 // goroutine that does so for the session: two that send it look like theft. An OAuth answer, of whatever kind, ends it.
-func (w *web) sendRefresh(ctx context.Context, s *session) (*Tokens, error) {
+// lost says that an answer to another process may have been lost.
+func (w *web) sendRefresh(ctx context.Context, s *session, lost bool) (*Tokens, error) {
+	if lost {
+		w.rememberLoss(s)
+	}
 	tokens, err := w.provider.refreshToken(ctx, &s.tokens)
 	var again resends
 	for tokens == nil && unanswered(err) {
 		if !errors.Is(err, endpoint.ErrUnsent) {
-			w.lost.Add(s.refreshKey, later(w.now(), s.tokens.Expiry).Add(w.cfg.staleMax()+resultKeptMost))
+			w.rememberLoss(s)
 		}
 		if again == nil {
 			again = newResends()
@@ -45,6 +49,11 @@ func (w *web) sendRefresh(ctx context.Context, s *session) (*Tokens, error) {
 		return nil, errors.Join(errMayBeLost, err)
 	}
 	return tokens, err
+}
+
+// rememberLoss remembers, for as long as the session may go on without a refresh, that an answer was lost.
+func (w *web) rememberLoss(s *session) {
+	w.lost.Add(s.refreshKey, later(w.now(), s.tokens.Expiry).Add(w.cfg.staleMax()+resultKeptMost))
 }
 
 func later(a, b time.Time) time.Time {

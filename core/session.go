@@ -52,7 +52,7 @@ func (s *session) renewed(now time.Time) *session {
 // refreshed returns the session with new tokens.
 func (s *session) refreshed(user *User, tokens Tokens, now time.Time) *session {
 	kept := s.kept
-	kept.Version++
+	kept.Version = max(kept.Version+1, tokens.version)
 	return newSession(kept, user, tokens, s.signedIn, now)
 }
 
@@ -178,7 +178,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	next, err := w.refresh(ctx, r, s)
 	switch {
 	case errors.Is(err, errLeft), errors.Is(err, errStale):
-		return v, refused(CodeProviderUnavailable, err)
+		return v, refused(codeOfStale(err), err)
 	case errors.Is(err, errNotRenewed):
 		return v, refused(CodeSessionNotRenewed, nil)
 	case err != nil:

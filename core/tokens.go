@@ -33,6 +33,7 @@ type Tokens struct {
 	rolesExpiry  time.Time // of the access token that they came with; zero: this one
 	first        firstIDToken
 	session      [32]byte // the id of the session that begins with them
+	version      int64    // of the session, where another replica has refreshed it; 0: this process did
 }
 
 // String reports which tokens there are, without printing them.

@@ -13,6 +13,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/expiring"
 	"github.com/signward/idserver-go/core/internal/flight"
+	"github.com/signward/idserver-go/core/internal/lease"
 	"github.com/signward/idserver-go/core/internal/memo"
 	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/vault"
@@ -34,7 +35,8 @@ type web struct {
 	redirectURI string
 
 	ring      *seal.Ring
-	vault     *vault.Vault // what replicas share; nil without Config.Store
+	vault     *vault.Vault  // what replicas share; nil without Config.Store
+	leases    *lease.Leases // of refreshes; nil without Config.Store
 	names     cookies.Names
 	jar       cookies.Jar
 	loginJar  cookies.Jar // for a sign-in in progress
@@ -86,6 +88,7 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 	w.sessions = sealedSessions{w}
 	if cfg.Store != nil {
 		w.vault = vault.New(vault.Options{Store: cfg.Store, Ring: w.ring, Rand: cfg.Rand, Now: cfg.Now})
+		w.leases = newLeases(cfg, w.vault)
 	}
 	return w, nil
 }
@@ -146,6 +149,7 @@ func (w *web) close() {
 	w.refreshes.Close()
 	w.opened.Clear()
 	if w.vault != nil {
+		w.leases.Close()
 		w.vault.Close()
 	}
 }

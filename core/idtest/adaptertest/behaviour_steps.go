@@ -363,7 +363,7 @@ func renewal(s *suite) {
 	s.provider.SetPerson(idtest.Person{Login: "alice", Subject: idtest.People()[0].Subject, Email: "alice@example.test", Name: "Alice Tan", Roles: []string{"user"}})
 	v.step("a session when its access token ends", "refreshed, and roles taken again", "GET", "/suite/admin", aPage)
 	s.clock.advance(14*time.Minute + 30*time.Second)
-	s.provider.Fail(idtest.Token, idtest.Fault{Status: 503})
+	s.provider.Fail(idtest.Token, idtest.Fault{Status: 503, Header: http.Header{"Retry-After": {"5"}}}) // or it is asked again, for seconds
 	v.step("a session while the provider is away", "nobody is signed out", "GET", "/suite/user", aPage)
 	s.clock.advance(10 * time.Minute)
 	v.step("a session past its access token's end", "the session has limits of its own", "GET", "/suite/user", aPage)
