@@ -30,6 +30,9 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 		r.With(auth.RequireAllRoles("admin", "billing")).Get("/billing", seen)
 		r.With(auth.Guard(client.RequireBuiltInRole("billing"))).Get("/builtin", seen)
 		r.With(auth.Guard(client.Require(adaptertest.IsAlice))).Get("/own", seen)
+		for path, guard := range adaptertest.Guards(client) {
+			r.With(auth.Guard(guard)).Get(path, seen)
+		}
 		r.With(auth.LoadUser()).Get("/public", public)
 		r.With(clash, auth.RequireUser()).Get("/clash", seen)
 		inspect := r.With(auth.Guard(adaptertest.Inspect))
@@ -57,6 +60,9 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	mux.Handle("GET /suite/billing", auth.RequireAllRoles("admin", "billing")(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/builtin", auth.Guard(client.RequireBuiltInRole("billing"))(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/own", auth.Guard(client.Require(adaptertest.IsAlice))(http.HandlerFunc(seen)))
+	for path, guard := range adaptertest.Guards(client) {
+		mux.Handle("GET /suite"+path, auth.Guard(guard)(http.HandlerFunc(seen)))
+	}
 	mux.Handle("GET /suite/public", auth.LoadUser()(http.HandlerFunc(public)))
 	mux.Handle("GET /suite/clash", clash(auth.RequireUser()(http.HandlerFunc(seen))))
 	inspect := auth.Guard(adaptertest.Inspect)(http.HandlerFunc(seen))

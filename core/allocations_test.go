@@ -32,7 +32,8 @@ func TestAllocations(t *testing.T) {
 	}
 	for name, guard := range map[string]idserver.Guard{
 		"LoadUser": w.LoadUser(), "RequireUser": w.RequireUser(), "RequireRole": w.RequireRole("x", "admin"), "RequireAllRoles": w.RequireAllRoles("admin", "billing"),
-		"RequireBuiltInRole": w.RequireBuiltInRole("x", "admin"), "Require": w.Require(func(u *idserver.User) bool { return u.TenantID != "" }),
+		"RequireBuiltInRole": w.RequireBuiltInRole("x", "admin"), "RequireScope": w.RequireScope("openid", "email"),
+		"RequireAnyScope": w.RequireAnyScope("x", "email"), "AllOf": idserver.AllOf(w.RequireUser(), w.RequireRole("admin")), "Require": w.Require(func(u *idserver.User) bool { return u.TenantID != "" }),
 	} {
 		for by, r := range map[string]idserver.Request{"a token": byToken, "a session": bySession, "a session's page": page} {
 			if n := testing.AllocsPerRun(100, func() {

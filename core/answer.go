@@ -24,6 +24,8 @@ type Answer struct {
 	// Refusal says why the request is refused; nil for any other answer. An adapter for a framework with an error handler
 	// can pass it on as the error, in place of Status and Body. Set and Add are written all the same.
 	Refusal *Refusal
+
+	denied *denied // in a trial of AnyOf: the refusal, which is not rendered yet
 }
 
 // Field is one header field.

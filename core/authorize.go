@@ -28,6 +28,7 @@ type AuthorizationRequest struct {
 	CodeVerifier string // the PKCE code verifier, RFC 7636
 	RedirectURI  string
 	MaxAge       time.Duration // 0: none was requested
+	Scopes       []string      // that were requested
 }
 
 // String describes the request without its secrets.
@@ -72,6 +73,7 @@ func (p *provider) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark
 		}
 	}
 	r.State += mark
+	r.Scopes = p.scopes(m, o.Scopes)
 	if r.URL, err = p.authorizationURL(m, r, o); err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o Auth
 		ClientID:    p.cfg.ClientID,
 		Endpoint:    oauth2.Endpoint{AuthURL: m.AuthorizationEndpoint},
 		RedirectURL: r.RedirectURI,
-		Scopes:      p.scopes(m, o.Scopes),
+		Scopes:      r.Scopes,
 	}
 	address := config.AuthCodeURL(r.State, options...)
 	if len(o.Extra) > 0 { // some may occur more than once, such as resource (RFC 8707)

@@ -82,6 +82,10 @@ type Config struct {
 	// as realm_access/roles. A claim whose whole name has slashes, such as https://app.example/roles, goes before a path.
 	// The first that is there wins. Default: roles.
 	RolesClaim []string
+	// ScopeIncludes reports whether a scope that somebody has includes another one that a guard wants, such as orders for
+	// orders:read: [Client.RequireScope] asks it for each scope that is held, where the wanted one is not among them. It
+	// must be quick, and is called concurrently. Default: a scope includes itself alone.
+	ScopeIncludes func(held, wanted string) bool
 
 	// Store is what the application's replicas share, so that each session is refreshed once and a sign-out reaches all of them:
 	// see [Store]. One store may serve several applications if their SessionSecrets differ. It is never closed. Default:

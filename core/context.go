@@ -20,6 +20,8 @@ type userContext struct {
 	until       int64 // when the bearer token is over, in milliseconds, with the leeway
 	found       int64 // when, in nanoseconds
 	revoked     int64 // the number of revocations before
+
+	trial *trial // nil: no guard of AnyOf is being asked
 }
 
 // reuseFor is how long a guard behind another reuses the user that was found: long enough for the middleware in between.
@@ -70,7 +72,7 @@ func credentials(r *Request, bySession bool) string {
 }
 
 // behind returns the context behind a guard that lets a request through.
-func (c *Client) behind(ctx context.Context, r *Request, v *identity) context.Context {
+func (c *Client) behind(ctx context.Context, r *Request, v *identity) *userContext {
 	bySession := !r.hasAuthorization()
 	return &userContext{
 		Context: ctx, user: v.user, accessToken: v.accessToken, session: v.session, fields: v.fields,
@@ -79,24 +81,21 @@ func (c *Client) behind(ctx context.Context, r *Request, v *identity) context.Co
 	}
 }
 
-// foundBefore returns what a guard of this client has just found out about the request, for a guard behind it, or nil. It
-// holds only for the same credentials, since an application may pass another request on with the context of the first; it
+// isCurrent reports whether before, the innermost guard's context or nil, is what a guard of this client has just found out
+// about the request, for a guard behind it. It holds only for the same credentials, since an application may pass another request on with the context of the first; it
 // holds only for a request whose origin is acceptable, where sessions depend on that; and only until a token is revoked.
-func (c *Client) foundBefore(ctx context.Context, r *Request) *userContext {
-	before := userContextFrom(ctx)
+func (c *Client) isCurrent(before *userContext, r *Request) bool {
 	if before == nil || before.client != c || before.credentials == "" || before.revoked != c.provider.revoked.Added() {
-		return nil
+		return false
 	}
 	if before.bySession && (r.hasAuthorization() || c.site.crossSite(*r)) {
-		return nil
+		return false
 	}
 	if credentials(r, before.bySession) != before.credentials {
-		return nil
+		return false
 	}
-	if age := c.cfg.Now().UnixNano() - before.found; age < 0 || age > int64(reuseFor) {
-		return nil
-	}
-	return before
+	age := c.cfg.Now().UnixNano() - before.found
+	return 0 <= age && age <= int64(reuseFor)
 }
 
 // WithUser returns a context in which [UserFrom] finds u, for tests of handlers and for guards of your own. The guards of

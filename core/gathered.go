@@ -31,6 +31,9 @@ type gathered struct {
 	renewed bool // the ID token came with the tokens; one that did not is older than they are
 	sources []claims.Source
 
+	requested []string // the scopes that a sign-in asked for; nil: those of every one
+	ofAccess  []string // the scopes that the access token has
+
 	access error // why the access token says nothing here; nil if it does
 	asked  bool  // userinfo answered
 	failed error // or why it did not
@@ -69,8 +72,32 @@ func (p *provider) makeUser(ctx context.Context, g *gathered) error {
 	}
 	merged.RolesFrom = cmp.Or(merged.RolesFrom, fromNowhere)
 	g.tokens.rolesFrom = merged.RolesFrom
-	g.tokens.User = newUser(merged.Claims, p.roles, merged.VerifiedFrom != fromAccessToken)
+	u := newUser(merged.Claims, p.roles, merged.VerifiedFrom != fromAccessToken)
+	if u.Scopes, err = p.scopesOf(ctx, g); err != nil {
+		return err
+	}
+	u.ClientID, u.Expiry = p.cfg.ClientID, g.tokens.Expiry
+	g.tokens.User = u
 	return nil
+}
+
+// scopesOf returns the scopes of the access token: those that the token endpoint told or, if it told none, that the token
+// itself has. Where neither speaks, they are those of the sign-in, which are those that it asked for: the provider must
+// tell any others (RFC 6749 sections 5.1 and 6).
+func (p *provider) scopesOf(ctx context.Context, g *gathered) ([]string, error) {
+	switch {
+	case g.tokens.scopes != nil:
+		return g.tokens.scopes, nil
+	case g.ofAccess != nil:
+		return g.ofAccess, nil
+	case g.before != nil:
+		return g.before.User.Scopes, nil
+	}
+	m, err := p.metadata.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.scopes(m, g.requested), nil
 }
 
 // addAccessToken adds the access token to the sources, if it is one that is valid here.
@@ -86,6 +113,7 @@ func (p *provider) addAccessToken(ctx context.Context, g *gathered) error {
 	if g.tokens.Expiry.IsZero() { // the token endpoint did not say
 		g.tokens.until(p.now(), access.Expiry)
 	}
+	g.ofAccess, _ = claims.Scopes(access.Get("scope"), access.Get("scp"))
 	source := claims.Source{Name: fromAccessToken, Claims: access.Object}
 	if g.renewed {
 		g.sources = append(g.sources, source)

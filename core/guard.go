@@ -17,15 +17,16 @@ import (
 // unsafe cross-site request, counts as not signed in.
 func (c *Client) LoadUser() Guard {
 	return c.cors.guard(func(ctx context.Context, r Request) (context.Context, Answer) {
-		if before := c.foundBefore(ctx, &r); before != nil {
+		before := userContextFrom(ctx)
+		if c.isCurrent(before, &r) {
 			return ctx, before.again(&r)
 		}
-		v, err := c.identify(ctx, &r)
+		v, err := c.sender(ctx, before, &r)
 		if err == nil {
-			return c.behind(ctx, &r, &v), passOn(&r, v.user, v.fields)
+			return c.behindIn(ctx, before, &r, &v), passOn(&r, v.user, v.fields)
 		}
 		a := passOn(&r, nil, denialOf(err).fields)
-		if before := userContextFrom(ctx); before != nil && before.client == c {
+		if before != nil && before.client == c {
 			return &userContext{Context: ctx}, a // not whom a guard found for other credentials, or earlier
 		}
 		a.SameContext = true
@@ -75,9 +76,10 @@ func (c *Client) Require(admit func(*User) bool) Guard {
 
 // requirement is what a guard requires of a signed-in user.
 type requirement struct {
-	code  RefusalCode // of the refusal for a user for whom met is false
-	roles []string    // that were wanted, for the log
-	met   func(*User) bool
+	code         RefusalCode // of the refusal for a user for whom met is false
+	roles        []string    // that were wanted, for the log
+	scopes, tell []string    // that were wanted, for the log; and those to ask for
+	met          func(*User) bool
 }
 
 // requireRoles requires the roles, of which a user must have what has asks for. It panics rather than let a guard require
@@ -98,7 +100,10 @@ func requireRoles(has func(u *User, role string, more ...string) bool, role stri
 // refuse refuses a user who does not meet the requirement. The log tells which roles were wanted and which are held.
 func (q *requirement) refuse(u *User, fields []Field) error {
 	d := &denial{code: q.code, user: u, fields: fields}
-	if q.roles != nil {
+	switch {
+	case q.scopes != nil:
+		q.refuseScope(u, d)
+	case q.roles != nil:
 		d.log = []slog.Attr{slog.Any("wanted", q.roles), slog.Any("roles", listed(u.Roles)), slog.Any("custom_roles", listed(u.CustomRoles))}
 	}
 	return d
@@ -127,6 +132,9 @@ func (c *Client) guard(q requirement) Guard {
 	return c.cors.guard(func(ctx context.Context, r Request) (context.Context, Answer) {
 		behind, a, err := c.check(ctx, &r, &q)
 		if err != nil {
+			if _, ok := trialIn(ctx); ok {
+				return ctx, c.deny(err)
+			}
 			return ctx, c.refuse(ctx, &r, err)
 		}
 		return behind, a
@@ -136,13 +144,14 @@ func (c *Client) guard(q requirement) Guard {
 // check decides whether a request may pass. Behind another guard of this client it takes the user that was found there
 // and returns the same header fields; writing an answer twice adds each field once.
 func (c *Client) check(ctx context.Context, r *Request, q *requirement) (context.Context, Answer, error) {
-	if before := c.foundBefore(ctx, r); before != nil {
+	before := userContextFrom(ctx)
+	if c.isCurrent(before, r) {
 		if !q.met(before.user) {
 			return ctx, Answer{}, q.refuse(before.user, before.fields)
 		}
 		return ctx, before.again(r), nil
 	}
-	v, err := c.identify(ctx, r)
+	v, err := c.sender(ctx, before, r)
 	if err != nil {
 		if toSignIn := c.signInInstead(r, err); toSignIn != "" {
 			return ctx, seeOther(toSignIn, denialOf(err).fields...), nil
@@ -152,7 +161,24 @@ func (c *Client) check(ctx context.Context, r *Request, q *requirement) (context
 	if !q.met(v.user) {
 		return ctx, Answer{}, q.refuse(v.user, v.fields)
 	}
-	return c.behind(ctx, r, &v), passOn(r, v.user, v.fields), nil
+	return c.behindIn(ctx, before, r, &v), passOn(r, v.user, v.fields), nil
+}
+
+// sender finds out who sent a request: in a trial of [AnyOf], once.
+func (c *Client) sender(ctx context.Context, before *userContext, r *Request) (identity, error) {
+	if before.inTrial() {
+		return before.trial.identify(ctx, c, r)
+	}
+	return c.identify(ctx, r)
+}
+
+// behindIn returns the context behind a guard, and in a trial still in that.
+func (c *Client) behindIn(ctx context.Context, before *userContext, r *Request, v *identity) context.Context {
+	behind := c.behind(ctx, r, v)
+	if before.inTrial() {
+		behind.trial = before.trial
+	}
+	return behind
 }
 
 // again is the answer of a guard behind the one that found the user.

@@ -104,7 +104,7 @@ func (w *web) begin(
 	}
 	kept.State, kept.Nonce, kept.Verifier = request.State, request.Nonce, request.CodeVerifier
 	kept.Browser, kept.Begun = browser, w.now().UnixMilli()
-	kept.MaxAge = int64(request.MaxAge / time.Second)
+	kept.MaxAge, kept.Scopes = int64(request.MaxAge/time.Second), options.Scopes
 	written, err := w.keepLogin(r, kept)
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)

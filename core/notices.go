@@ -32,6 +32,9 @@ func (p *provider) warnOfClaims(ctx context.Context, kind string, known *claims.
 		p.cfg.Logger.WarnContext(ctx, "idserver: a token leaves somebody's groups out, because they are too many (_claim_names): "+
 			"Entra names at most 200 of them. Have it send app roles, or only the groups that are assigned to the application, and set RolesClaim accordingly", "token", kind)
 	}
+	if _, odd := claims.Scopes(known.Get("scope"), known.Get("scp")); odd != "" && p.notices.first("scopes") {
+		p.cfg.Logger.WarnContext(ctx, "idserver: the scopes of a token are not understood", "token", kind, "claims", "scope, scp", "reason", odd)
+	}
 	p.warnOfRoles(ctx, kind, known.Object)
 }
 

@@ -30,7 +30,7 @@ func TestRememberedTokensTakeWhatIsCounted(t *testing.T) {
 			for i := range 3 * bound / length {
 				id := strconv.Itoa(i)
 				e := new(memo.Entry[proven])
-				e.Value.user = User{Subject: "6f0c2a3e-0000-4000-8000-" + id, Email: id + "@example.test", Name: "Alice Tan " + id, TenantID: "7b1d5c52-" + id, Roles: []string{"admin", "user"}, CustomRoles: []string{"billing"}}
+				e.Value.user = User{Subject: "6f0c2a3e-0000-4000-8000-" + id, Email: id + "@example.test", Name: "Alice Tan " + id, TenantID: "7b1d5c52-" + id, Roles: []string{"admin", "user"}, CustomRoles: []string{"billing"}, Scopes: []string{"openid", "orders:read"}, ClientID: "shop"}
 				e.Value.facts.audience = []string{"api"}
 				token := id + strings.Repeat("x", length-len(id))
 				c.provider.remember(e, token[len(id):]+id, "https://provider.example")

@@ -26,6 +26,7 @@ const (
 	CodeInvalidToken          RefusalCode = "invalid_token"
 	CodeInvalidRequest        RefusalCode = "invalid_request"
 	CodeInsufficientRole      RefusalCode = "insufficient_role"
+	CodeInsufficientScope     RefusalCode = "insufficient_scope"
 	CodeNotAdmitted           RefusalCode = "not_admitted"
 	CodeCrossSite             RefusalCode = "cross_site"
 	CodeNotANavigation        RefusalCode = "not_a_navigation"
@@ -74,6 +75,9 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeInsufficientRole: {http.StatusForbidden,
 		words{noAccess, "It needs a role that your account does not have."},
 		words{"Not allowed", "The user does not have a role that is required here."}},
+	CodeInsufficientScope: {http.StatusForbidden,
+		words{noAccess, "It needs a permission that was not given at the sign-in."},
+		words{"Not allowed", "The access token lacks a scope that is required here. Get one with the scope that is named, and try again."}},
 	CodeNotAdmitted: {http.StatusForbidden,
 		words{noAccess, "Your account is not among those that may see it."},
 		words{"Not allowed", "The user has no access here."}},
@@ -141,6 +145,7 @@ type Refusal struct {
 	Navigation bool          // a browser is loading a page; otherwise problem+json is expected
 	SignInURL  string        // where to sign in (again); empty if that would not help
 	User       *User         // who is known and not admitted, of a 403; otherwise nil
+	Scopes     []string      // of an insufficient_scope: those to ask for
 	Err        error         // the cause, for the log; never for the browser
 }
 
@@ -178,6 +183,7 @@ type denial struct {
 	fields    []Field     // cookies and others to send along
 	challenge []parameter // of the WWW-Authenticate field
 	user      *User       // who is signed in, and may not do this
+	scopes    []string    // that an access token needs for this
 	log       []slog.Attr // what else the operator needs to know
 }
 
@@ -201,7 +207,7 @@ func denialOf(err error) *denial {
 func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	d := denialOf(err)
 	kind := refusalKinds[d.code]
-	refusal := Refusal{Code: d.code, Status: kind.status, Navigation: r.isNavigation(), User: d.user, Err: d.err}
+	refusal := Refusal{Code: d.code, Status: kind.status, Navigation: r.isNavigation(), User: d.user, Scopes: d.scopes, Err: d.err}
 	said := kind.problem
 	if refusal.Navigation {
 		said = kind.page
@@ -217,7 +223,7 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	case kind.status == http.StatusServiceUnavailable:
 		refusal.RetryAfter = max(retryAfter(d.err), time.Second).Round(time.Second)
 		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
-	case kind.status == http.StatusUnauthorized || d.code == CodeInvalidRequest:
+	case kind.status == http.StatusUnauthorized || d.code == CodeInvalidRequest || d.code == CodeInsufficientScope:
 		a.Add = append(a.Add, challenge(d.code, d.challenge...))
 	}
 	refusal.SignInURL = c.signInAgain(r, d.code)
@@ -268,7 +274,7 @@ func (c *Client) signInAgain(r *Request, code RefusalCode) string {
 
 // notAdmitted reports whether the user is known and may not do this: another one might.
 func notAdmitted(code RefusalCode) bool {
-	return code == CodeInsufficientRole || code == CodeNotAdmitted || code == CodeSignInRefused
+	return code == CodeInsufficientRole || code == CodeInsufficientScope || code == CodeNotAdmitted || code == CodeSignInRefused
 }
 
 // parameter is one parameter of a challenge: scope (RFC 6750), acr_values and max_age (RFC 9470), algs (RFC 9449),
@@ -325,8 +331,9 @@ func problem(refusal Refusal, status int) []byte {
 		Status    int         `json:"status"`
 		Detail    string      `json:"detail"`
 		Code      RefusalCode `json:"code"`
+		Scope     string      `json:"scope,omitempty"`
 		SignInURL string      `json:"sign_in_url,omitempty"`
-	}{"about:blank", refusal.Title, status, refusal.Detail, refusal.Code, refusal.SignInURL})
+	}{"about:blank", refusal.Title, status, refusal.Detail, refusal.Code, strings.Join(refusal.Scopes, " "), refusal.SignInURL})
 	if err != nil {
 		return []byte(`{}`)
 	}

@@ -33,7 +33,7 @@ func (k sealedSessions) load(_ context.Context, lines []string, now time.Time) (
 		if err != nil {
 			return foundSession{}, noSession(err)
 		}
-		s, size, err := unpackSession(packed)
+		s, size, err := unpackSession(packed, w.cfg.ClientID)
 		if err != nil {
 			return foundSession{}, noSession(err)
 		}

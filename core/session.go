@@ -77,7 +77,7 @@ func (w *web) admitUser(ctx context.Context, tokens *Tokens) (*User, error) {
 	u := tokens.User
 	own := *u
 	own.shared = false
-	own.Roles, own.CustomRoles = slices.Clone(u.Roles), slices.Clone(u.CustomRoles)
+	own.Roles, own.CustomRoles, own.Scopes = slices.Clone(u.Roles), slices.Clone(u.CustomRoles), slices.Clone(u.Scopes)
 	if w.cfg.AdmitUser != nil {
 		ctx = &userContext{Context: ctx, user: &own, accessToken: tokens.AccessToken}
 		if err := w.cfg.AdmitUser(ctx, &own); err != nil {
@@ -255,6 +255,7 @@ func packSession(s *session) ([]byte, error) {
 	r.Email, r.EmailVerified = u.Email, u.EmailVerified
 	r.Name, r.GivenName, r.FamilyName = u.Name, u.GivenName, u.FamilyName
 	r.Roles, r.CustomRoles, r.RolesFrom = u.Roles, u.CustomRoles, t.rolesFrom
+	r.Scopes = u.Scopes
 	r.SignedIn, r.Seen = s.signedIn.UnixMilli(), s.seen.UnixMilli()
 	r.AccessToken, r.IDToken, r.RefreshToken = t.AccessToken, t.IDToken, t.RefreshToken
 	r.Expiry, r.RefreshAt, r.RolesExpiry = unixMilli(t.Expiry), unixMilli(t.refreshAt), unixMilli(t.rolesExpiry)
@@ -262,15 +263,16 @@ func packSession(s *session) ([]byte, error) {
 	return sessioncodec.Pack(r)
 }
 
-// unpackSession is the inverse of packSession. size is the number of bytes after decompression.
-func unpackSession(packed []byte) (s *session, size int, err error) {
+// unpackSession is the inverse of packSession: clientID, which no session of another client has, is not packed. size is the number of bytes after decompression.
+func unpackSession(packed []byte, clientID string) (s *session, size int, err error) {
 	r, size, err := sessioncodec.Unpack(packed)
 	if err != nil {
 		return nil, 0, err
 	}
 	user := &User{
 		Issuer: r.Issuer, Subject: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name, GivenName: r.GivenName,
-		FamilyName: r.FamilyName, TenantID: r.TenantID, Roles: r.Roles, CustomRoles: r.CustomRoles, text: r.Claims, shared: true,
+		FamilyName: r.FamilyName, TenantID: r.TenantID, Roles: r.Roles, CustomRoles: r.CustomRoles,
+		Scopes: r.Scopes, ClientID: clientID, Expiry: fromUnixMilli(r.Expiry), text: r.Claims, shared: true,
 	}
 	user.text = cmp.Or(user.text, "{}")
 	tokens := Tokens{

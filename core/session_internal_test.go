@@ -15,7 +15,7 @@ func fullSession() *session {
 		sessioncodec.Record{ID: [32]byte{1}, Issuer: "i", Subject: "s"},
 		&User{
 			Issuer: "i", Subject: "s", Email: "e", EmailVerified: true, Name: "n", GivenName: "g", FamilyName: "f", TenantID: "t",
-			Roles: []string{"r"}, CustomRoles: []string{"c"}, text: `{"sub":"s"}`, shared: true,
+			Roles: []string{"r"}, CustomRoles: []string{"c"}, Scopes: []string{"openid", "x"}, ClientID: "c", Expiry: time.UnixMilli(1795530408123), text: `{"sub":"s"}`, shared: true,
 		},
 		Tokens{AccessToken: "a", IDToken: "b", RefreshToken: "c", Expiry: time.UnixMilli(1795530408123), refreshAt: time.UnixMilli(1795530400456)},
 		time.UnixMilli(1795530300789), time.UnixMilli(1795530301012),
@@ -27,14 +27,14 @@ func TestPackSession(t *testing.T) {
 	for name, s := range map[string]*session{
 		"as begun":  s,
 		"renewed":   s.renewed(time.UnixMilli(1795530500001)),
-		"refreshed": s.refreshed(&User{Issuer: "i", Subject: "s", Name: "new", text: "{}", shared: true}, Tokens{AccessToken: "d"}, time.UnixMilli(1795530500001)),
+		"refreshed": s.refreshed(&User{Issuer: "i", Subject: "s", Name: "new", ClientID: "c", text: "{}", shared: true}, Tokens{AccessToken: "d"}, time.UnixMilli(1795530500001)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			packed, err := packSession(s)
 			if err != nil {
 				t.Fatal(err)
 			}
-			back, _, err := unpackSession(packed)
+			back, _, err := unpackSession(packed, "c")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -34,6 +34,7 @@ type Tokens struct {
 	first        firstIDToken
 	session      [32]byte // the id of the session that begins with them
 	version      int64    // of the session, where another replica has refreshed it; 0: this process did
+	scopes       []string // that the token endpoint told; nil: it told none
 }
 
 // String reports which tokens there are, without printing them.
@@ -70,7 +71,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 		return nil, spent(err)
 	}
 	tokens.first = firstOf(idToken)
-	return tokens, spent(p.makeUser(ctx, &gathered{tokens: tokens, idToken: idToken, renewed: true}))
+	return tokens, spent(p.makeUser(ctx, &gathered{tokens: tokens, idToken: idToken, renewed: true, requested: r.Scopes}))
 }
 
 // errCodeSpent marks a passing fault after the token endpoint has answered: the code cannot be sent again.
@@ -223,6 +224,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 		RefreshToken string         `json:"refresh_token"`
 		IDToken      string         `json:"id_token"`
 		ExpiresIn    strictjson.Raw `json:"expires_in"`
+		Scope        strictjson.Raw `json:"scope"`
 	}
 	if err := a.JSON(&reply); err != nil {
 		return nil, &TokenEndpointError{Status: a.Status, Err: err}
@@ -234,6 +236,10 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 		return nil, &TokenEndpointError{Status: a.Status, Err: errNotBearer}
 	}
 	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
+	if said := string(reply.Scope); said != "" && said != "null" {
+		some, _ := claims.Scopes(said, "") // an array is Twitch's
+		tokens.scopes = append([]string{}, some...)
+	}
 	if d := lifetime(reply.ExpiresIn); d > 0 {
 		tokens.until(asked, asked.Add(d))
 	}

@@ -1,10 +1,12 @@
 package idserver
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/claims"
@@ -27,6 +29,18 @@ type User struct {
 	TenantID      string
 	Roles         []string // the provider's built-in roles
 	CustomRoles   []string // roles that a tenant's administrator created, with any name
+
+	// Scopes are what the access token may be used for: its claim scope or scp. Those of a session are the ones that the
+	// token endpoint told at the sign-in or the last refresh; where it told none, those of an access token that is valid
+	// here and, without such, the ones that were asked for (RFC 6749 section 5.1). What cannot be a scope is left out, and
+	// of more than 1000 none counts.
+	Scopes []string
+	// ClientID is the client that the access token was issued to: azp, client_id, cid or appid, whichever is there first.
+	// That of a session is Config.ClientID.
+	ClientID string
+	// Expiry is when the access token expires (exp), also that of a session, which lives on by refreshing it. It is zero
+	// if nobody says.
+	Expiry time.Time
 
 	text   string // all claims as one JSON object
 	token  []byte // or, where many are remembered and memory counts, the verified token whose payload they are
@@ -67,6 +81,9 @@ func (u *User) HasAnyRole(role string, more ...string) bool {
 func (u *User) HasAllRoles(role string, more ...string) bool {
 	return u.HasRole(role) && !slices.ContainsFunc(more, func(r string) bool { return !u.HasRole(r) })
 }
+
+// HasScope reports whether scope is among the user's Scopes, whose case matters. It knows nothing of Config.ScopeIncludes.
+func (u *User) HasScope(scope string) bool { return slices.Contains(u.Scopes, scope) }
 
 // containsFold compares lengths too: to EqualFold the Kelvin sign is a k and ſ is an s, and a provider that reserves a
 // name may not know that.
@@ -171,9 +188,14 @@ func newUser(known strictjson.Object, roles claims.Roles, textIsTrue bool) *User
 	return u
 }
 
+// clientClaims are where tokens name the client: OpenID Connect Core section 2, RFC 9068 section 2.2, Okta and Entra.
+var clientClaims = [...]string{"azp", "client_id", "cid", "appid"}
+
 // readClaims makes u the user of the claims.
 func (u *User) readClaims(known strictjson.Object, roles claims.Roles, textIsTrue bool) {
 	*u = User{text: known.Text()}
+	var scope, scp string
+	var clients [len(clientClaims)]string
 	for name, value := range known.All() {
 		switch name {
 		case "iss":
@@ -194,8 +216,20 @@ func (u *User) readClaims(known strictjson.Object, roles claims.Roles, textIsTru
 			u.TenantID = claims.Text(value)
 		case "custom_roles":
 			u.CustomRoles = claims.Texts(value)
+		case "scope":
+			scope = value
+		case "scp":
+			scp = value
+		case "exp":
+			u.Expiry = claims.Time(value)
+		default:
+			if i := slices.Index(clientClaims[:], name); i >= 0 {
+				clients[i] = claims.Text(value)
+			}
 		}
 	}
+	u.Scopes, _ = claims.Scopes(scope, scp)
+	u.ClientID = cmp.Or(clients[:]...)
 	u.Roles, _ = roles.In(known)
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)

@@ -31,6 +31,9 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/billing", seen, auth.RequireAllRoles("admin", "billing"))
 	suite.GET("/builtin", seen, auth.Guard(client.RequireBuiltInRole("billing")))
 	suite.GET("/own", seen, auth.Guard(client.Require(adaptertest.IsAlice)))
+	for path, guard := range adaptertest.Guards(client) {
+		suite.GET(path, seen, auth.Guard(guard))
+	}
 	suite.GET("/public", public, auth.LoadUser())
 	suite.GET("/clash", seen, clash, auth.RequireUser())
 	inspect := auth.Guard(adaptertest.Inspect)

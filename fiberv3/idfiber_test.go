@@ -45,6 +45,9 @@ func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) err
 	suite.Get("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.Get("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
 	suite.Get("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
+	for path, guard := range adaptertest.Guards(client) {
+		suite.Get(path, auth.Guard(guard), seen)
+	}
 	suite.Get("/public", auth.LoadUser(), public, seen)
 	suite.Get("/clash", func(c fiber.Ctx) error {
 		for name, value := range adaptertest.Clash {

@@ -35,6 +35,9 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/billing", auth.RequireAllRoles("admin", "billing"), seen)
 	suite.GET("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
 	suite.GET("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
+	for path, guard := range adaptertest.Guards(client) {
+		suite.GET(path, auth.Guard(guard), seen)
+	}
 	suite.GET("/public", auth.LoadUser(), public, seen)
 	suite.GET("/clash", func(c *gin.Context) {
 		for name, value := range adaptertest.Clash {

@@ -19,7 +19,7 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
+	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys,
 }
 
@@ -299,6 +299,37 @@ func bearers(s *suite) {
 	v.signIn("bob")
 	v.step("bob's session and alice's token", "the header decides alone", "GET", "/suite/user", bearer(token))
 	v.step("bob's session and a bad token", "the cookie is not looked at", "GET", "/suite/user", bearer("abc"))
+}
+
+// scopes tests guards by scopes, and guards that are combined.
+func scopes(s *suite) {
+	addr := s.serve(func(c *idserver.Config) { c.ScopeIncludes = func(held, wanted string) bool { return held == "orders" } })
+	v := s.visitor(addr)
+	paths := []string{"scope", "scopes", "allof", "anyof"}
+	scoped := func(login string, scope any) map[string][]string {
+		token := s.provider.MintAccessToken(login, func(c map[string]any) { c["scope"] = scope })
+		return with(aProgram, "Authorization", "Bearer "+token)
+	}
+	for _, path := range paths {
+		v.step("stranger's program at "+path, "a bare challenge", "GET", "/suite/"+path, aProgram)
+		v.step("alice's token without a scope at "+path, "RFC 6750 section 3.1: insufficient_scope", "GET", "/suite/"+path, scoped("alice", "openid"))
+		v.step("alice's token with one scope at "+path, "a single one", "GET", "/suite/"+path, scoped("alice", "openid orders:read"))
+		v.step("bob's token with one scope at "+path, "no admin", "GET", "/suite/"+path, scoped("bob", "orders:read"))
+		v.step("bob's token with a scope that includes others at "+path, "Config.ScopeIncludes", "GET", "/suite/"+path, scoped("bob", "orders"))
+	}
+	v.step("a token with a scope in quotation marks", "no scope is", "GET", "/suite/scope", scoped("bob", `"orders:read" "orders:write"`))
+	v.step("a token with scopes beyond ASCII", "no scope is", "GET", "/suite/scope", scoped("bob", "órders:read orders:write\u00a0orders:read"))
+	v.step("a token with scopes in an array", "Okta's scp, and others' scope", "GET", "/suite/scope", scoped("bob", []string{"orders:write", "orders:read"}))
+	v.step("stranger at anyof", "a navigation is sent to sign in", "GET", "/suite/anyof", aPage)
+	v.step("bob's token at anyof, and a page", "403 and no redirect", "GET", "/suite/anyof", with(aPage, "Authorization", scoped("bob", "x")["Authorization"]...))
+	v.signIn("bob")
+	v.step("bob's session without the scope", "a page", "GET", "/suite/scope", aPage)
+	v.step("bob's session without the scope, by a script", "problem+json", "GET", "/suite/scopes", aScript)
+	s.provider.SetTokenResponse(func(r map[string]any) { r["scope"] = "openid orders:read orders:write" })
+	v.signIn("bob")
+	v.step("bob's session with the scopes", "those that the token endpoint told", "GET", "/suite/scope", aPage)
+	v.step("bob's session at anyof", "by the scope", "GET", "/suite/anyof", aPage)
+	v.step("bob's session at allof", "no admin", "GET", "/suite/allof", aScript)
 }
 
 func cookieLines(s *suite) {

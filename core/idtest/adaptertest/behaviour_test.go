@@ -91,6 +91,9 @@ func (a *adapter) serve(listener net.Listener) error {
 	} {
 		mux.Handle(pattern, handler)
 	}
+	for path, guard := range Guards(a.client) {
+		mux.Handle("GET /suite"+path, a.guard(guard, seen))
+	}
 	return http.Serve(listener, mux)
 }
 

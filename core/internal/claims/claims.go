@@ -116,6 +116,12 @@ func audience(value string) ([]string, bool) {
 	return all, ok && !mixed
 }
 
+// Time returns a claim that is a NumericDate, RFC 7519 section 2; a value of another type counts as absent.
+func Time(value string) time.Time {
+	t, _ := numericDate(value)
+	return t
+}
+
 // The last second of the year 9999 is the latest date accepted: arithmetic with later ones could overflow.
 const maxNumericDate = 253402300799
 

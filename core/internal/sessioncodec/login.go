@@ -19,7 +19,8 @@ type Login struct {
 	AppData  []byte
 	MaxAge   int64 // the max_age that was asked for, in seconds; 0: none
 	Begun    int64
-	Spent    int64 // when it led to a session; 0: not yet
+	Spent    int64    // when it led to a session; 0: not yet
+	Scopes   []string // that were asked for, if not those of every sign-in
 
 	unknown []member
 }
@@ -34,6 +35,7 @@ var loginFields = []field[Login]{
 	number("max_age", func(l *Login) *int64 { return &l.MaxAge }),
 	number("begun", func(l *Login) *int64 { return &l.Begun }),
 	number("spent", func(l *Login) *int64 { return &l.Spent }),
+	texts("scopes", func(l *Login) *[]string { return &l.Scopes }),
 }
 
 // String prints nothing of a login: all of it is confidential.

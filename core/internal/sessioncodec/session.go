@@ -29,6 +29,7 @@ type Record struct {
 	Roles         []string
 	CustomRoles   []string
 	RolesFrom     string // id_token, access_token, userinfo or none
+	Scopes        []string
 	Claims        string // a JSON object, or empty
 
 	SignedIn  int64 // the absolute limit counts from here
@@ -66,6 +67,7 @@ var recordFields = []field[Record]{
 	texts("roles", func(r *Record) *[]string { return &r.Roles }),
 	texts("custom_roles", func(r *Record) *[]string { return &r.CustomRoles }),
 	text("roles_from", func(r *Record) *string { return &r.RolesFrom }),
+	texts("scopes", func(r *Record) *[]string { return &r.Scopes }),
 	object("claims", func(r *Record) *string { return &r.Claims }),
 	number("signed_in", func(r *Record) *int64 { return &r.SignedIn }),
 	number("seen", func(r *Record) *int64 { return &r.Seen }),
