@@ -24,7 +24,7 @@ type proven struct {
 
 // provenOverhead is what a remembered token takes besides its own text and its user's, in bytes: the structure above, its
 // place in the memo, and what the allocator rounds up.
-const provenOverhead = 554
+const provenOverhead = 490
 
 // stringSize is what a string takes besides its text, in bytes.
 const stringSize = 16
@@ -35,13 +35,17 @@ func (p *provider) remember(e *memo.Entry[proven], token, issuer string) {
 	known := &e.Value
 	u := &known.user
 	u.Issuer = issuer // equal to the one that it was compared with
-	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID, &u.ClientID}
-	for _, list := range [...][]string{u.Roles, u.CustomRoles, u.Scopes} {
+	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
+	for _, list := range [...][]string{u.Roles, u.CustomRoles} {
 		for i := range list {
 			texts = append(texts, &list[i])
 		}
 	}
-	size := provenOverhead + copyTexts(texts) + stringSize*(len(u.Roles)+len(u.CustomRoles)+cap(u.Scopes))
+	size := provenOverhead + copyTexts(texts) + stringSize*(len(u.Roles)+len(u.CustomRoles))
+	var ofScopes, ofClient int
+	u.Scopes, ofScopes = p.scopeLists.List(u.Scopes)
+	u.ClientID, ofClient = p.clientIDs.Text(u.ClientID)
+	size += ofScopes + ofClient
 	if aud := known.facts.audience; len(aud) == 1 && aud[0] == p.cfg.Audience {
 		known.facts.audience = p.audience
 	} else {

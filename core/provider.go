@@ -10,6 +10,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/expiring"
 	"github.com/signward/idserver-go/core/internal/fetched"
+	"github.com/signward/idserver-go/core/internal/intern"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/keys"
 	"github.com/signward/idserver-go/core/internal/memo"
@@ -29,6 +30,10 @@ type provider struct {
 	streams     *endings.Streams
 	revoked     *expiring.Set // access tokens that would otherwise be valid for a while, by signedHash
 	audience    []string      // Config.Audience, shared by all remembered tokens
+	revoked     *expiring.Set // access tokens that would otherwise be valid for a while, by signedHash
+	audience    []string      // Config.Audience, shared by all remembered tokens
+	scopeLists  intern.Table  // of remembered tokens
+	clientIDs   intern.Table
 	roles       claims.Roles
 	notices     notices
 	clientKeys  clientKeys

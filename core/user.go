@@ -23,6 +23,7 @@ type User struct {
 
 	Email         string
 	EmailVerified bool   // the claim is true; or, in an ID token or from userinfo, the text "true" (Apple, Cognito)
+	shared        bool   // by requests: must not be modified; it stands here because many users are remembered, and room counts
 	Name          string // the name claim, or given and family name without one
 	GivenName     string
 	FamilyName    string
@@ -42,9 +43,8 @@ type User struct {
 	// if nobody says.
 	Expiry time.Time
 
-	text   string // all claims as one JSON object
-	token  []byte // or, where many are remembered and memory counts, the verified token whose payload they are
-	shared bool   // by requests: must not be modified
+	text  string // all claims as one JSON object
+	token []byte // or, where many are remembered and memory counts, the verified token whose payload they are
 }
 
 // String names the user by issuer and subject alone: the rest is personal data.
