@@ -85,7 +85,7 @@ func (w *web) attemptOf(s *session, tokens *Tokens, err error) lease.Attempt {
 
 // publishedTokens are the tokens that another replica has got for a session.
 func publishedTokens(s *session, packed []byte) (*Tokens, error) {
-	next, _, err := unpackSession(packed)
+	next, _, err := unpackSession(packed, s.user.ClientID)
 	if err != nil || next.kept.ID != s.kept.ID || next.user.Subject != s.user.Subject || next.user.Issuer != s.user.Issuer {
 		return nil, fmt.Errorf("%w: what another replica has published cannot be used", vault.ErrAway)
 	}
