@@ -30,8 +30,6 @@ type provider struct {
 	streams     *endings.Streams
 	revoked     *expiring.Set // access tokens that would otherwise be valid for a while, by signedHash
 	audience    []string      // Config.Audience, shared by all remembered tokens
-	revoked     *expiring.Set // access tokens that would otherwise be valid for a while, by signedHash
-	audience    []string      // Config.Audience, shared by all remembered tokens
 	scopeLists  intern.Table  // of remembered tokens
 	clientIDs   intern.Table
 	roles       claims.Roles
