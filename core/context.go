@@ -115,7 +115,7 @@ func UserFrom(ctx context.Context) *User {
 
 // AccessTokenFrom returns the access token of the request: the bearer token that it came with, or the session's, which is
 // refreshed shortly before it expires. It returns "" if nobody is signed in, and in a context of [WithUser]. Use it to
-// call another API on the user's behalf, and send it only to an API that it was issued for (its aud).
+// call another API on the user's behalf ([Client.Transport] does), and send it only to an API that it was issued for (its aud).
 func AccessTokenFrom(ctx context.Context) string {
 	if u := userContextFrom(ctx); u != nil {
 		return u.accessToken

@@ -38,6 +38,7 @@ var printedTypes = map[string]struct {
 	"Field":                {new(idserver.Field), []string{"Name"}},
 	"Refusal":              {new(idserver.Refusal), []string{"Code", "Title"}}, // as an error, it shows its title
 	"Rendered":             {new(idserver.Rendered), []string{"ContentType"}},
+	"TransportOptions":     {new(idserver.TransportOptions), []string{"Origin"}},
 	"Client":               {nil, nil}, // below
 
 	"SignInEvent": {nil, nil}, "SignOutEvent": {nil, nil}, "RefusalEvent": {nil, nil}, "RefreshEvent": {nil, nil}, // issuer and subject

@@ -29,6 +29,8 @@ func refreshAt(issued, expiry time.Time) time.Time {
 // refusal that may be due to the configuration ends the session once its access token has expired. errLeft is no verdict:
 // the caller left before there was one, and is neither admitted nor signed out.
 // errNotRenewed (see [web.mayRenew]) and errStale are none either.
+//
+// r is the request whose answer brings the result to the browser, or nil if there is none.
 func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *session, err error) {
 	now := w.now()
 	for newest := s; ; newest = next {
@@ -58,7 +60,7 @@ func (w *web) refreshFrom(ctx context.Context, r *Request, s *session, now time.
 	}
 	known, ok := w.refreshes.Peek(s.refreshKey)
 	switch {
-	case ok || w.mayRenew(r):
+	case ok, r != nil && w.mayRenew(r), r == nil && w.mayRefreshAway():
 	case now.Before(s.tokens.Expiry):
 		return nil, false, nil
 	default:

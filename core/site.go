@@ -16,6 +16,8 @@ type site interface {
 	identify(ctx context.Context, r Request) (identity, error)
 	// stream is what a session admits a stream for, and what tells whether that has ended.
 	stream(s *session) (a endings.Admission, ended func() error)
+	// fresh returns a session with an access token that has not expired: the one that it was, or a later version.
+	fresh(ctx context.Context, s *session) (*session, error)
 	// crossSite reports whether an unsafe request comes from a page of another origin.
 	crossSite(r Request) bool
 	// signInURL is where a navigation signs in and comes back to its page; loginURL is the same without a way back.
@@ -43,6 +45,7 @@ func (apiOnly) close()                   {}
 func (apiOnly) stream(*session) (endings.Admission, func() error) {
 	return endings.Admission{}, nil // there are no sessions
 }
+func (apiOnly) fresh(context.Context, *session) (*session, error) { return nil, errNoUser }
 func (apiOnly) identify(context.Context, Request) (identity, error) {
 	return identity{}, notSignedIn
 }

@@ -1,0 +1,206 @@
+package idserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"golang.org/x/oauth2"
+
+	"github.com/signward/idserver-go/core/internal/baseerror"
+)
+
+// TokenSource returns the access token of the user who sent a request, for calls to another API in their name. ctx is the
+// context behind a guard of this client. A session's token is refreshed when it is due, in the same way and no more often
+// than requests of the browser do it; a bearer token is returned as it came. Token never returns one that has expired.
+//
+// The source may be used after the request, by a background job: what it takes from ctx, a [context.WithoutCancel] of it
+// keeps. It works until the user signs out or Config.Session.Max is reached, whether or not the browser comes back. Each
+// Token waits for the provider as long as ctx lasts, at most half a minute.
+//
+// With Config.Store a session is refreshed wherever it is needed, and the browser's next request finds the result. Without,
+// only the browser's cookie could hold the refresh token that a refresh brings, so that a source refreshes nothing (but with
+// Config.Session.NoRotation): it returns what requests have refreshed, and an error when that has expired. A program of one
+// process uses memorystore.
+//
+// The error is [ErrSignedOut] when the session is over, and [ErrInvalidToken] with [ReasonExpired] or [ReasonRevoked] for a bearer
+// token that is; it is [ErrUnavailable] when the provider or the store cannot be asked now. Any other says that there is no
+// token: nobody is signed in, or the context is none of a guard. The source is safe for concurrent use.
+func (c *Client) TokenSource(ctx context.Context) oauth2.TokenSource {
+	s := &userTokens{client: c, ctx: ctx, user: userContextFrom(ctx)}
+	if s.user != nil {
+		s.newest.Store(s.user.session)
+	}
+	return s
+}
+
+// userTokens is the source of [Client.TokenSource].
+type userTokens struct {
+	client *Client
+	ctx    context.Context
+	user   *userContext
+	newest atomic.Pointer[session]
+}
+
+// Token implements [oauth2.TokenSource].
+func (s *userTokens) Token() (*oauth2.Token, error) {
+	t, err := s.token()
+	if err != nil {
+		return nil, baseerror.Of(fmt.Errorf("idserver: TokenSource: %w", err))
+	}
+	return t, nil
+}
+
+var errNoUser = errors.New("the context is none behind a guard of this client, or nobody is signed in")
+
+func (s *userTokens) token() (*oauth2.Token, error) {
+	switch {
+	case s.user == nil || s.user.user == nil || s.user.client != s.client:
+		return nil, errNoUser
+	case s.user.session == nil:
+		return s.client.bearerToken(s.user)
+	}
+	next, err := s.client.site.fresh(s.ctx, s.newest.Load())
+	if err != nil {
+		return nil, err
+	}
+	s.newest.Store(next)
+	return &oauth2.Token{AccessToken: next.tokens.AccessToken, TokenType: "Bearer", Expiry: next.tokens.Expiry}, nil
+}
+
+// String keeps the context, in which the token is, out of a log.
+func (s *userTokens) String() string { return "idserver.TokenSource" }
+
+// GoString returns what String does.
+func (s *userTokens) GoString() string { return s.String() }
+
+// bearerToken is the token with which a request came.
+func (c *Client) bearerToken(u *userContext) (*oauth2.Token, error) {
+	expiry := fromUnixMilli(u.until).Add(-c.cfg.Provider.Leeway)
+	switch {
+	case c.provider.revoked.Has(signedHash(u.accessToken)):
+		return nil, errRevoked
+	case !c.cfg.Now().Before(expiry):
+		return nil, invalidToken(ReasonExpired, "the request's bearer token has expired")
+	}
+	return &oauth2.Token{AccessToken: u.accessToken, TokenType: "Bearer", Expiry: expiry}, nil
+}
+
+// errUnrefreshed marks an access token that has expired and cannot be refreshed for a TokenSource.
+var errUnrefreshed = errors.New("the session's access token has expired; without Config.Store (memorystore for a single process), only a request of the browser refreshes it")
+
+// fresh implements [site]: it returns the session with an access token that has not expired.
+func (w *web) fresh(ctx context.Context, s *session) (*session, error) {
+	now := w.now()
+	if now.Sub(s.signedIn) > w.cfg.Session.Max {
+		return nil, errReachedMax
+	}
+	next, err := w.refresh(ctx, nil, s)
+	switch {
+	case errors.Is(err, errLeft), errors.Is(err, errStale):
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case errors.Is(err, errNotRenewed):
+		return nil, errUnrefreshed
+	case err != nil:
+		w.provider.streams.End(s.id, errNotGoneOn)
+		return nil, fmt.Errorf("%w: %w", ErrSignedOut, err)
+	case next == nil:
+		next = s
+	default:
+		w.provider.streams.Extend(w.admission(next))
+	}
+	switch expiry := next.tokens.Expiry; {
+	case expiry.IsZero() || w.now().Before(expiry):
+		return next, nil
+	case next.tokens.RefreshToken == "":
+		return nil, invalidToken(ReasonExpired, "the session's access token has expired, and it has no refresh token")
+	}
+	return nil, fmt.Errorf("%w: the session's access token has expired, and could not be refreshed", ErrUnavailable)
+}
+
+// mayRefreshAway reports whether a session may be refreshed where no answer carries the result to the browser: others find
+// it in the store, or the refresh token stays the same.
+func (w *web) mayRefreshAway() bool { return w.leases != nil || w.cfg.Session.NoRotation }
+
+// TransportOptions are the options of [Client.Transport].
+type TransportOptions struct {
+	// Origin is the one origin that gets the token: scheme://host, and a port where it is not the scheme's own. https, or http
+	// on loopback and where Config.InsecurePlainHTTP lists it. Required.
+	Origin string
+	// Base sends the requests. Default: http.DefaultTransport.
+	Base http.RoundTripper
+}
+
+// String describes the options without Base, which may hold credentials of its own.
+func (o TransportOptions) String() string {
+	return fmt.Sprintf("idserver.TransportOptions{Origin: %q, Base: %t}", o.Origin, o.Base != nil)
+}
+
+// Transport returns a transport that adds the user's access token ([Client.TokenSource] of ctx) to requests of one origin:
+//
+//	api := http.Client{Transport: client.Transport(ctx, idserver.TransportOptions{Origin: "https://orders.example.com"})}
+//
+// A request to any other origin goes without, also after a redirect, and so does one whose Host is another than its URL's. One that has an
+// Authorization header keeps it. The request is not modified. The error of the token source is that of the request, which
+// is then not sent; the transport does not check what the API's answer says about the token. It is safe for concurrent use.
+// Send a token only to an API that it was issued for (its aud).
+func (c *Client) Transport(ctx context.Context, o TransportOptions) http.RoundTripper {
+	t := &userTransport{source: c.TokenSource(ctx), base: o.Base, origin: o.Origin}
+	if t.base == nil {
+		t.base = http.DefaultTransport
+	}
+	u, err := parseServerURL(o.Origin, c.cfg.InsecurePlainHTTP)
+	switch {
+	case err != nil:
+		t.fault = baseerror.Errorf("idserver: TransportOptions.Origin %q: %w", o.Origin, err)
+	case originOf(u) != o.Origin:
+		t.fault = baseerror.Errorf("idserver: TransportOptions.Origin %q: want an origin, such as %q", o.Origin, originOf(u))
+	}
+	return t
+}
+
+// userTransport is the transport of [Client.Transport].
+type userTransport struct {
+	source oauth2.TokenSource
+	base   http.RoundTripper
+	origin string
+	fault  error // of the options
+}
+
+// String keeps the source out of a log.
+func (t *userTransport) String() string {
+	return fmt.Sprintf("idserver.Transport{Origin: %q}", t.origin)
+}
+
+// GoString returns what String does.
+func (t *userTransport) GoString() string { return t.String() }
+
+// RoundTrip implements [http.RoundTripper].
+func (t *userTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch {
+	case t.fault != nil:
+		return nil, notSent(r, t.fault)
+	case r.URL == nil || originOf(r.URL) != t.origin || r.Host != "" && r.Host != r.URL.Host || len(r.Header["Authorization"]) > 0:
+		return t.base.RoundTrip(r)
+	}
+	token, err := t.source.Token()
+	if err != nil {
+		return nil, notSent(r, err)
+	}
+	own := r.Clone(r.Context())
+	if own.Header == nil {
+		own.Header = http.Header{}
+	}
+	token.SetAuthHeader(own)
+	return t.base.RoundTrip(own)
+}
+
+// notSent closes the body of a request that is not sent, as every transport must.
+func notSent(r *http.Request, err error) error {
+	if r.Body != nil {
+		_ = r.Body.Close() // the caller is told of err
+	}
+	return err
+}
