@@ -42,6 +42,9 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 		rewritten := r.With(rewrite, auth.RequireUser(), auth.Guard(adaptertest.Inspect))
 		rewritten.Get("/rewritten", seen)
 		rewritten.Post("/rewritten", seen)
+		r.With(auth.RequireUser()).Get("/stream", stream)
+		r.With(auth.RequireRole("admin")).Get("/poll", poll)
+		r.With(auth.Guard(client.Require(adaptertest.IsAlice))).Get("/socket", socket)
 	})
 	return http.Serve(listener, r)
 }
@@ -70,6 +73,9 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	mux.Handle("POST /suite/inspect", inspect)
 	mux.Handle("GET /suite/rewritten", rewrite(auth.RequireUser()(inspect)))
 	mux.Handle("POST /suite/rewritten", rewrite(auth.RequireUser()(inspect)))
+	mux.Handle("GET /suite/stream", auth.RequireUser()(http.HandlerFunc(stream)))
+	mux.Handle("GET /suite/poll", auth.RequireRole("admin")(http.HandlerFunc(poll)))
+	mux.Handle("GET /suite/socket", auth.Guard(client.Require(adaptertest.IsAlice))(http.HandlerFunc(socket)))
 	return http.Serve(listener, mux)
 }
 
@@ -95,6 +101,22 @@ func clash(next http.Handler) http.Handler {
 }
 
 func rewrite(next http.Handler) http.Handler { return http.StripPrefix("/suite", next) }
+
+func stream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	adaptertest.Stream(r.Context(), idchi.User(r), w, http.NewResponseController(w).Flush)
+}
+
+func poll(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(adaptertest.Poll(r.Context(), idchi.User(r))))
+}
+
+func socket(w http.ResponseWriter, r *http.Request) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		adaptertest.Socket(r.Context(), idchi.User(r), r.Header.Get("Sec-WebSocket-Key"), conn)
+	}
+}
 
 func TestBehaviour(t *testing.T) {
 	t.Run("chi", func(t *testing.T) { adaptertest.Run(t, onChi) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -216,6 +217,9 @@ var notSignedIn = &denial{code: CodeNotSignedIn}
 // identify finds out who sent a request. If there is an Authorization header, it alone decides: a request that has one
 // never counts as the browser's session.
 func (c *Client) identify(ctx context.Context, r *Request) (identity, error) {
+	if r.Method == http.MethodGet && r.hasBody() && r.isHandshake() { // who takes the connection over would read it as data
+		return identity{}, refused(CodeInvalidHandshake, nil)
+	}
 	if lines := r.values("Authorization"); len(lines) > 0 {
 		return c.bearer(ctx, lines)
 	}

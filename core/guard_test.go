@@ -1,6 +1,7 @@
 package idserver_test
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -264,6 +265,39 @@ func TestCrossSiteHandshake(t *testing.T) {
 					t.Errorf("%s from %s: LoadUser finds %v", kind, origin, idserver.UserFrom(ctx))
 				}
 			}
+		}
+	})
+}
+
+// What follows a handshake on its connection is read as data by whoever takes that over: a handshake has no body, whoever
+// sends it. Any other request may have one, and CONNECT's is the stream itself (RFC 8441).
+func TestHandshakeWithBody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		b, token := w.signedIn(t, "alice"), w.provider.MintAccessToken("alice")
+		upgrades := func(r *idserver.Request) { send(r, "Upgrade", "websocket", "Sec-Websocket-Key", "x", "Origin", base) }
+		body := func(from io.Reader) edit { return func(r *idserver.Request) { r.Body = from } }
+		for name, row := range map[string]struct {
+			method string
+			edits  []edit
+			status int
+		}{
+			"with a body":                  {"GET", []edit{upgrades, body(strings.NewReader("x"))}, 400},
+			"with a body that may be none": {"GET", []edit{upgrades, body(strings.NewReader(""))}, 400},
+			"with a body, and a token":     {"GET", []edit{upgrades, bearer(token), body(strings.NewReader("x"))}, 400},
+			"without":                      {"GET", []edit{upgrades}, 0},
+			"without, as net/http says it": {"GET", []edit{upgrades, body(http.NoBody)}, 0},
+			"no handshake, with a body":    {"GET", []edit{body(strings.NewReader("x"))}, 0},
+			"by CONNECT":                   {"CONNECT", []edit{origin(base), body(strings.NewReader("x"))}, 0},
+			"of HTTP/2, posted with":       {"POST", []edit{origin(base), func(r *idserver.Request) { send(r, "Upgrade", "h2c") }, body(strings.NewReader("x"))}, 0},
+		} {
+			_, a := b.pass(w.RequireUser(), row.method, "/ws", row.edits...)
+			if a.Status != row.status || row.status != 0 && code(t, a) != idserver.CodeInvalidHandshake {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
+		}
+		if ctx, a := b.pass(w.LoadUser(), "GET", "/ws", upgrades, body(strings.NewReader("x"))); a.Ends() || idserver.UserFrom(ctx) != nil {
+			t.Errorf("at an open page: %d, %v", a.Status, idserver.UserFrom(ctx))
 		}
 	})
 }

@@ -25,6 +25,7 @@ const (
 	CodeSessionNotRenewed     RefusalCode = "session_not_renewed"
 	CodeInvalidToken          RefusalCode = "invalid_token"
 	CodeInvalidRequest        RefusalCode = "invalid_request"
+	CodeInvalidHandshake      RefusalCode = "invalid_handshake"
 	CodeInsufficientRole      RefusalCode = "insufficient_role"
 	CodeInsufficientScope     RefusalCode = "insufficient_scope"
 	CodeNotAdmitted           RefusalCode = "not_admitted"
@@ -72,6 +73,9 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeInvalidRequest: {http.StatusBadRequest,
 		words{"Your browser's request cannot be read", "Something on the way here changed it. Please try again, or sign in."},
 		words{"The Authorization header cannot be read", "Send one Authorization header of the form: Bearer <access token>."}},
+	CodeInvalidHandshake: {http.StatusBadRequest,
+		words{"This cannot be opened", "Please load the page again."},
+		words{"The handshake has a body", "Open a WebSocket with a GET without a body, and send data when it is open."}},
 	CodeInsufficientRole: {http.StatusForbidden,
 		words{noAccess, "It needs a role that your account does not have."},
 		words{"Not allowed", "The user does not have a role that is required here."}},
@@ -255,7 +259,7 @@ func (c *Client) tellRefused(ctx context.Context, d *denial, status int) {
 // With prompt=login, the provider lets a user who is signed in but not admitted choose another account.
 func (c *Client) signInAgain(r *Request, code RefusalCode) string {
 	switch {
-	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeProviderMisconfigured, code == CodeSessionNotRenewed,
+	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeInvalidHandshake, code == CodeProviderMisconfigured, code == CodeSessionNotRenewed,
 		code == CodeStoreUnavailable:
 		return ""
 	case !r.isNavigation() && !r.isHTMX():

@@ -23,8 +23,9 @@ type Request struct {
 	Path, RawQuery string
 	Host           string
 	Header         Header
-	// Body is nil or empty if there is none. Only who needs it reads it, up to a limit of its own; what a guard has read
-	// may be missing in the handler. A body above the framework's limit is an error here, or has been refused before.
+	// Body is nil or [http.NoBody] if there is none, or empty if that is not known. Only who needs it reads it, up to a limit of
+	// its own; what a guard has read may be missing in the handler. A body above the framework's limit is an error here, or has
+	// been refused before.
 	Body io.Reader
 	TLS  *tls.ConnectionState // nil: the connection to this program is not encrypted; a proxy may have ended it
 }
@@ -135,6 +136,9 @@ func (r *Request) isHandshake() bool {
 	return r.Method == http.MethodConnect || len(r.values("Upgrade")) > 0 || len(r.values("Sec-Websocket-Key")) > 0 ||
 		len(r.values("Sec-Websocket-Version")) > 0 || r.value(secFetchMode) == "websocket"
 }
+
+// hasBody reports whether the request has a body, as far as that is known without reading it.
+func (r *Request) hasBody() bool { return r.Body != nil && r.Body != http.NoBody }
 
 func (r *Request) acceptsJSON() bool { return strings.Contains(r.value("Accept"), "application/json") }
 

@@ -42,6 +42,9 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.POST("/inspect", seen, inspect)
 	suite.GET("/rewritten", seen, rewrite, auth.RequireUser(), inspect)
 	suite.POST("/rewritten", seen, rewrite, auth.RequireUser(), inspect)
+	suite.GET("/stream", stream, auth.RequireUser())
+	suite.GET("/poll", poll, auth.RequireRole("admin"))
+	suite.GET("/socket", socket, auth.Guard(client.Require(adaptertest.IsAlice)))
 	return http.Serve(listener, e)
 }
 
@@ -70,6 +73,24 @@ func rewrite(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Request().URL.Path = "/elsewhere"
 		return next(c)
 	}
+}
+
+func stream(c echo.Context) error {
+	c.Response().Header().Set("Content-Type", "text/event-stream")
+	adaptertest.Stream(c.Request().Context(), idecho.User(c), c.Response(), http.NewResponseController(c.Response()).Flush)
+	return nil
+}
+
+func poll(c echo.Context) error {
+	return c.String(http.StatusOK, adaptertest.Poll(c.Request().Context(), idecho.User(c)))
+}
+
+func socket(c echo.Context) error {
+	conn, _, err := http.NewResponseController(c.Response()).Hijack()
+	if err == nil {
+		adaptertest.Socket(c.Request().Context(), idecho.User(c), c.Request().Header.Get("Sec-WebSocket-Key"), conn)
+	}
+	return err
 }
 
 func TestBehaviour(t *testing.T) { adaptertest.Run(t, application) }

@@ -70,7 +70,11 @@ func (r *reader) request() idserver.Request {
 		uri := r.c.Request().URI()
 		path, query = r.copied("", uri.PathOriginal()), r.copied("", uri.QueryString())
 	}
-	return idserver.Request{Method: r.method, Path: path, RawQuery: query, Host: r.host, Header: r, Body: r, TLS: r.tls}
+	request := idserver.Request{Method: r.method, Path: path, RawQuery: query, Host: r.host, Header: r, TLS: r.tls}
+	if r.c.Request().IsBodyStream() || len(r.c.Request().Body()) > 0 {
+		request.Body = r
+	}
+	return request
 }
 
 // Values returns copies of all lines of a header field. What an earlier guard asked for is compared rather than copied

@@ -1,6 +1,7 @@
 package idfiber_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -60,6 +61,9 @@ func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) err
 	suite.Post("/inspect", inspect)
 	suite.Get("/rewritten", rewrite, auth.RequireUser(), inspect)
 	suite.Post("/rewritten", rewrite, auth.RequireUser(), inspect)
+	suite.Get("/stream", auth.RequireUser(), stream)
+	suite.Get("/poll", auth.RequireRole("admin"), poll)
+	suite.Get("/socket", auth.Guard(client.Require(adaptertest.IsAlice)), socket)
 	return app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true})
 }
 
@@ -77,6 +81,23 @@ func seen(c fiber.Ctx) error {
 func rewrite(c fiber.Ctx) error {
 	c.Path("/elsewhere")
 	return c.Next()
+}
+
+// stream writes after the handler has returned, when c is of another request.
+func stream(c fiber.Ctx) error {
+	ctx, user := c.Context(), idfiber.User(c)
+	c.Set("Content-Type", "text/event-stream")
+	c.RequestCtx().SetBodyStreamWriter(func(w *bufio.Writer) { adaptertest.Stream(ctx, user, w, w.Flush) })
+	return nil
+}
+
+func poll(c fiber.Ctx) error { return c.SendString(adaptertest.Poll(c.Context(), idfiber.User(c))) }
+
+func socket(c fiber.Ctx) error {
+	ctx, user, key := c.Context(), idfiber.User(c), strings.Clone(c.Get("Sec-WebSocket-Key"))
+	c.RequestCtx().HijackSetNoResponse(true)
+	c.RequestCtx().Hijack(func(conn net.Conn) { adaptertest.Socket(ctx, user, key, conn) })
+	return nil
 }
 
 func TestBehaviour(t *testing.T) {

@@ -50,6 +50,9 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.POST("/inspect", inspect)
 	suite.GET("/rewritten", rewrite, auth.RequireUser(), inspect)
 	suite.POST("/rewritten", rewrite, auth.RequireUser(), inspect)
+	suite.GET("/stream", auth.RequireUser(), stream)
+	suite.GET("/poll", auth.RequireRole("admin"), poll)
+	suite.GET("/socket", auth.Guard(client.Require(adaptertest.IsAlice)), socket)
 	return http.Serve(listener, r)
 }
 
@@ -61,6 +64,21 @@ func public(c *gin.Context) {
 
 func seen(c *gin.Context) {
 	c.String(http.StatusOK, "%s", adaptertest.Seen(c.Request.Context(), idgin.User(c)))
+}
+
+func stream(c *gin.Context) {
+	c.Header("Content-Type", "text/event-stream")
+	adaptertest.Stream(c.Request.Context(), idgin.User(c), c.Writer, http.NewResponseController(c.Writer).Flush)
+}
+
+func poll(c *gin.Context) {
+	c.String(http.StatusOK, "%s", adaptertest.Poll(c.Request.Context(), idgin.User(c)))
+}
+
+func socket(c *gin.Context) {
+	if conn, _, err := c.Writer.Hijack(); err == nil {
+		adaptertest.Socket(c.Request.Context(), idgin.User(c), c.GetHeader("Sec-WebSocket-Key"), conn)
+	}
 }
 
 func TestBehaviour(t *testing.T) { adaptertest.Run(t, application) }

@@ -10,7 +10,6 @@ package adaptertest
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"log/slog"
@@ -48,6 +47,10 @@ type T interface {
 //	GET, HEAD, POST /suite/inspect Guard(adaptertest.Inspect)
 //	GET, POST /suite/rewritten     RequireUser, and Guard(adaptertest.Inspect) behind it, after a middleware that changes
 //	                               the framework's own path to another one, such as /elsewhere
+//	GET /suite/stream              RequireUser; the Content-Type is text/event-stream, and the body what [Stream] writes
+//	GET /suite/poll                RequireRole("admin"); the body is what [Poll] returns
+//	GET /suite/socket              Guard(client.Require(adaptertest.IsAlice)); the handler takes the connection over, and
+//	                               hands it to [Socket]
 type Application func(client *idserver.Client, listener net.Listener) error
 
 // Clash holds header fields that the application of a behaviour suite sets before a guard sets its own: its Vary and
@@ -77,8 +80,7 @@ func Seen(ctx context.Context, user *idserver.User) string {
 	if err := user.Claims(&claims); err != nil {
 		return err.Error()
 	}
-	sum := sha256.Sum256([]byte(idserver.AccessTokenFrom(ctx)))
-	return fmt.Sprintf("%s <%s> %s %v %v, claims of %s, token %x", user.Name, user.Email, user.Subject, user.Roles, user.CustomRoles, claims.Subject, sum[:8])
+	return fmt.Sprintf("%s <%s> %s %v %v, claims of %s, token %s", user.Name, user.Email, user.Subject, user.Roles, user.CustomRoles, claims.Subject, hashOfToken(idserver.AccessTokenFrom(ctx)))
 }
 
 // Run tests an application over HTTP: sign-in, guards, sessions, sign-out and attacks on them. It compares every response

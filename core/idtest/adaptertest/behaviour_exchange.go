@@ -107,26 +107,37 @@ func (v *visitor) try(method, target string, header map[string][]string) (exchan
 func (v *visitor) send(method, target string, header map[string][]string, body io.Reader) (e exchange, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // ends what hangs; a slow machine is not a fault
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, v.scheme+"://"+suiteHost+target, body)
+	request, err := v.request(ctx, method, target, header, body)
 	if err != nil {
 		return e, err
 	}
-	at := &url.URL{Scheme: "https", Host: suiteHost, Path: request.URL.Path}
-	if header["Cookie"] == nil {
-		for _, c := range v.jar.Cookies(at) {
-			request.AddCookie(c)
-		}
-	}
-	maps.Copy(request.Header, header)
 	response, err := v.transport.RoundTrip(request)
 	if err != nil {
 		return e, err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	v.jar.SetCookies(at, response.Cookies())
+	v.jar.SetCookies(cookieURL(request.URL.Path), response.Cookies())
 	return exchange{response, string(answer)}, err
 }
+
+// request makes a request with the visitor's cookies.
+func (v *visitor) request(ctx context.Context, method, target string, header map[string][]string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, v.scheme+"://"+suiteHost+target, body)
+	if err != nil {
+		return nil, err
+	}
+	if header["Cookie"] == nil {
+		for _, c := range v.jar.Cookies(cookieURL(request.URL.Path)) {
+			request.AddCookie(c)
+		}
+	}
+	maps.Copy(request.Header, header)
+	return request, nil
+}
+
+// cookieURL is what the browser shows for a path.
+func cookieURL(path string) *url.URL { return &url.URL{Scheme: "https", Host: suiteHost, Path: path} }
 
 // step sends a request and writes request and response to the transcript.
 func (v *visitor) step(name, why, method, target string, header map[string][]string) exchange {
@@ -223,7 +234,7 @@ func (s *suite) answerText(e exchange) string {
 		if name == "Vary" {
 			values = splitVary(values)
 		}
-		if name == "Content-Type" && e.body == "" {
+		if name == "Content-Type" && (e.body == "" || e.StatusCode == http.StatusSwitchingProtocols) {
 			continue // of nothing
 		}
 		if name == "Content-Type" {
@@ -286,7 +297,7 @@ func (s *suite) masked(text string) string {
 // cookies returns the visitor's cookies as a Cookie line.
 func (v *visitor) cookies(path string) string {
 	var all []string
-	for _, c := range v.jar.Cookies(&url.URL{Scheme: "https", Host: suiteHost, Path: path}) {
+	for _, c := range v.jar.Cookies(cookieURL(path)) {
 		all = append(all, c.Name+"="+c.Value)
 	}
 	return strings.Join(all, "; ")

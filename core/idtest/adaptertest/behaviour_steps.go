@@ -20,7 +20,7 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
-	handedOver, onTheWire, clientKeys,
+	handedOver, onTheWire, clientKeys, streams,
 }
 
 // clientKeys tests an application without a secret: it publishes its keys, and authenticates with one.

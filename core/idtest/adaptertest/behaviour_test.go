@@ -79,6 +79,20 @@ func (a *adapter) serve(listener net.Listener) error {
 		seen(w, r)
 	})
 	user := a.guard(a.client.RequireUser(), seen)
+	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		Stream(r.Context(), a.user(r.Context()), w, http.NewResponseController(w).Flush)
+	})
+	poll := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte(Poll(r.Context(), a.user(r.Context()))))
+	})
+	socket := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			Socket(r.Context(), a.user(r.Context()), r.Header.Get("Sec-Websocket-Key"), conn)
+		}
+	})
 	inspect := a.guard(Inspect, nil)
 	rewritten := http.StripPrefix("/suite", a.guard(a.client.RequireUser(), inspect))
 	for pattern, handler := range map[string]http.Handler{
@@ -87,6 +101,8 @@ func (a *adapter) serve(listener net.Listener) error {
 		"GET /suite/admin":  a.guard(a.require("admin"), seen), "GET /suite/behind": a.guard(a.client.RequireUser(), a.guard(a.require("admin"), seen)),
 		"GET /suite/editors": a.guard(a.require("admin", "editor"), seen), "GET /suite/billing": a.guard(a.client.RequireAllRoles("admin", "billing"), seen),
 		"GET /suite/builtin": a.guard(a.client.RequireBuiltInRole("billing"), seen), "GET /suite/own": a.guard(a.client.Require(IsAlice), seen),
+		"GET /suite/stream": a.guard(a.client.RequireUser(), stream), "GET /suite/poll": a.guard(a.require("admin"), poll),
+		"GET /suite/socket":  a.guard(a.client.Require(IsAlice), socket),
 		"GET /suite/inspect": inspect, "POST /suite/inspect": inspect, "GET /suite/rewritten": rewritten, "POST /suite/rewritten": rewritten,
 	} {
 		mux.Handle(pattern, handler)
