@@ -32,10 +32,10 @@ func AllOf(guard Guard, more ...Guard) Guard {
 func AnyOf(guard Guard, more ...Guard) Guard {
 	guards := checkedGuards("AnyOf", guard, more)
 	return func(ctx context.Context, r Request) (context.Context, Answer) {
-		t, nested := trialIn(ctx)
+		_, nested := trialIn(ctx)
 		tried := ctx
 		if !nested {
-			t = new(trial)
+			t := new(trial)
 			tried = t.context(ctx)
 			defer t.end()
 		}

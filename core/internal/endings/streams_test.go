@@ -135,7 +135,7 @@ func TestLimitByTheClock(t *testing.T) {
 		if synctest.Wait(); ctx.Err() != nil || looks.Load() > 10 {
 			t.Errorf("it has ended: %v; the clock was looked at %d times", ctx.Err(), looks.Load())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if synctest.Wait(); context.Cause(ctx) != errLimit {
 			t.Errorf("at the limit, the cause is %v", context.Cause(ctx))
 		}
