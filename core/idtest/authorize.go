@@ -88,7 +88,9 @@ type authorizationRequest struct {
 	scope, nonce       string
 	challenge          string
 	hint               string
-	posted             bool // response_mode=form_post
+	jkt                string // the key that the code is bound to
+	pushed             string // the request_uri of a request that was pushed
+	posted             bool   // response_mode=form_post
 }
 
 // authorize shows the sign-in page and receives the choice made there. The page posts to its own URL, so that the request
@@ -100,6 +102,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fault := request.read(params)
+	if request.pushed == "" && p.wantsPushed(request.client) {
+		fault = &oauthError{Code: "invalid_request", Description: "authorization requests must be pushed (RFC 9126)"}
+	}
 	if fault == nil && p.options.Dialect.OpenIDOnly && !hasScope(request.scope, "openid") {
 		fault = &oauthError{Code: "invalid_scope", Description: "openid must be among the scopes"}
 	}
@@ -120,6 +125,10 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		refusalPage(w, fault.Description)
 		return
 	}
+	if request.pushed != "" && !p.pushed.use(request.pushed) {
+		refusalPage(w, "the request_uri was used before")
+		return
+	}
 	if form.Has("cancel") {
 		p.respond(w, request, url.Values{"error": {"access_denied"}, "error_description": {"the person cancelled"}})
 		return
@@ -138,6 +147,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		redirectURI: request.redirectURI,
 		challenge:   request.challenge,
 		nonce:       request.nonce,
+		jkt:         request.jkt,
 		expires:     now.Add(codeTTL),
 	})}})
 }
@@ -148,6 +158,10 @@ func (p *Provider) addressee(query string) (request authorizationRequest, params
 	params, err := url.ParseQuery(query)
 	if err != nil {
 		return request, nil, "The request cannot be read."
+	}
+	params, pushed, requestURI, refusal := p.unpacked(params)
+	if refusal != "" {
+		return request, nil, refusal
 	}
 	for _, name := range []string{"client_id", "redirect_uri"} {
 		if len(params[name]) != 1 || params.Get(name) == "" {
@@ -162,7 +176,11 @@ func (p *Provider) addressee(query string) (request authorizationRequest, params
 	if !client.mayRedirect(uri) {
 		return request, nil, fmt.Sprintf("redirect_uri %q is not registered for the client %q.", uri, id)
 	}
-	return authorizationRequest{client: client, redirectURI: uri, state: params.Get("state")}, params, ""
+	request = authorizationRequest{client: client, redirectURI: uri, state: params.Get("state"), pushed: requestURI, jkt: pushed.jkt}
+	if request.pushed == "" {
+		request.jkt = params.Get("dpop_jkt") // RFC 9449 section 10
+	}
+	return request, params, ""
 }
 
 func (a *authorizationRequest) read(params url.Values) *oauthError {

@@ -47,6 +47,10 @@ type Client struct {
 	// PostLogoutRedirectURIs are the allowed values of post_logout_redirect_uri, which must match exactly.
 	PostLogoutRedirectURIs []string
 
+	// RequirePAR refuses authorization requests of this client that were not pushed (RFC 9126 section 6), and DPoPBound token
+	// requests without a DPoP proof (RFC 9449 section 5.2).
+	RequirePAR, DPoPBound bool
+
 	// AnyLoopbackRedirect also allows every http URL with a loopback host, for both kinds of redirect.
 	AnyLoopbackRedirect bool
 }

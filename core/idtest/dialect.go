@@ -48,6 +48,20 @@ type Dialect struct {
 	// issuer.
 	AssertionForTokenEndpoint bool
 
+	// RequirePAR refuses authorization requests that were not pushed (RFC 9126 section 5), and RequireDPoP token requests without
+	// a DPoP proof. See also [FAPI2].
+	RequirePAR, RequireDPoP bool
+
+	// DPoPNonces wants a nonce of this provider in every DPoP proof (RFC 9449 section 8). A nonce is good for five to ten
+	// minutes, or until [Provider.RotateDPoPNonce].
+	DPoPNonces bool
+
+	// NoDPoP ignores DPoP proofs, and issues bearer tokens.
+	NoDPoP bool
+
+	// SigningAlgorithm is what ID tokens, access tokens and userinfo are signed with: RS256, PS256 or ES256. Default: RS256.
+	SigningAlgorithm string
+
 	// AccessTokenType is the typ of access tokens; "none" leaves it out. Default: at+jwt.
 	AccessTokenType string
 
@@ -78,6 +92,8 @@ type Grant struct {
 	Subject  string // the sub claim
 	ClientID string
 	Scope    string // the names, separated by spaces
+
+	jkt string // the key that it is bound to
 }
 
 // path returns the path of an endpoint below [Provider.URL], or "" if there is none.

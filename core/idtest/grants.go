@@ -16,11 +16,13 @@ type grant struct {
 	sid                  string
 	authTime             time.Time
 	revoked              bool
+	jkt                  string // the key of the refresh tokens of a public client
 }
 
 type code struct {
 	grant                         *grant
 	redirectURI, challenge, nonce string
+	jkt                           string // the key that it is bound to, RFC 9449 section 10
 	expires                       time.Time
 	used                          bool
 }
@@ -28,6 +30,7 @@ type code struct {
 type issuedToken struct {
 	grant   *grant
 	scope   string // of an access token
+	jkt     string // the key that an access token is bound to
 	expires time.Time
 	revoked bool
 
@@ -93,7 +96,7 @@ func (l *ledger) addCode(c code) string {
 }
 
 // redeem uses a code up: after its client's first attempt, successful or not, it cannot be used again.
-func (l *ledger) redeem(value string, client, redirectURI, verifier string, now time.Time) (code, *oauthError) {
+func (l *ledger) redeem(value string, client, redirectURI, verifier, jkt string, now time.Time) (code, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c, ok := l.codes[value]
@@ -112,6 +115,8 @@ func (l *ledger) redeem(value string, client, redirectURI, verifier string, now 
 		return code{}, invalidGrant("the code has expired")
 	case c.redirectURI != redirectURI:
 		return code{}, invalidGrant("redirect_uri is not that of the authorization request")
+	case c.jkt != "" && c.jkt != jkt:
+		return code{}, invalidProof("the DPoP proof does not match the dpop_jkt of the authorization request")
 	case !answersChallenge(verifier, c.challenge):
 		return code{}, invalidGrant("code_verifier does not answer the code_challenge")
 	}
@@ -157,13 +162,13 @@ func (l *ledger) opaque(token string, now time.Time) (Grant, error) {
 	case t.revoked || t.grant.revoked:
 		return Grant{}, errors.New("the token is revoked")
 	}
-	return Grant{Login: t.grant.login, ClientID: t.grant.client, Scope: t.scope}, nil
+	return Grant{Login: t.grant.login, ClientID: t.grant.client, Scope: t.scope, jkt: t.jkt}, nil
 }
 
 // spend uses a refresh token up, unless the dialect lets it be kept. A second use revokes everything that came from the
 // sign-in, RFC 9700 section 4.14.2: one of the two holders has stolen it. Within a grace period it is taken for one of a
 // client that has not got the answer.
-func (l *ledger) spend(token, client, scope string, now time.Time, dialect *Dialect) (*issuedToken, *oauthError) {
+func (l *ledger) spend(token, client, scope, jkt string, now time.Time, dialect *Dialect) (*issuedToken, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.refresh[token]
@@ -180,6 +185,8 @@ func (l *ledger) spend(token, client, scope string, now time.Time, dialect *Dial
 		return nil, invalidGrant("the refresh token is revoked")
 	case !now.Before(t.expires):
 		return nil, invalidGrant("the refresh token has expired")
+	case t.grant.jkt != "" && t.grant.jkt != jkt: // RFC 9449 section 5
+		return nil, invalidProof("the refresh token is bound to another key")
 	}
 	for _, name := range strings.Fields(scope) {
 		if !hasScope(t.grant.scope, name) {

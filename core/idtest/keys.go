@@ -3,12 +3,15 @@ package idtest
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math/big"
 	"net/http"
 	"slices"
@@ -29,13 +32,70 @@ func newKey() *rsa.PrivateKey {
 	return key
 }
 
+// firstECKey is like firstKey, for ES256.
+var firstECKey = sync.OnceValue(newECKey)
+
+func newECKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	return key
+}
+
 type signingKey struct {
 	id      string
 	private *rsa.PrivateKey
+	ec      *ecdsa.PrivateKey // of ES256
+}
+
+// signingMethod signs and verifies with one algorithm.
+type signingMethod struct {
+	sign   func(key signingKey, digest [32]byte) ([]byte, error)
+	verify func(key signingKey, digest [32]byte, signature []byte) bool
+}
+
+var pss = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+
+// signingMethods are those of Dialect.SigningAlgorithm.
+var signingMethods = map[string]*signingMethod{
+	"RS256": {
+		func(key signingKey, digest [32]byte) ([]byte, error) {
+			return rsa.SignPKCS1v15(rand.Reader, key.private, crypto.SHA256, digest[:])
+		},
+		func(key signingKey, digest [32]byte, signature []byte) bool {
+			return rsa.VerifyPKCS1v15(&key.private.PublicKey, crypto.SHA256, digest[:], signature) == nil
+		},
+	},
+	"PS256": {
+		func(key signingKey, digest [32]byte) ([]byte, error) {
+			return rsa.SignPSS(rand.Reader, key.private, crypto.SHA256, digest[:], pss)
+		},
+		func(key signingKey, digest [32]byte, signature []byte) bool {
+			return rsa.VerifyPSS(&key.private.PublicKey, crypto.SHA256, digest[:], signature, pss) == nil
+		},
+	},
+	"ES256": {
+		func(key signingKey, digest [32]byte) ([]byte, error) {
+			r, s, err := ecdsa.Sign(rand.Reader, key.ec, digest[:])
+			if err != nil {
+				return nil, err
+			}
+			return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), nil
+		},
+		func(key signingKey, digest [32]byte, signature []byte) bool {
+			if len(signature) != 64 {
+				return false
+			}
+			r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+			return ecdsa.Verify(&key.ec.PublicKey, digest[:], r, s)
+		},
+	},
 }
 
 // keyring holds all keys that the provider has had, oldest first. The last one signs.
 type keyring struct {
+	algorithm string // is not changed
 	mu        sync.RWMutex
 	keys      []signingKey
 	withdrawn int    // how many of them are no longer published
@@ -43,9 +103,15 @@ type keyring struct {
 }
 
 func (k *keyring) add(private *rsa.PrivateKey) {
+	key := signingKey{id: rand.Text(), private: private}
+	if k.algorithm == "ES256" {
+		if key.ec = firstECKey(); private != firstKey() {
+			key.ec = newECKey()
+		}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.keys = append(k.keys, signingKey{rand.Text(), private})
+	k.keys = append(k.keys, key)
 }
 
 func (k *keyring) current() signingKey {
@@ -73,18 +139,30 @@ func (k *keyring) set() []byte {
 	}
 	keys := []map[string]string{}
 	for _, key := range k.keys[k.withdrawn:] {
-		public := key.private.PublicKey
-		keys = append(keys, map[string]string{
-			"kty": "RSA", "use": "sig", "alg": "RS256", "kid": key.id,
-			"n": base64url.EncodeToString(public.N.Bytes()),
-			"e": base64url.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
-		})
+		element := map[string]string{"use": "sig", "alg": k.algorithm, "kid": key.id}
+		maps.Copy(element, key.public())
+		keys = append(keys, element)
 	}
 	document, err := json.Marshal(map[string]any{"keys": keys})
 	if err != nil {
 		panic(err)
 	}
 	return document
+}
+
+// public returns the members of the public key, RFC 7518 section 6.
+func (k signingKey) public() map[string]string {
+	if k.ec != nil {
+		point, err := k.ec.PublicKey.Bytes()
+		if err != nil {
+			panic(err) // newECKey makes none off the curve
+		}
+		return map[string]string{"kty": "EC", "crv": "P-256", "x": base64url.EncodeToString(point[1:33]), "y": base64url.EncodeToString(point[33:])}
+	}
+	public := k.private.PublicKey
+	return map[string]string{
+		"kty": "RSA", "n": base64url.EncodeToString(public.N.Bytes()), "e": base64url.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
+	}
 }
 
 // verify returns the claims of a token signed with any of the keys, even one that is no longer published. It does not
@@ -101,12 +179,12 @@ func (k *keyring) verify(token string) (map[string]any, error) {
 		return nil, err
 	}
 	key, ok := k.key(header.Kid)
-	if !ok || header.Alg != "RS256" {
+	if !ok || header.Alg != k.algorithm {
 		return nil, errors.New("not signed by this provider")
 	}
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	if err := rsa.VerifyPKCS1v15(&key.private.PublicKey, crypto.SHA256, digest[:], signature); err != nil {
-		return nil, err
+	if !signingMethods[k.algorithm].verify(key, digest, signature) {
+		return nil, errors.New("the signature does not verify")
 	}
 	return claims, nil
 }
@@ -132,7 +210,8 @@ func (p *Provider) WithdrawKey() {
 // KeyID returns the kid of the signing key. It is random: two providers never share one.
 func (p *Provider) KeyID() string { return p.keys.current().id }
 
-// PrivateKey returns the signing key, RSA with 2048 bits. All providers of a process begin with the same key, each under
+// PrivateKey returns the signing key, RSA with 2048 bits, with which [Provider.SignRaw] signs; with Dialect.SigningAlgorithm ES256
+// it signs nothing else. All providers of a process begin with the same key, each under
 // its own kid; after [Provider.RotateKey] the key is this provider's alone.
 func (p *Provider) PrivateKey() *rsa.PrivateKey { return p.keys.current().private }
 

@@ -152,7 +152,7 @@ var likes = map[Kind]likeness{
 			Discovery: "/v2.0/.well-known/openid-configuration", Authorization: "/oauth2/v2.0/authorize", Token: "/oauth2/v2.0/token",
 			UserInfo: "/oidc/userinfo", EndSession: "/oauth2/v2.0/logout", KeySet: "/discovery/v2.0/keys",
 		},
-		AccessTokenType: "JWT", TenantClaims: true,
+		AccessTokenType: "JWT", TenantClaims: true, NoDPoP: true,
 		AccessTokenClaims: func(c map[string]any) {
 			c["tid"], c["ver"], c["azp"], c["azpacr"], c["scp"] = EntraTenant, "2.0", c["client_id"], "1", "access_as_user"
 			remove(c, "client_id", "scope", "custom_roles", "tenant_id")
@@ -180,7 +180,7 @@ var likes = map[Kind]likeness{
 			Discovery: "/.well-known/openid-configuration", Authorization: "/o/oauth2/v2/auth", Token: "/token", UserInfo: "/v1/userinfo",
 			Revocation: "/revoke", KeySet: "/oauth2/v3/certs",
 		},
-		OpaqueAccessTokens: true, NoRotation: true,
+		OpaqueAccessTokens: true, NoDPoP: true, NoRotation: true,
 		IDTokenClaims: func(c map[string]any) {
 			c["azp"] = c["aud"]
 			remove(c, "auth_time", "sid")
@@ -199,7 +199,7 @@ var likes = map[Kind]likeness{
 			Discovery: "/.well-known/openid-configuration", Authorization: "/oauth2/authorize", Token: "/oauth2/token", UserInfo: "/oauth2/userInfo",
 			Revocation: "/oauth2/revoke", EndSession: "/logout", KeySet: "/.well-known/jwks.json",
 		},
-		AccessTokenType: "none", NoRotation: true, TenantClaims: true,
+		AccessTokenType: "none", NoRotation: true, NoDPoP: true, TenantClaims: true,
 		AccessTokenClaims: func(c map[string]any) {
 			c["token_use"], c["version"], c["username"] = "access", 2, c["sub"]
 			rename(c, "roles", "cognito:groups")
@@ -230,7 +230,7 @@ var likes = map[Kind]likeness{
 		Paths: map[Endpoint]string{
 			Discovery: "/.well-known/openid-configuration", Authorization: "/auth/authorize", Token: "/auth/token", Revocation: "/auth/revoke", KeySet: "/auth/keys",
 		},
-		OpaqueAccessTokens: true, NoRotation: true,
+		OpaqueAccessTokens: true, NoDPoP: true, NoRotation: true,
 		IDTokenClaims: func(c map[string]any) {
 			if c["email_verified"] == true {
 				c["email_verified"] = "true"

@@ -20,6 +20,8 @@ const (
 	UserInfo      Endpoint = "userinfo"      // /connect/userinfo
 	Revocation    Endpoint = "revocation"    // /connect/revoke
 	EndSession    Endpoint = "end session"   // /connect/endsession
+
+	PushedAuthorization Endpoint = "pushed authorization" // /connect/par
 )
 
 var paths = map[Endpoint]string{
@@ -30,6 +32,8 @@ var paths = map[Endpoint]string{
 	UserInfo:      "/connect/userinfo",
 	Revocation:    "/connect/revoke",
 	EndSession:    "/connect/endsession",
+
+	PushedAuthorization: "/connect/par",
 }
 
 // SetMetadata sets a function that may change the provider's metadata (OpenID Connect Discovery section 3, RFC 8414) each
@@ -50,7 +54,7 @@ func (p *Provider) metadata() map[string]any {
 		"claims_supported": []string{
 			"sub", "email", "email_verified", "name", "given_name", "family_name", "tenant_id", "roles", "custom_roles",
 		},
-		"id_token_signing_alg_values_supported":            []string{"RS256"},
+		"id_token_signing_alg_values_supported":            []string{p.keys.algorithm},
 		"token_endpoint_auth_methods_supported":            []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
 		"token_endpoint_auth_signing_alg_values_supported": assertionAlgorithms,
 		"revocation_endpoint_auth_methods_supported":       []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
@@ -61,10 +65,17 @@ func (p *Provider) metadata() map[string]any {
 	for member, e := range map[string]Endpoint{
 		"authorization_endpoint": Authorization, "token_endpoint": Token, "userinfo_endpoint": UserInfo,
 		"revocation_endpoint": Revocation, "end_session_endpoint": EndSession, "jwks_uri": KeySet,
+		"pushed_authorization_request_endpoint": PushedAuthorization,
 	} {
 		if path := p.path(e); path != "" {
 			metadata[member] = p.URL() + path
 		}
+	}
+	if p.options.Dialect.RequirePAR {
+		metadata["require_pushed_authorization_requests"] = true
+	}
+	if !p.options.Dialect.NoDPoP {
+		metadata["dpop_signing_alg_values_supported"] = proofAlgorithms
 	}
 	applyEdits(metadata, p.options.Dialect.Metadata, &p.hooks.metadata)
 	return metadata

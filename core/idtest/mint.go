@@ -2,7 +2,6 @@ package idtest
 
 import (
 	"cmp"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -46,7 +45,7 @@ func (p *Provider) SetIDTokenClaims(edit func(claims map[string]any)) { p.hooks.
 // MintAccessToken returns an access token for a person, as a sign-in at the first client with the scope "openid profile
 // email roles" would. The functions may change its claims before it is signed. It panics if there is no such person.
 func (p *Provider) MintAccessToken(login string, edit ...func(claims map[string]any)) string {
-	return p.accessToken(p.mustPerson(login), p.registry.firstClient(), defaultScope, rand.Text(), edit...)
+	return p.accessToken(p.mustPerson(login), grantOf{p.registry.firstClient(), defaultScope, rand.Text(), ""}, edit...)
 }
 
 // MintIDToken returns an ID token for a person and a client, without nonce and at_hash. The functions may change its
@@ -56,7 +55,7 @@ func (p *Provider) MintIDToken(login, clientID string, edit ...func(claims map[s
 	return p.idToken(p.mustPerson(login), clientID, defaultScope, about, edit...)
 }
 
-// Sign returns a JWT with exactly these claims, signed with the current key; its header has alg RS256, kid and typ "JWT".
+// Sign returns a JWT with exactly these claims, signed with the current key; its header has alg, kid and typ "JWT".
 func (p *Provider) Sign(claims map[string]any) string { return p.sign("JWT", claims) }
 
 // SignRaw returns a JWS in compact form (RFC 7515 section 7.1) with any header and payload: a []byte, json.RawMessage or
@@ -74,16 +73,22 @@ func (p *Provider) mustPerson(login string) Person {
 	return person
 }
 
-func (p *Provider) accessToken(person Person, clientID, scope, jti string, edit ...func(map[string]any)) string {
+// grantOf is what an access token says about its grant.
+type grantOf struct{ clientID, scope, jti, jkt string }
+
+func (p *Provider) accessToken(person Person, of grantOf, edit ...func(map[string]any)) string {
 	now := p.now()
 	claims := map[string]any{
 		"iss": p.URL(), "sub": person.Subject, "aud": p.options.Audience,
-		"client_id": clientID, "scope": scope, "jti": jti,
+		"client_id": of.clientID, "scope": of.scope, "jti": of.jti,
 		"iat": now.Unix(), "exp": now.Add(p.options.AccessTTL).Unix(),
 	}
 	put(claims, "email", person.Email)
 	put(claims, "name", person.Name)
 	person.addTenantClaims(claims)
+	if of.jkt != "" {
+		claims["cnf"] = map[string]any{"jkt": of.jkt} // RFC 9449 section 6.1
+	}
 	applyEdits(claims, p.options.Dialect.AccessTokenClaims, &p.hooks.accessToken)
 	for _, change := range edit {
 		change(claims)
@@ -111,17 +116,20 @@ func (p *Provider) idToken(person Person, clientID, scope string, about map[stri
 
 func (p *Provider) sign(typ string, claims map[string]any) string {
 	key := p.keys.current()
-	header := map[string]string{"alg": "RS256", "kid": key.id, "typ": typ}
+	header := map[string]string{"alg": p.keys.algorithm, "kid": key.id, "typ": typ}
 	if typ == "none" {
 		delete(header, "typ")
 	}
-	return signRaw(key.private, header, claims)
+	return signWith(key, p.keys.algorithm, header, claims)
 }
 
 func signRaw(key *rsa.PrivateKey, header, claims any) string {
+	return signWith(signingKey{private: key}, "RS256", header, claims)
+}
+
+func signWith(key signingKey, algorithm string, header, claims any) string {
 	signed := base64url.EncodeToString(raw(header)) + "." + base64url.EncodeToString(raw(claims))
-	digest := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
+	signature, err := signingMethods[algorithm].sign(key, sha256.Sum256([]byte(signed)))
 	if err != nil {
 		panic(err)
 	}
@@ -172,7 +180,7 @@ func (p *Provider) devToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"access_token": p.accessToken(person, p.registry.firstClient(), defaultScope, rand.Text()),
+		"access_token": p.accessToken(person, grantOf{p.registry.firstClient(), defaultScope, rand.Text(), ""}),
 		"token_type":   "Bearer",
 		"expires_in":   int64(p.options.AccessTTL / time.Second),
 	})

@@ -100,6 +100,9 @@ func (o Options) complete() (Options, error) {
 	if o.Dialect.RefreshGrace < 0 {
 		fault("Dialect.RefreshGrace is %v, at least 0 is wanted", o.Dialect.RefreshGrace)
 	}
+	if a := o.Dialect.SigningAlgorithm; a != "" && signingMethods[a] == nil {
+		fault("Dialect.SigningAlgorithm %q: RS256, PS256 or ES256 is wanted", a)
+	}
 	for e, path := range o.Dialect.Paths {
 		if paths[e] == "" || !isPlainPath(path) {
 			fault("Dialect.Paths[%q] %q: an endpoint and a plain path are wanted", e, path)

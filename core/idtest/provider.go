@@ -4,7 +4,7 @@
 // It behaves like Signward Identity Server: the paths under /connect/, the authorization code flow with PKCE S256 (RFC
 // 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse detection, RS256 access tokens (RFC 9068),
 // revocation (RFC 7009), issuer identification (RFC 9207) and RP-initiated sign-out; clients authenticate with secrets or with keys (RFC
-// 7523). Package sgidtest has one that behaves like sgID, and [Dialect] makes others, such as one with a grace period for refresh tokens.
+// 7523), may push their authorization requests (RFC 9126) and have their tokens bound to a key (DPoP, RFC 9449). Package sgidtest has one that behaves like sgID, and [Dialect] makes others, such as one with a grace period for refresh tokens.
 // In addition, a test can count requests, rotate keys, move the clock, edit every
 // response and make every endpoint fail.
 //
@@ -23,6 +23,7 @@
 package idtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -61,8 +62,12 @@ type Provider struct {
 	faults   faultTable
 	hooks    hooks
 
-	lastTokenRequest recordedForm
-	assertions       usedOnce
+	lastTokenRequest  recordedForm
+	lastPushedRequest recordedForm
+	assertions        usedOnce
+	proofs            usedOnce
+	nonces            nonces
+	pushed            pushedRequests
 
 	server    *http.Server
 	listeners sync.WaitGroup
@@ -96,6 +101,7 @@ func Start(options Options) (*Provider, error) {
 	}
 	p := &Provider{options: o, done: make(chan struct{})}
 	p.registry.fill(o.Clients, o.People)
+	p.keys.algorithm = cmp.Or(o.Dialect.SigningAlgorithm, "RS256")
 	p.keys.add(firstKey())
 	listeners, err := p.listen()
 	if err != nil {
@@ -234,6 +240,7 @@ func (p *Provider) routes() http.Handler {
 	endpoint(KeySet, p.keySet, get)
 	endpoint(Authorization, p.authorize, get, post)
 	endpoint(Token, p.token, post)
+	endpoint(PushedAuthorization, p.push, post)
 	endpoint(UserInfo, p.userInfo, get, post)
 	if !p.options.Dialect.OpaqueAccessTokens {
 		mux.Handle(p.base.Path+"/dev/token", allow(p.devToken, post))

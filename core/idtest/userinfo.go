@@ -19,7 +19,7 @@ var (
 // userInfo implements OpenID Connect Core section 5.3, with the access token in the header only.
 func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	grant, err := p.bearer(r.Header.Get("Authorization"))
+	grant, err := p.presented(w, r)
 	if err != nil {
 		p.refuseUserInfo(w, err)
 		return
@@ -66,7 +66,10 @@ func (p *Provider) claimsFor(grant Grant) (map[string]any, error) {
 
 func (p *Provider) refuseUserInfo(w http.ResponseWriter, err error) {
 	challenge := `Bearer realm="idtest"`
+	var fault *oauthError
 	switch {
+	case errors.As(err, &fault):
+		challenge = dpopChallenge(fault.Code, fault.Description)
 	case p.options.Dialect.RefuseUserInfo != nil:
 		p.options.Dialect.RefuseUserInfo(w, err)
 		return
@@ -77,18 +80,26 @@ func (p *Provider) refuseUserInfo(w http.ResponseWriter, err error) {
 	problem(w, http.StatusUnauthorized, err.Error())
 }
 
-// bearer returns what the access token of an Authorization header stands for. The texts of its errors go into a quoted
-// string.
-func (p *Provider) bearer(authorization string) (Grant, error) {
-	scheme, token, _ := strings.Cut(authorization, " ")
+// presented returns what the access token of a request stands for. The texts of its errors go into a quoted string.
+func (p *Provider) presented(w http.ResponseWriter, r *http.Request) (grant Grant, err error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	bound := strings.EqualFold(scheme, "DPoP")
+	if !bound && !strings.EqualFold(scheme, "Bearer") || bound && p.options.Dialect.NoDPoP || token == "" {
 		return Grant{}, errNoToken
 	}
 	if p.options.Dialect.OpaqueAccessTokens {
-		return p.opaqueGrant(token)
+		grant, err = p.opaqueGrant(token)
+	} else {
+		grant, err = p.jwtGrant(token)
 	}
-	return p.jwtGrant(token)
+	switch {
+	case err != nil && bound:
+		return Grant{}, invalidBoundToken(err.Error())
+	case err != nil:
+		return Grant{}, err
+	}
+	return grant, p.possession(w, r, scheme, token, grant)
 }
 
 // opaqueGrant returns what an opaque access token stands for.
@@ -126,9 +137,11 @@ func (p *Provider) jwtGrant(token string) (Grant, error) {
 		return Grant{}, errors.New("the token is revoked")
 	}
 	clientID, _ := claims["client_id"].(string)
+	cnf, _ := claims["cnf"].(map[string]any)
+	jkt, _ := cnf["jkt"].(string)
 	for _, person := range p.registry.everyone() {
 		if claims["sub"] == person.Subject {
-			return Grant{Login: person.Login, Subject: person.Subject, ClientID: clientID, Scope: scope}, nil
+			return Grant{Login: person.Login, Subject: person.Subject, ClientID: clientID, Scope: scope, jkt: jkt}, nil
 		}
 	}
 	return Grant{}, errNobody

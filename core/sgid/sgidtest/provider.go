@@ -129,6 +129,7 @@ func (p *Provider) AddClient(client Client) {
 // dialect is how sgID differs from Signward.
 func (p *Provider) dialect() idtest.Dialect {
 	return idtest.Dialect{
+		NoDPoP: true,
 		Paths: map[idtest.Endpoint]string{
 			idtest.Discovery:     "/.well-known/openid-configuration",
 			idtest.KeySet:        "/.well-known/jwks.json",
