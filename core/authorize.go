@@ -57,11 +57,12 @@ func (p *provider) authorize(ctx context.Context, o AuthorizeOptions, mark strin
 	if err != nil {
 		return nil, err
 	}
-	return p.newAuthorizationRequest(m, o, mark)
+	return p.newAuthorizationRequest(ctx, m, o, mark)
 }
 
-// newAuthorizationRequest makes the secrets of an attempt and its URL. mark is appended to the state.
-func (p *provider) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
+// newAuthorizationRequest makes the secrets of an attempt and its URL, and pushes it if that is how it is done here. mark is
+// appended to the state.
+func (p *provider) newAuthorizationRequest(ctx context.Context, m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
 	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
 	if r.RedirectURI = cmp.Or(r.RedirectURI, p.redirectURI); r.RedirectURI == "" {
 		return nil, baseerror.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
@@ -74,13 +75,13 @@ func (p *provider) newAuthorizationRequest(m *metadata, o AuthorizeOptions, mark
 	}
 	r.State += mark
 	r.Scopes = p.scopes(m, o.Scopes)
-	if r.URL, err = p.authorizationURL(m, r, o); err != nil {
+	if r.URL, err = p.authorizationURL(ctx, m, r, o); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
+func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
 	if m.AuthorizationEndpoint == "" {
 		return "", &DiscoveryError{p.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
@@ -96,17 +97,31 @@ func (p *provider) authorizationURL(m *metadata, r *AuthorizationRequest, o Auth
 			return "", baseerror.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
 		}
 	}
-	config := oauth2.Config{
-		ClientID:    p.cfg.ClientID,
-		Endpoint:    oauth2.Endpoint{AuthURL: m.AuthorizationEndpoint},
-		RedirectURL: r.RedirectURI,
-		Scopes:      r.Scopes,
+	config := oauth2.Config{ClientID: p.cfg.ClientID, RedirectURL: r.RedirectURI, Scopes: r.Scopes}
+	if p.pushes(m) {
+		return p.pushedURL(ctx, m, config.AuthCodeURL(r.State, options...), o.Extra)
 	}
+	config.Endpoint.AuthURL = m.AuthorizationEndpoint
 	address := config.AuthCodeURL(r.State, options...)
 	if len(o.Extra) > 0 { // some may occur more than once, such as resource (RFC 8707)
 		address = withQuery(address, o.Extra)
 	}
 	return address, nil
+}
+
+// pushedURL pushes the parameters in query, which begins with a question mark, and extra. The URL that it returns has nothing but
+// what stands for them (RFC 9126 section 4).
+func (p *provider) pushedURL(ctx context.Context, m *metadata, query string, extra url.Values) (string, error) {
+	form, err := url.ParseQuery(strings.TrimPrefix(query, "?"))
+	if err != nil {
+		return "", err
+	}
+	maps.Copy(form, extra)
+	requestURI, err := p.push(ctx, m, form)
+	if err != nil {
+		return "", err
+	}
+	return withQuery(m.AuthorizationEndpoint, url.Values{"client_id": {p.cfg.ClientID}, "request_uri": {requestURI}}), nil
 }
 
 // isReserved reports whether the protocol itself sets a parameter of the authorization request, or one that would stand for

@@ -88,7 +88,9 @@ func (c *Client) Refetch(ctx context.Context) error {
 // AuthorizeURL begins a sign-in for a program that does not use [Client.Routes]. It makes an authorization code request
 // with a fresh state, nonce and S256 code challenge (OpenID Connect Core section 3.1.2.1, RFC 7636). The caller keeps the
 // result, bound to the browser, for [Client.ReadCallback] and [Client.ExchangeCode]. It needs the provider's metadata:
-// the error is a [DiscoveryError], or says which option is wrong.
+// the error is a [DiscoveryError], or says which option is wrong. Where the request is pushed (see
+// Config.Provider.PushedAuthorization), the URL is good for as long as the provider says, often a minute, and the error may be a
+// [TokenEndpointError].
 func (c *Client) AuthorizeURL(ctx context.Context, o AuthorizeOptions) (*AuthorizationRequest, error) {
 	r, err := c.provider.authorize(ctx, o, "")
 	return r, baseerror.Of(err)

@@ -214,6 +214,10 @@ type ProviderConfig struct {
 	// client_id must be one of these, and their token_use must be access. Such a token is of Config.Audience. Default: none; a
 	// token without aud is refused.
 	AccessTokenClients []string
+	// PushedAuthorization sends the parameters of each sign-in to the provider before the browser goes there, which then has only a
+	// reference to them (PAR, RFC 9126), although the provider's metadata does not require it. Each sign-in costs one request.
+	// Default: only where the metadata says require_pushed_authorization_requests.
+	PushedAuthorization bool
 	// Endpoints override the provider's metadata.
 	Endpoints Endpoints
 	// NoUserInfo keeps sign-ins and refreshes from asking the userinfo endpoint for claims that are in neither the ID token
@@ -244,7 +248,7 @@ func (c HTTPConfig) String() string {
 // Endpoints are URLs of a provider. Those left empty are read from its metadata. If Authorization, Token and JWKS are all
 // set (for an API without BaseURL, just JWKS), the metadata is not fetched at all.
 type Endpoints struct {
-	Authorization, Token, JWKS, UserInfo, Revocation, EndSession string
+	Authorization, Token, JWKS, UserInfo, Revocation, EndSession, PushedAuthorization string
 }
 
 // String describes the configuration without its secrets.

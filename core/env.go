@@ -20,12 +20,13 @@ import (
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
+//   - IDSERVER_PUSHED_AUTHORIZATION, true or false;
 //   - IDSERVER_LOG_SUBJECT and IDSERVER_RESPONSE_MODE;
 //   - APPLICATION_NAME, BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD, the last separated by commas;
 //   - TRUSTED_ORIGINS, separated by spaces or commas.
 //
 // An empty variable is as good as none. It does not validate them: [New] does, and its errors name these variables next to
-// the fields. A duration, a list of parameters or a key that cannot be read is an error of New too.
+// the fields. A duration, a list of parameters, a key or a truth that cannot be read is an error of New too.
 func ConfigFromEnv() Config {
 	var faults fault.List
 	cfg := Config{
@@ -44,11 +45,12 @@ func ConfigFromEnv() Config {
 		RolesClaim:          listFromEnv("IDSERVER_ROLES_CLAIM"),
 		Session:             SessionConfig{OldSecrets: listFromEnv("SESSION_SECRET_OLD")},
 		Provider: ProviderConfig{
-			Issuer:     os.Getenv("IDSERVER_ISSUER"),
-			ClientAuth: os.Getenv("IDSERVER_CLIENT_AUTH"),
-			Algorithms: wordsFromEnv("IDSERVER_ALGORITHMS"),
-			Tenants:    wordsFromEnv("IDSERVER_TENANTS"),
-			Leeway:     durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
+			Issuer:              os.Getenv("IDSERVER_ISSUER"),
+			ClientAuth:          os.Getenv("IDSERVER_CLIENT_AUTH"),
+			Algorithms:          wordsFromEnv("IDSERVER_ALGORITHMS"),
+			Tenants:             wordsFromEnv("IDSERVER_TENANTS"),
+			PushedAuthorization: flagFromEnv(&faults, "Provider.PushedAuthorization", "IDSERVER_PUSHED_AUTHORIZATION"),
+			Leeway:              durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
 		},
 		HTTP:              HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
 		ResponseMode:      os.Getenv("IDSERVER_RESPONSE_MODE"),
@@ -90,6 +92,19 @@ func durationFromEnv(faults *fault.List, field, variable string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// flagFromEnv reads true or false.
+func flagFromEnv(faults *fault.List, field, variable string) bool {
+	switch text := strings.TrimSpace(os.Getenv(variable)); text {
+	case "", "false":
+		return false
+	case "true":
+		return true
+	default:
+		faults.Add(field, variable, "%q: want true or false", text)
+		return false
+	}
 }
 
 // keysFromEnv reads private keys; nil if there are none.

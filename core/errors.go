@@ -146,7 +146,8 @@ func (e *AuthorizationError) Error() string {
 // Unwrap returns [Err], which every error of this package is.
 func (e *AuthorizationError) Unwrap() error { return Err }
 
-// TokenEndpointError describes how the token or revocation endpoint failed. Code and Description are the OAuth error of
+// TokenEndpointError describes how the token endpoint failed, or the one for revocation or pushed authorization requests (RFC
+// 9126). Code and Description are the OAuth error of
 // RFC 6749 section 5.2; for a problem document (RFC 9457), Description is its title and detail.
 type TokenEndpointError struct {
 	Status      int    // 0 when there was no answer
@@ -155,12 +156,20 @@ type TokenEndpointError struct {
 	RetryAfter  time.Duration // 0 if the response did not say
 	Err         error         // the transport's error, what is wrong with the response, or nil
 
-	form endpoint.Form // of the body
+	form   endpoint.Form // of the body
+	pushed bool          // it was the endpoint for pushed authorization requests
 }
 
 func (e *TokenEndpointError) Error() string {
-	text := "idserver: " + ErrTokenEndpoint.Error() + describeAnswer(e.Status, e.Code, e.Description, e.Err)
-	if e.refusesClient() {
+	failed := ErrTokenEndpoint.Error()
+	if e.pushed {
+		failed = "the provider did not take the authorization request that was pushed"
+	}
+	text := "idserver: " + failed + describeAnswer(e.Status, e.Code, e.Description, e.Err)
+	switch mend := toMend(e.Code); {
+	case e.pushed && mend != "":
+		text += ": " + mend
+	case e.refusesClient():
 		text += ": compare the client ID, the client secret and how it is sent, or the public keys, with what is registered at the provider"
 	}
 	return text
@@ -195,7 +204,7 @@ func (e *TokenEndpointError) speaksOfGrant() bool {
 // out of order, or the error is temporary by its name, whatever the status.
 func (e *TokenEndpointError) temporary() bool {
 	switch e.Code {
-	case "temporarily_unavailable", "server_error", "slow_down":
+	case "temporarily_unavailable", "server_error", "slow_down", "upstream_dependency_error": // the last is Singpass's
 		return true
 	case "invalid_grant", "unauthorized_client", "access_denied":
 		return e.form != endpoint.OAuth && e.Status >= 500

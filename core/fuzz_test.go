@@ -46,7 +46,8 @@ func FuzzMetadata(f *testing.F) {
 		{"jwks_uri": "file:///etc/passwd"}, {"userinfo_endpoint": "https://x.localhost/u"}, {"revocation_endpoint": "https://[::1]/r"},
 		{"end_session_endpoint": "https://id.example/e#f"}, {"end_session_endpoint": "//id.example/e"}, {"end_session_endpoint": "https:id.example"},
 		{"scopes_supported": []string{"roles", "a b"}, "token_endpoint_auth_methods_supported": []string{"client_secret_basic"}},
-		{"authorization_response_iss_parameter_supported": "true"}, {"ISSUER": "x", "Token_Endpoint": "http://evil.example"},
+		{"authorization_response_iss_parameter_supported": "true"}, {"require_pushed_authorization_requests": true}, {"require_pushed_authorization_requests": true, "pushed_authorization_request_endpoint": "https://id.example/par"},
+		{"require_pushed_authorization_requests": true, "pushed_authorization_request_endpoint": "http://127.0.0.1/par"}, {"ISSUER": "x", "Token_Endpoint": "http://evil.example"},
 	} {
 		f.Add(document(edit))
 	}
@@ -66,7 +67,8 @@ func FuzzMetadata(f *testing.F) {
 		r, err := client.AuthorizeURL(ctx, idserver.AuthorizeOptions{})
 		if err != nil {
 			var e *idserver.DiscoveryError
-			if !errors.As(err, &e) || r != nil {
+			var pushed *idserver.TokenEndpointError // "{}" is no answer to a request that must be pushed
+			if !errors.As(err, &e) && !errors.As(err, &pushed) || r != nil {
 				t.Fatalf("got %v, %v", r, err)
 			}
 			if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -201,6 +203,49 @@ func FuzzAuthorization(f *testing.F) {
 		}
 		if strings.Contains(string(a.Body), good) || len(a.Body) > 1000 {
 			t.Errorf("%q is answered %s", lines, a.Body)
+		}
+	})
+}
+
+// FuzzPushed gives the provider's answer to a pushed authorization request. Whatever it is, the browser is sent to the provider with
+// the client's ID and one reference, or nowhere.
+func FuzzPushed(f *testing.F) {
+	for _, text := range []string{
+		`{"request_uri":"urn:ietf:params:oauth:request_uri:a","expires_in":60}`, `{"request_uri":"https://id.example/r?a=b&c#d","expires_in":"x"}`,
+		`{"request_uri":"urn:a&state=b"}`, `{"request_uri":""}`, `{"request_uri":null}`, `{"request_uri":"urn:a\r\nX: y"}`, `{"error":"x"}`, `{}`, ``, `[]`,
+		`{"request_uri":"urn:a","request_uri":"urn:b"}`, `{"REQUEST_URI":"urn:a"}`,
+	} {
+		f.Add(201, []byte(text))
+		f.Add(200, []byte(text))
+	}
+	metadata := document(map[string]any{"require_pushed_authorization_requests": true, "pushed_authorization_request_endpoint": "https://id.example/par"})
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		if status < 100 || status > 999 {
+			t.Skip()
+		}
+		network := roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path != "/par" {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(metadata)), Request: r}, nil
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+		})
+		cfg := goodConfig()
+		cfg.HTTP.Client = &http.Client{Transport: network}
+		client, err := idserver.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		r, err := client.AuthorizeURL(t.Context(), idserver.AuthorizeOptions{})
+		if err != nil {
+			if !errors.Is(err, idserver.ErrTokenEndpoint) || r != nil || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Errorf("got %v, %q", r, err)
+			}
+			return
+		}
+		u, err := url.Parse(r.URL)
+		if err != nil || !isOutside(u) || len(u.Query()) != 2 || u.Query().Get("client_id") != "example" || !strings.Contains(u.Query().Get("request_uri"), ":") || status/100 != 2 {
+			t.Errorf("the browser is sent to %q", r.URL)
 		}
 	})
 }

@@ -94,7 +94,7 @@ func (w *web) begin(
 	if mark == onlineMark && len(options.Scopes) == 0 {
 		options.Scopes = onlineScopes(m)
 	}
-	request, err := w.provider.newAuthorizationRequest(m, options, mark)
+	request, err := w.provider.newAuthorizationRequest(ctx, m, options, mark)
 	if err != nil {
 		return Answer{}, err
 	}

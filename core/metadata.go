@@ -15,16 +15,18 @@ import (
 
 // metadata is the part of the provider's metadata that is used, OpenID Connect Discovery 1.0 section 3.
 type metadata struct {
-	Issuer                string
-	AuthorizationEndpoint string
-	TokenEndpoint         string
-	UserInfoEndpoint      string
-	RevocationEndpoint    string
-	EndSessionEndpoint    string
-	JWKSURI               string
-	ScopesSupported       []string
-	TokenAuthMethods      []string // nil: it does not say
-	SendsIssuer           bool     // RFC 9207
+	Issuer                      string
+	AuthorizationEndpoint       string
+	TokenEndpoint               string
+	UserInfoEndpoint            string
+	PushedAuthorizationEndpoint string
+	RequiresPushed              bool // RFC 9126 section 5
+	RevocationEndpoint          string
+	EndSessionEndpoint          string
+	JWKSURI                     string
+	ScopesSupported             []string
+	TokenAuthMethods            []string // nil: it does not say
+	SendsIssuer                 bool     // RFC 9207
 
 	ignored []string // what is wrong with members that count as absent
 }
@@ -40,7 +42,7 @@ func parseMetadata(document []byte) (*metadata, error) {
 	for name, field := range map[string]*string{
 		"issuer": &m.Issuer, "authorization_endpoint": &m.AuthorizationEndpoint, "token_endpoint": &m.TokenEndpoint,
 		"jwks_uri": &m.JWKSURI, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint,
-		"end_session_endpoint": &m.EndSessionEndpoint,
+		"end_session_endpoint": &m.EndSessionEndpoint, "pushed_authorization_request_endpoint": &m.PushedAuthorizationEndpoint,
 	} {
 		if value := object.Get(name); value != "" && value != "null" {
 			var ok bool
@@ -59,12 +61,16 @@ func parseMetadata(document []byte) (*metadata, error) {
 			}
 		}
 	}
-	switch value := object.Get("authorization_response_iss_parameter_supported"); value {
-	case "true":
-		m.SendsIssuer = true
-	case "", "false", "null":
-	default:
-		m.ignore("authorization_response_iss_parameter_supported", "true or false is wanted")
+	for name, field := range map[string]*bool{
+		"authorization_response_iss_parameter_supported": &m.SendsIssuer, "require_pushed_authorization_requests": &m.RequiresPushed,
+	} {
+		switch value := object.Get(name); value {
+		case "true":
+			*field = true
+		case "", "false", "null":
+		default:
+			m.ignore(name, "true or false is wanted")
+		}
 	}
 	return m, nil
 }
@@ -75,7 +81,8 @@ func (m *metadata) ignore(name, why string) { m.ignored = append(m.ignored, name
 func (m *metadata) override(e Endpoints) {
 	for field, value := range map[*string]string{
 		&m.AuthorizationEndpoint: e.Authorization, &m.TokenEndpoint: e.Token, &m.JWKSURI: e.JWKS,
-		&m.UserInfoEndpoint: e.UserInfo, &m.RevocationEndpoint: e.Revocation, &m.EndSessionEndpoint: e.EndSession,
+		&m.PushedAuthorizationEndpoint: e.PushedAuthorization,
+		&m.UserInfoEndpoint:            e.UserInfo, &m.RevocationEndpoint: e.Revocation, &m.EndSessionEndpoint: e.EndSession,
 	} {
 		if value != "" {
 			*field = value
@@ -98,6 +105,8 @@ func (m *metadata) check(cfg Config) error {
 		return m.missing("no jwks_uri in it: set Config.Provider.Endpoints.JWKS")
 	case web && (m.AuthorizationEndpoint == "" || m.TokenEndpoint == ""):
 		return m.missing("no authorization_endpoint or no token_endpoint in it: set Config.Provider.Endpoints")
+	case web && m.PushedAuthorizationEndpoint == "" && (m.RequiresPushed || cfg.Provider.PushedAuthorization):
+		return m.missing("no pushed_authorization_request_endpoint in it, and requests must be pushed: set Config.Provider.Endpoints.PushedAuthorization")
 	}
 	return nil
 }
@@ -132,6 +141,7 @@ func (m *metadata) checkEndpoints(cfg Config, web bool) error {
 		{"token_endpoint", &m.TokenEndpoint, web, false},
 		{"jwks_uri", &m.JWKSURI, true, false},
 		{"userinfo_endpoint", &m.UserInfoEndpoint, false, false},
+		{"pushed_authorization_request_endpoint", &m.PushedAuthorizationEndpoint, false, false},
 		{"revocation_endpoint", &m.RevocationEndpoint, false, false},
 		{"end_session_endpoint", &m.EndSessionEndpoint, false, true},
 	} {

@@ -381,7 +381,7 @@ func codeOf(err error) RefusalCode {
 		return CodeProviderUnavailable
 	case errors.Is(err, ErrInvalidToken):
 		return CodeIDTokenRefused
-	case errors.As(err, &token) && token.terminal():
+	case errors.As(err, &token) && !token.pushed && token.terminal():
 		return CodeExchangeRefused
 	case errors.Is(err, ErrDiscovery):
 		return CodeProviderMisconfigured
