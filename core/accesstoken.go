@@ -17,6 +17,8 @@ type AccessTokenCheck struct {
 	Audience string
 	// Leeway is the clock skew allowed, at most 5 min; a negative one allows none. Default: Config.Provider.Leeway.
 	Leeway time.Duration
+
+	boundTo string // the key that a token of our own is bound to (jkt); "": none
 }
 
 // or fills in what is left out.
@@ -73,7 +75,7 @@ func (p *provider) proveAccessToken(
 ) (v verified, facts accessFacts, err error) {
 	issuer := ""
 	v, err = p.verify(ctx, accessToken, from, now, func(unverified verified) (err error) {
-		if facts, err = p.accessTokenFacts(unverified.Claims, unverified.header.Type); err != nil {
+		if facts, err = p.accessTokenFacts(unverified.Claims, unverified.header.Type, want.boundTo); err != nil {
 			return err
 		}
 		if err = facts.check(unverified.Issuer, unverified.Issuer, p.cfg.ClientID, want, now); err != nil { // all but the issuer
@@ -106,9 +108,12 @@ func (p *provider) checkAccessToken(ctx context.Context, issuer string, v verifi
 }
 
 // verifyAccessToken returns the claims of an access token that the provider has just issued and that is valid here.
-func (p *provider) verifyAccessToken(ctx context.Context, accessToken string) (*claims.Claims, error) {
+func (p *provider) verifyAccessToken(ctx context.Context, t *Tokens) (*claims.Claims, error) {
 	want := AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway)
-	v, _, err := p.proveAccessToken(ctx, accessToken, issuedAccessToken, want, p.now())
+	if key, err := proofKey(t.ProofKey); err == nil && key != nil {
+		want.boundTo = key.Thumbprint()
+	}
+	v, _, err := p.proveAccessToken(ctx, t.AccessToken, issuedAccessToken, want, p.now())
 	return v.Claims, err
 }
 
@@ -121,8 +126,8 @@ type accessFacts struct {
 }
 
 // accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC
-// 9068 section 4, as far as the token alone decides.
-func (p *provider) accessTokenFacts(t *claims.Claims, kind string) (facts accessFacts, err error) {
+// 9068 section 4, as far as the token alone decides. boundTo is the key of ours that it may be bound to.
+func (p *provider) accessTokenFacts(t *claims.Claims, kind, boundTo string) (facts accessFacts, err error) {
 	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
 	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers send JWT, or nothing
 		return facts, invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
@@ -148,7 +153,7 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind string) (facts access
 	case hasNonce && maybeIDToken:
 		// Keycloak before version 25 puts the nonce into access tokens too.
 		return facts, invalidToken(ReasonType, "it has a nonce, as an ID token, and neither typ nor aud with a scope or client_id tells that it is an access token")
-	case t.Has("cnf"): // RFC 7800: bound to a key, of which no proof is asked for here
+	case t.Has("cnf") && (boundTo == "" || !isBoundTo(t.Get("cnf"), boundTo)): // RFC 7800: bound to a key, of which no proof is asked for here
 		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
 	case !t.Has("aud") && use == "access" && slices.Contains(p.cfg.Provider.AccessTokenClients, claims.Text(t.Get("client_id"))):
 		facts.audience = p.audience

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
+	"github.com/signward/idserver-go/core/internal/dpop"
 )
 
 // AuthorizationRequest is one attempt to sign in: the URL to send the browser to, and what must be kept, bound to that
@@ -29,6 +30,7 @@ type AuthorizationRequest struct {
 	RedirectURI  string
 	MaxAge       time.Duration // 0: none was requested
 	Scopes       []string      // that were requested
+	ProofKey     []byte        // with Config.DPoP, the private key that the access token will be bound to; keep it as secret as the verifier
 }
 
 // String describes the request without its secrets.
@@ -73,15 +75,22 @@ func (p *provider) newAuthorizationRequest(ctx context.Context, m *metadata, o A
 			return nil, err
 		}
 	}
+	key, err := p.newProofKey()
+	if err == nil && key != nil {
+		r.ProofKey, err = key.Bytes()
+	}
+	if err != nil {
+		return nil, err
+	}
 	r.State += mark
 	r.Scopes = p.scopes(m, o.Scopes)
-	if r.URL, err = p.authorizationURL(ctx, m, r, o); err != nil {
+	if r.URL, err = p.authorizationURL(ctx, m, r, o, key); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *AuthorizationRequest, o AuthorizeOptions) (string, error) {
+func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *AuthorizationRequest, o AuthorizeOptions, key *dpop.Key) (string, error) {
 	if m.AuthorizationEndpoint == "" {
 		return "", &DiscoveryError{p.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
@@ -99,7 +108,10 @@ func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *Authori
 	}
 	config := oauth2.Config{ClientID: p.cfg.ClientID, RedirectURL: r.RedirectURI, Scopes: r.Scopes}
 	if p.pushes(m) {
-		return p.pushedURL(ctx, m, config.AuthCodeURL(r.State, options...), o.Extra)
+		return p.pushedURL(ctx, m, config.AuthCodeURL(r.State, options...), o.Extra, key)
+	}
+	if key != nil { // a pushed request has a proof in its place
+		options = append(options, oauth2.SetAuthURLParam("dpop_jkt", key.Thumbprint()))
 	}
 	config.Endpoint.AuthURL = m.AuthorizationEndpoint
 	address := config.AuthCodeURL(r.State, options...)
@@ -111,13 +123,13 @@ func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *Authori
 
 // pushedURL pushes the parameters in query, which begins with a question mark, and extra. The URL that it returns has nothing but
 // what stands for them (RFC 9126 section 4).
-func (p *provider) pushedURL(ctx context.Context, m *metadata, query string, extra url.Values) (string, error) {
+func (p *provider) pushedURL(ctx context.Context, m *metadata, query string, extra url.Values, key *dpop.Key) (string, error) {
 	form, err := url.ParseQuery(strings.TrimPrefix(query, "?"))
 	if err != nil {
 		return "", err
 	}
 	maps.Copy(form, extra)
-	requestURI, err := p.push(ctx, m, form)
+	requestURI, err := p.push(ctx, m, form, key)
 	if err != nil {
 		return "", err
 	}
@@ -129,7 +141,7 @@ func (p *provider) pushedURL(ctx context.Context, m *metadata, query string, ext
 func isReserved(name string) bool {
 	return name == "" || slices.Contains([]string{
 		"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "max_age", "code_challenge", "code_challenge_method",
-		"response_mode", "request", "request_uri",
+		"response_mode", "request", "request_uri", "dpop_jkt",
 	}, strings.ToLower(name))
 }
 

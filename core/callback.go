@@ -112,7 +112,7 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 	return flown(w.exchanges.Do(ctx, key, func(ctx context.Context) (*Tokens, error) {
 		tokens, err := w.provider.exchangeCode(ctx, code, &AuthorizationRequest{
 			RedirectURI: w.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
-			MaxAge: time.Duration(login.MaxAge) * time.Second, Scopes: login.Scopes,
+			MaxAge: time.Duration(login.MaxAge) * time.Second, Scopes: login.Scopes, ProofKey: login.ProofKey,
 		})
 		if tokens != nil && err != nil {
 			w.revoke(ctx, tokens.RefreshToken)
@@ -137,7 +137,8 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 		return notKept(err)
 	}
 	target := cmp.Or(login.ReturnTo, w.cfg.AfterSignIn, w.home())
-	login.Nonce, login.Verifier, login.AppData, login.Scopes, login.ReturnTo, login.Spent = "", "", nil, nil, target, w.now().UnixMilli()
+	login.Nonce, login.Verifier, login.ProofKey, login.AppData, login.Scopes = "", "", nil, nil, nil
+	login.ReturnTo, login.Spent = target, w.now().UnixMilli()
 	spent, err := w.keepLogin(r, login)
 	if err != nil {
 		return notKept(err)

@@ -182,9 +182,24 @@ func (c *Client) ValidateIDToken(ctx context.Context, idToken string, check IDTo
 
 // UserInfo fetches the user from the userinfo endpoint, OpenID Connect Core section 5.3. The sub of the response must
 // equal subject, which is that of the ID token: without this comparison the response proves nothing (section 5.3.2). The
-// error is a [UserInfoError] or a [DiscoveryError].
+// error is a [UserInfoError] or a [DiscoveryError]. An access token that is bound to a key (Config.DPoP) must be the one of ctx
+// ([AccessTokenFrom]), where the key is; [Client.UserInfoOf] is for any other.
 func (c *Client) UserInfo(ctx context.Context, accessToken, subject string) (*User, error) {
-	claims, err := c.provider.userInfo(ctx, accessToken, subject)
+	return c.userInfo(ctx, accessToken, subject, proofKeyIn(ctx, accessToken))
+}
+
+// UserInfoOf is [Client.UserInfo] with an access token that [Client.ExchangeCode] or [Client.RefreshToken] returned, and the key that it may be
+// bound to. Of t, it uses AccessToken, ProofKey and User.
+func (c *Client) UserInfoOf(ctx context.Context, t *Tokens) (*User, error) {
+	subject := ""
+	if t.User != nil {
+		subject = t.User.Subject
+	}
+	return c.userInfo(ctx, t.AccessToken, subject, t.ProofKey)
+}
+
+func (c *Client) userInfo(ctx context.Context, accessToken, subject string, bound []byte) (*User, error) {
+	claims, err := c.provider.userInfo(ctx, accessToken, subject, bound)
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}

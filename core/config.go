@@ -33,6 +33,12 @@ type Config struct {
 	// deployment, and [s2, e2] in the next, once the provider has fetched the set again, which takes an hour at most of them.
 	// Default: none.
 	ClientKeys []ClientKey
+	// DPoP has the access tokens of sign-ins bound to a key (RFC 9449), so that nobody who finds one can use it: every sign-in has a
+	// key of its own, from the authorization request on, which is kept where the sign-in is, and every request with the token
+	// proves its possession (ES256). The provider must do so too: an answer with a bearer token is refused. [Client.Transport] and [Client.UserInfo]
+	// prove it for a program; a token that it sends itself is refused by an API that looks. Whoever holds
+	// SessionSecret and a browser's cookie has the key with the token. Default: access tokens are bearer tokens.
+	DPoP bool
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
 	// routes on; an API leaves it empty. http is allowed on loopback, and where InsecurePlainHTTP
 	// lists it.

@@ -19,6 +19,7 @@ func TestConfigFromBadEnv(t *testing.T) {
 	for variable, row := range map[string]struct{ value, field, want string }{
 		"IDSERVER_TIMEOUT":              {"10", "HTTP.Timeout", "such as 10s"},
 		"IDSERVER_LEEWAY":               {"0s", "Provider.Leeway", "more than 0"},
+		"IDSERVER_DPOP":                 {"1", "DPoP", "true or false"},
 		"IDSERVER_PUSHED_AUTHORIZATION": {"yes", "Provider.PushedAuthorization", "true or false"},
 		"IDSERVER_CLIENT_AUTH":          {"tls", "Provider.ClientAuth", "client_secret_post"},
 		"IDSERVER_AUTHORIZE_PARAMETERS": {"audience=https://api.example&%zz=1", "AuthorizeParameters", "cannot be read"},

@@ -11,6 +11,7 @@ type userContext struct {
 	context.Context
 	user        *User
 	accessToken string
+	proofKey    []byte   // that it is bound to, where there is no session yet
 	session     *session // nil: no session was found
 	fields      []Field  // of a session that was renewed
 

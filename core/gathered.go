@@ -102,7 +102,7 @@ func (p *provider) scopesOf(ctx context.Context, g *gathered) ([]string, error) 
 
 // addAccessToken adds the access token to the sources, if it is one that is valid here.
 func (p *provider) addAccessToken(ctx context.Context, g *gathered) error {
-	access, err := p.verifyAccessToken(ctx, g.tokens.AccessToken)
+	access, err := p.verifyAccessToken(ctx, g.tokens)
 	if err == nil && access.Subject != g.idToken.Subject {
 		err = invalidToken(ReasonSubject, "it is of another subject than the ID token")
 	}
@@ -198,7 +198,7 @@ func (p *provider) addUserInfo(ctx context.Context, g *gathered, missing []strin
 		g.failed = errNoUserInfo
 		return nil
 	}
-	info, err := p.userInfo(ctx, g.tokens.AccessToken, g.idToken.Subject)
+	info, err := p.userInfo(ctx, g.tokens.AccessToken, g.idToken.Subject, g.tokens.ProofKey)
 	switch {
 	case err == nil:
 		g.asked = true

@@ -102,7 +102,7 @@ func (w *web) begin(
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)
 	}
-	kept.State, kept.Nonce, kept.Verifier = request.State, request.Nonce, request.CodeVerifier
+	kept.State, kept.Nonce, kept.Verifier, kept.ProofKey = request.State, request.Nonce, request.CodeVerifier, request.ProofKey
 	kept.Browser, kept.Begun = browser, w.now().UnixMilli()
 	kept.MaxAge, kept.Scopes = int64(request.MaxAge/time.Second), options.Scopes
 	written, err := w.keepLogin(r, kept)

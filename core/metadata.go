@@ -26,6 +26,7 @@ type metadata struct {
 	JWKSURI                     string
 	ScopesSupported             []string
 	TokenAuthMethods            []string // nil: it does not say
+	ProofAlgorithms             []string // of DPoP; nil: it does not say
 	SendsIssuer                 bool     // RFC 9207
 
 	ignored []string // what is wrong with members that count as absent
@@ -53,6 +54,7 @@ func parseMetadata(document []byte) (*metadata, error) {
 	}
 	for name, field := range map[string]*[]string{
 		"scopes_supported": &m.ScopesSupported, "token_endpoint_auth_methods_supported": &m.TokenAuthMethods,
+		"dpop_signing_alg_values_supported": &m.ProofAlgorithms,
 	} {
 		if value := object.Get(name); value != "" && value != "null" {
 			all, mixed, ok := strictjson.Strings(value)
@@ -108,7 +110,7 @@ func (m *metadata) check(cfg Config) error {
 	case web && m.PushedAuthorizationEndpoint == "" && (m.RequiresPushed || cfg.Provider.PushedAuthorization):
 		return m.missing("no pushed_authorization_request_endpoint in it, and requests must be pushed: set Config.Provider.Endpoints.PushedAuthorization")
 	}
-	return nil
+	return m.checkProofs(cfg)
 }
 
 // checkIssuer compares the issuer with the one that is trusted, OpenID Connect Discovery 1.0 section 4.3.

@@ -35,6 +35,7 @@ type provider struct {
 	roles       claims.Roles
 	notices     notices
 	clientKeys  clientKeys
+	nonces      dpopNonces
 
 	rolesConfigured bool // Config.RolesClaim is not the default
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/signward/idserver-go/core/internal/dpop"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -21,11 +22,11 @@ func (p *provider) pushes(m *metadata) bool {
 
 // push sends the parameters of an authorization request to the provider, RFC 9126 section 2, and returns the request_uri that
 // stands for them. Browsers, their history and what lies between then see none of them, and nobody can change one.
-func (p *provider) push(ctx context.Context, m *metadata, form url.Values) (requestURI string, err error) {
+func (p *provider) push(ctx context.Context, m *metadata, form url.Values, key *dpop.Key) (requestURI string, err error) {
 	if m.PushedAuthorizationEndpoint == "" {
 		return "", &DiscoveryError{p.cfg.Authority, errors.New("no pushed_authorization_request_endpoint in it")}
 	}
-	a, err := p.post(ctx, m, "pushed authorization", m.PushedAuthorizationEndpoint, form)
+	a, err := p.post(ctx, m, "pushed authorization", m.PushedAuthorizationEndpoint, form, key)
 	if err != nil {
 		return "", notPushed(err)
 	}

@@ -9,9 +9,11 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/cookies"
+	"github.com/signward/idserver-go/core/internal/dpop"
 	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
@@ -23,9 +25,10 @@ type session struct {
 	signedIn time.Time // the absolute limit counts from here
 	seen     time.Time // the idle limit counts from here
 
-	kept       sessioncodec.Record // its id, and what else there is to write again, such as what a later version wrote
-	id         [32]byte            // a hash of its id: it identifies the session among those that were signed out
-	refreshKey [32]byte            // identifies its next refresh
+	kept       sessioncodec.Record       // its id, and what else there is to write again, such as what a later version wrote
+	id         [32]byte                  // a hash of its id: it identifies the session among those that were signed out
+	refreshKey [32]byte                  // identifies its next refresh
+	proofKey   func() (*dpop.Key, error) // made when it is first needed; nil: the access token is bound to none
 }
 
 // newSession makes a complete session. The fields of kept that the other arguments hold do not count.
@@ -35,6 +38,9 @@ func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, s
 	s.id = hashOfSession(kept.ID)
 	if tokens.RefreshToken != "" {
 		s.refreshKey = refreshKeyOf(user.Issuer, tokens)
+	}
+	if len(tokens.ProofKey) > 0 {
+		s.proofKey = sync.OnceValues(func() (*dpop.Key, error) { return dpop.ParseKey(tokens.ProofKey) })
 	}
 	return s
 }
@@ -79,7 +85,7 @@ func (w *web) admitUser(ctx context.Context, tokens *Tokens) (*User, error) {
 	own.shared = false
 	own.Roles, own.CustomRoles, own.Scopes = slices.Clone(u.Roles), slices.Clone(u.CustomRoles), slices.Clone(u.Scopes)
 	if w.cfg.AdmitUser != nil {
-		ctx = &userContext{Context: ctx, user: &own, accessToken: tokens.AccessToken}
+		ctx = &userContext{Context: ctx, user: &own, accessToken: tokens.AccessToken, proofKey: tokens.ProofKey}
 		if err := w.cfg.AdmitUser(ctx, &own); err != nil {
 			return nil, fmt.Errorf("AdmitUser: %w", err)
 		}
@@ -257,7 +263,7 @@ func packSession(s *session) ([]byte, error) {
 	r.Roles, r.CustomRoles, r.RolesFrom = u.Roles, u.CustomRoles, t.rolesFrom
 	r.Scopes = u.Scopes
 	r.SignedIn, r.Seen = s.signedIn.UnixMilli(), s.seen.UnixMilli()
-	r.AccessToken, r.IDToken, r.RefreshToken = t.AccessToken, t.IDToken, t.RefreshToken
+	r.AccessToken, r.IDToken, r.RefreshToken, r.ProofKey = t.AccessToken, t.IDToken, t.RefreshToken, t.ProofKey
 	r.Expiry, r.RefreshAt, r.RolesExpiry = unixMilli(t.Expiry), unixMilli(t.refreshAt), unixMilli(t.rolesExpiry)
 	r.Nonce, r.AuthTime = t.first.nonce, unixMilli(t.first.authTime)
 	return sessioncodec.Pack(r)
@@ -276,7 +282,7 @@ func unpackSession(packed []byte, clientID string) (s *session, size int, err er
 	}
 	user.text = cmp.Or(user.text, "{}")
 	tokens := Tokens{
-		AccessToken: r.AccessToken, IDToken: r.IDToken, RefreshToken: r.RefreshToken,
+		AccessToken: r.AccessToken, IDToken: r.IDToken, RefreshToken: r.RefreshToken, ProofKey: r.ProofKey,
 		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt),
 		rolesFrom: r.RolesFrom, rolesExpiry: fromUnixMilli(r.RolesExpiry),
 		first: firstIDToken{nonce: r.Nonce, authTime: fromUnixMilli(r.AuthTime)},

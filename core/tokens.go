@@ -15,6 +15,7 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/claims"
+	"github.com/signward/idserver-go/core/internal/dpop"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/strictjson"
@@ -27,6 +28,7 @@ type Tokens struct {
 	IDToken      string    // signed, also if it came encrypted; empty if neither the sign-in nor a refresh brought one
 	Expiry       time.Time // when the access token expires; zero if neither the provider nor the token says
 	User         *User     // made from the ID token and other sources: see ExchangeCode
+	ProofKey     []byte    // the private key that the access token is bound to (Config.DPoP); nil: it is a bearer token
 	refreshAt    time.Time // when a session refreshes it; zero: never
 	rotated      bool      // by the refresh that brought them: the refresh token before them is used up
 	rolesFrom    string    // the source of the user's roles
@@ -42,9 +44,18 @@ func (t Tokens) String() string {
 	return fmt.Sprintf("idserver.Tokens{access token: %t, refresh token: %t, ID token: %t, expiry: %v}", t.AccessToken != "", t.RefreshToken != "", t.IDToken != "", t.Expiry)
 }
 
-// OAuth2 returns the tokens as a token of golang.org/x/oauth2, for use with its clients.
+// OAuth2 returns the tokens as a token of golang.org/x/oauth2, for use with its clients. They cannot prove the possession of a key:
+// an API that looks refuses a token of type DPoP from them.
 func (t *Tokens) OAuth2() *oauth2.Token {
-	return &oauth2.Token{AccessToken: t.AccessToken, TokenType: "Bearer", RefreshToken: t.RefreshToken, Expiry: t.Expiry}
+	return &oauth2.Token{AccessToken: t.AccessToken, TokenType: t.kind(), RefreshToken: t.RefreshToken, Expiry: t.Expiry}
+}
+
+// kind is the type of the access token, and the scheme that it is sent with.
+func (t *Tokens) kind() string {
+	if len(t.ProofKey) > 0 {
+		return dpopType
+	}
+	return "Bearer"
 }
 
 // exchangeCode exchanges an authorization code for tokens and makes the user: see [Client.ExchangeCode].
@@ -55,7 +66,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	tokens, err := p.requestTokens(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {r.RedirectURI}, "code_verifier": {r.CodeVerifier},
-	})
+	}, r.ProofKey)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +100,7 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 	if old.RefreshToken == "" || old.User == nil {
 		return nil, baseerror.New("idserver: RefreshToken: there is no refresh token, or no user to compare with")
 	}
-	tokens, err := p.requestTokens(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}})
+	tokens, err := p.requestTokens(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.RefreshToken}}, old.ProofKey)
 	if err != nil {
 		return nil, err
 	}
@@ -198,14 +209,19 @@ func (p *provider) revokeToken(ctx context.Context, token string) error {
 	if m.RevocationEndpoint == "" {
 		return &DiscoveryError{p.cfg.Authority, errors.New("no revocation_endpoint in it")}
 	}
-	if _, err = p.post(ctx, m, "revocation", m.RevocationEndpoint, url.Values{"token": {token}}); err == nil {
+	if _, err = p.post(ctx, m, "revocation", m.RevocationEndpoint, url.Values{"token": {token}}, nil); err == nil {
 		p.forgetToken(ctx, token)
 	}
 	return err
 }
 
-// requestTokens sends one token request and reads the response, RFC 6749 section 5.1.
-func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens, error) {
+// requestTokens sends one token request and reads the response, RFC 6749 section 5.1. The access token is bound to the key, if
+// there is one.
+func (p *provider) requestTokens(ctx context.Context, form url.Values, kept []byte) (*Tokens, error) {
+	key, err := proofKey(kept)
+	if err != nil {
+		return nil, baseerror.Errorf("idserver: ProofKey: %w", err)
+	}
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -214,7 +230,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 		return nil, &DiscoveryError{p.cfg.Authority, errors.New("no token_endpoint in it")}
 	}
 	asked := p.now()
-	a, err := p.post(ctx, m, "token", m.TokenEndpoint, form)
+	a, err := p.post(ctx, m, "token", m.TokenEndpoint, form, key)
 	if err != nil {
 		return nil, err
 	}
@@ -229,13 +245,16 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 	if err := a.JSON(&reply); err != nil {
 		return nil, &TokenEndpointError{Status: a.Status, Err: err}
 	}
-	switch {
-	case reply.AccessToken == "":
+	if reply.AccessToken == "" {
 		return nil, &TokenEndpointError{Status: a.Status, Err: ErrNoAccessToken}
-	case reply.TokenType != "" && !strings.EqualFold(reply.TokenType, "Bearer"): // sgID does not send it
-		return nil, &TokenEndpointError{Status: a.Status, Err: errNotBearer}
 	}
-	tokens := &Tokens{AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
+	if err = checkType(reply.TokenType, key); err == nil {
+		err = checkBinding(reply.AccessToken, key)
+	}
+	if err != nil {
+		return nil, &TokenEndpointError{Status: a.Status, Err: err}
+	}
+	tokens := &Tokens{ProofKey: kept, AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
 	if said := string(reply.Scope); said != "" && said != "null" {
 		some, _ := claims.Scopes(said, "") // an array is Twitch's
 		tokens.scopes = append([]string{}, some...)
@@ -245,8 +264,6 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values) (*Tokens,
 	}
 	return tokens, nil
 }
-
-var errNotBearer = errors.New("the access token is not of type Bearer")
 
 // until records when the access token expires.
 func (t *Tokens) until(issued, expiry time.Time) {
@@ -263,10 +280,10 @@ func lifetime(raw strictjson.Raw) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// post sends a form with the client's authentication. An answer of another status than 200 and 201 is an error, and so is
+// post sends a form with the client's authentication and, if there is a key, a proof of it. An answer of another status than 200 and 201 is an error, and so is
 // an OAuth error of any status: some providers, and gateways in front of them, answer 200 with one.
-func (p *provider) post(ctx context.Context, m *metadata, name, url string, form url.Values) (*endpoint.Answer, error) {
-	a, err := p.do(ctx, name, endpoint.Call{URL: url, Form: form, Authentication: p.authentication(m)})
+func (p *provider) post(ctx context.Context, m *metadata, name, url string, form url.Values, key *dpop.Key) (*endpoint.Answer, error) {
+	a, err := p.prove(ctx, name, endpoint.Call{URL: url, Form: form, Authentication: p.authentication(m)}, key)
 	var answered *endpoint.AnswerError
 	switch {
 	case errors.As(err, &answered):

@@ -16,8 +16,9 @@ import (
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
-// userInfo fetches claims from the userinfo endpoint, and compares their sub with subject: see [Client.UserInfo].
-func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (info strictjson.Object, err error) {
+// userInfo fetches claims from the userinfo endpoint, and compares their sub with subject: see [Client.UserInfo]. bound is the key
+// that the access token is bound to, or nil.
+func (p *provider) userInfo(ctx context.Context, accessToken, subject string, bound []byte) (info strictjson.Object, err error) {
 	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return info, err
@@ -25,9 +26,17 @@ func (p *provider) userInfo(ctx context.Context, accessToken, subject string) (i
 	if m.UserInfoEndpoint == "" {
 		return info, &DiscoveryError{p.cfg.Authority, errors.New("no userinfo_endpoint in it")}
 	}
-	a, err := p.do(ctx, "userinfo", endpoint.Call{
+	key, err := proofKey(bound)
+	if err != nil {
+		return info, baseerror.Errorf("idserver: ProofKey: %w", err)
+	}
+	call := endpoint.Call{
 		URL: m.UserInfoEndpoint, Accept: "application/json, application/jwt", Authentication: endpoint.Bearer{AccessToken: accessToken},
-	})
+	}
+	if key != nil {
+		call.Authentication = endpoint.Bound{AccessToken: accessToken}
+	}
+	a, err := p.prove(ctx, "userinfo", call, key)
 	if err != nil {
 		return info, &UserInfoError{Err: err}
 	}

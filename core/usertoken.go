@@ -1,15 +1,18 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 
 	"golang.org/x/oauth2"
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
+	"github.com/signward/idserver-go/core/internal/dpop"
 )
 
 // TokenSource returns the access token of the user who sent a request, for calls to another API in their name. ctx is the
@@ -27,8 +30,11 @@ import (
 //
 // The error is [ErrSignedOut] when the session is over, and [ErrInvalidToken] with [ReasonExpired] or [ReasonRevoked] for a bearer
 // token that is; it is [ErrUnavailable] when the provider or the store cannot be asked now. Any other says that there is no
-// token: nobody is signed in, or the context is none of a guard. The source is safe for concurrent use.
-func (c *Client) TokenSource(ctx context.Context) oauth2.TokenSource {
+// token: nobody is signed in, or the context is none of a guard. A token that is bound to a key (Config.DPoP) is of type DPoP, and of
+// no use without a proof, which only [Client.Transport] makes. The source is safe for concurrent use.
+func (c *Client) TokenSource(ctx context.Context) oauth2.TokenSource { return c.userTokens(ctx) }
+
+func (c *Client) userTokens(ctx context.Context) *userTokens {
 	s := &userTokens{client: c, ctx: ctx, user: userContextFrom(ctx)}
 	if s.user != nil {
 		s.newest.Store(s.user.session)
@@ -56,18 +62,32 @@ func (s *userTokens) Token() (*oauth2.Token, error) {
 var errNoUser = errors.New("the context is none behind a guard of this client, or nobody is signed in")
 
 func (s *userTokens) token() (*oauth2.Token, error) {
+	t, _, err := s.bound()
+	return t, err
+}
+
+// bound returns the token, and the key that it is bound to: nil for a bearer token.
+func (s *userTokens) bound() (*oauth2.Token, *dpop.Key, error) {
 	switch {
 	case s.user == nil || s.user.user == nil || s.user.client != s.client:
-		return nil, errNoUser
+		return nil, nil, errNoUser
 	case s.user.session == nil:
-		return s.client.bearerToken(s.user)
+		t, err := s.client.bearerToken(s.user)
+		return t, nil, err
 	}
 	next, err := s.client.site.fresh(s.ctx, s.newest.Load())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.newest.Store(next)
-	return &oauth2.Token{AccessToken: next.tokens.AccessToken, TokenType: "Bearer", Expiry: next.tokens.Expiry}, nil
+	var key *dpop.Key
+	if next.proofKey != nil {
+		if key, err = next.proofKey(); err != nil {
+			return nil, nil, err
+		}
+	}
+	t := &next.tokens
+	return &oauth2.Token{AccessToken: t.AccessToken, TokenType: t.kind(), Expiry: t.Expiry}, key, nil
 }
 
 // String keeps the context, in which the token is, out of a log.
@@ -143,11 +163,12 @@ func (o TransportOptions) String() string {
 //	api := http.Client{Transport: client.Transport(ctx, idserver.TransportOptions{Origin: "https://orders.example.com"})}
 //
 // A request to any other origin goes without, also after a redirect, and so does one whose Host is another than its URL's. One that has an
-// Authorization header keeps it. The request is not modified. The error of the token source is that of the request, which
+// Authorization header keeps it. With a token that is bound to a key (Config.DPoP), each request has a proof of that (RFC 9449 section 7); one that the
+// API refuses because it wants a nonce in the proof is sent a second time, if its body can be read again (GetBody). The request is not modified. The error of the token source is that of the request, which
 // is then not sent; the transport does not check what the API's answer says about the token. It is safe for concurrent use.
 // Send a token only to an API that it was issued for (its aud).
 func (c *Client) Transport(ctx context.Context, o TransportOptions) http.RoundTripper {
-	t := &userTransport{source: c.TokenSource(ctx), base: o.Base, origin: o.Origin}
+	t := &userTransport{source: c.userTokens(ctx), base: o.Base, origin: o.Origin, provider: c.provider}
 	if t.base == nil {
 		t.base = http.DefaultTransport
 	}
@@ -163,10 +184,11 @@ func (c *Client) Transport(ctx context.Context, o TransportOptions) http.RoundTr
 
 // userTransport is the transport of [Client.Transport].
 type userTransport struct {
-	source oauth2.TokenSource
-	base   http.RoundTripper
-	origin string
-	fault  error // of the options
+	source   *userTokens
+	base     http.RoundTripper
+	origin   string
+	provider *provider
+	fault    error // of the options
 }
 
 // String keeps the source out of a log.
@@ -185,17 +207,64 @@ func (t *userTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.URL == nil || originOf(r.URL) != t.origin || r.Host != "" && r.Host != r.URL.Host || len(r.Header["Authorization"]) > 0:
 		return t.base.RoundTrip(r)
 	}
-	token, err := t.source.Token()
+	token, key, err := t.source.bound()
 	if err != nil {
-		return nil, notSent(r, err)
+		return nil, notSent(r, baseerror.Of(fmt.Errorf("idserver: TokenSource: %w", err)))
 	}
+	if key == nil {
+		own := ownRequest(r)
+		token.SetAuthHeader(own)
+		return t.base.RoundTrip(own)
+	}
+	return t.prove(r, token.AccessToken, t.provider.prover(key))
+}
+
+// ownRequest copies a request, whose header is then the transport's own.
+func ownRequest(r *http.Request) *http.Request {
 	own := r.Clone(r.Context())
 	if own.Header == nil {
 		own.Header = http.Header{}
 	}
-	token.SetAuthHeader(own)
-	return t.base.RoundTrip(own)
+	return own
 }
+
+// prove sends a request with a token that is bound to a key, and a proof of that; a second time if the API asks for a nonce that it
+// has just told.
+func (t *userTransport) prove(r *http.Request, accessToken string, by prover) (*http.Response, error) {
+	target := *r.URL
+	target.User, target.RawQuery, target.ForceQuery, target.Fragment = nil, "", false, ""
+	nonce := by.nonces.of(t.origin)
+	for again := false; ; again = true {
+		own := ownRequest(r)
+		if again && r.Body != nil && r.Body != http.NoBody {
+			body, err := r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			own.Body = body
+		}
+		proof, err := by.proof(cmp.Or(r.Method, http.MethodGet), target.String(), accessToken, nonce)
+		if err != nil {
+			return nil, notSent(own, baseerror.Errorf("idserver: Transport: %w", err))
+		}
+		own.Header["Authorization"], own.Header[proofHeader] = []string{dpopType + " " + accessToken}, []string{proof}
+		a, err := t.base.RoundTrip(own)
+		if err != nil {
+			return nil, err
+		}
+		newer := by.nonces.learn(t.origin, a.Header)
+		replayable := r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
+		if again || !replayable || newer == "" || newer == nonce || a.StatusCode != http.StatusUnauthorized || !wantsNonce(a.StatusCode, a.Header, nil) {
+			return a, nil
+		}
+		_, _ = io.CopyN(io.Discard, a.Body, maxDiscarded) // so that the connection can be used again
+		_ = a.Body.Close()
+		nonce = newer
+	}
+}
+
+// maxDiscarded is how much of an answer is read that nobody wants, in bytes.
+const maxDiscarded = 64 << 10
 
 // notSent closes the body of a request that is not sent, as every transport must.
 func notSent(r *http.Request, err error) error {

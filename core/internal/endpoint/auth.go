@@ -86,6 +86,15 @@ func (b Bearer) Authenticate(_ context.Context, r *Request) error {
 	return nil
 }
 
+// Bound is an access token that is bound to a key, RFC 9449 section 7.1. Its proof is another's business.
+type Bound struct{ AccessToken string }
+
+func (b Bound) Authenticate(_ context.Context, r *Request) error {
+	r.Header.Set("Authorization", "DPoP "+b.AccessToken)
+	r.Hide(b.AccessToken)
+	return nil
+}
+
 // String, GoString and LogValue name the method and nothing else.
 func (s SecretPost) String() string        { return "client_secret_post" }
 func (s SecretPost) GoString() string      { return s.String() }
@@ -99,3 +108,6 @@ func (a Assertion) LogValue() slog.Value   { return slog.StringValue(a.String())
 func (b Bearer) String() string            { return "bearer token" }
 func (b Bearer) GoString() string          { return b.String() }
 func (b Bearer) LogValue() slog.Value      { return slog.StringValue(b.String()) }
+func (b Bound) String() string             { return "bound token" }
+func (b Bound) GoString() string           { return b.String() }
+func (b Bound) LogValue() slog.Value       { return slog.StringValue(b.String()) }

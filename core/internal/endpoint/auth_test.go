@@ -22,6 +22,7 @@ func TestAuthenticate(t *testing.T) {
 		"post":   {SecretPost{"my app", "p+ä"}, url.Values{"client_id": {"my app"}, "client_secret": {"p+ä"}}, "", []string{"p+ä"}},
 		"basic":  {SecretBasic{"my app", "p+ä"}, url.Values{}, "Basic bXkrYXBwOnAlMkIlQzMlQTQ=", []string{"p+ä", "bXkrYXBwOnAlMkIlQzMlQTQ="}},
 		"bearer": {Bearer{"token"}, url.Values{}, "Bearer token", []string{"token"}},
+		"bound":  {Bound{"token"}, url.Values{}, "DPoP token", []string{"token"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Request{Header: http.Header{}, Form: url.Values{}}
@@ -36,7 +37,7 @@ func TestAuthenticate(t *testing.T) {
 }
 
 func TestAuthenticationPrintsNoSecrets(t *testing.T) {
-	for _, by := range []Authentication{SecretPost{"c", "hidden"}, SecretBasic{"c", "hidden"}, Bearer{"hidden"}} {
+	for _, by := range []Authentication{SecretPost{"c", "hidden"}, SecretBasic{"c", "hidden"}, Bearer{"hidden"}, Bound{"hidden"}} {
 		for format, text := range map[string]string{
 			"%v": fmt.Sprintf("%v", by), "%+v": fmt.Sprintf("%+v", by), "%#v": fmt.Sprintf("%#v", by),
 			"within": fmt.Sprintf("%+v", Call{Authentication: by}), "slog": slog.AnyValue(by).Resolve().String(),

@@ -21,6 +21,7 @@ type Login struct {
 	Begun    int64
 	Spent    int64    // when it led to a session; 0: not yet
 	Scopes   []string // that were asked for, if not those of every sign-in
+	ProofKey []byte   // the private key that the access token will be bound to
 
 	unknown []member
 }
@@ -36,6 +37,7 @@ var loginFields = []field[Login]{
 	number("begun", func(l *Login) *int64 { return &l.Begun }),
 	number("spent", func(l *Login) *int64 { return &l.Spent }),
 	texts("scopes", func(l *Login) *[]string { return &l.Scopes }),
+	octets("proof_key", func(l *Login) *[]byte { return &l.ProofKey }),
 }
 
 // String prints nothing of a login: all of it is confidential.

@@ -17,7 +17,7 @@ func fullLogin() Login {
 }
 
 func TestPackLogin(t *testing.T) {
-	for name, l := range map[string]Login{"full": fullLogin(), "least": {State: "s"}} {
+	for name, l := range map[string]Login{"full": fullLogin(), "least": {State: "s"}, "with a key": {State: "s", ProofKey: []byte("key")}} {
 		t.Run(name, func(t *testing.T) {
 			packed, err := PackLogin(l)
 			if err != nil {
