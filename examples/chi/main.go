@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := &http.Server{Handler: app(idchi.New(client)), ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: app(ctx, idchi.New(client)), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {
@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(auth *idchi.Auth) http.Handler {
+func app(ctx context.Context, auth *idchi.Auth) http.Handler {
 	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong in a log
 	r.Use(middleware.Recoverer, middleware.SetHeader("Content-Type", "text/html; charset=utf-8"))
 
@@ -69,6 +69,11 @@ func app(auth *idchi.Auth) http.Handler {
 	r.With(auth.LoadUser()).Get("/", page("home"))
 	r.With(auth.RequireUser()).Get("/profile", page("profile"))
 	r.With(auth.RequireRole("admin")).Get("/admin", page("admin"))
+	r.With(auth.RequireUser()).Get("/live", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		to := http.NewResponseController(w)
+		live(ctx, r.Context(), w, to.Flush, to.SetWriteDeadline)
+	})
 
 	r.Route("/api", func(r chi.Router) {
 		r.Use(middleware.SetHeader("Content-Type", "application/json; charset=utf-8"))

@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := &http.Server{Handler: app(idecho.New(client)), ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: app(ctx, idecho.New(client)), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {
@@ -60,7 +60,7 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(auth *idecho.Auth) http.Handler {
+func app(ctx context.Context, auth *idecho.Auth) http.Handler {
 	e := echo.New()
 	e.Use(middleware.Recover()) // in a request logger use LogURIPath, not LogURI: that contains codes
 
@@ -68,6 +68,12 @@ func app(auth *idecho.Auth) http.Handler {
 	e.GET("/", page("home"), auth.LoadUser())
 	e.GET("/profile", page("profile"), auth.RequireUser())
 	e.GET("/admin", page("admin"), auth.RequireRole("admin"))
+	e.GET("/live", func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderContentType, "text/event-stream")
+		to := http.NewResponseController(c.Response())
+		live(ctx, c.Request().Context(), c.Response(), to.Flush, to.SetWriteDeadline)
+		return nil
+	}, auth.RequireUser())
 
 	e.GET("/api/me", func(c echo.Context) error { return c.JSON(http.StatusOK, idecho.User(c)) }, auth.RequireUser())
 	e.GET("/api/admin", ok, auth.RequireRole("admin"))

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -51,7 +52,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := app(idfiber.New(client))
+	server := app(ctx, idfiber.New(client))
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
 		err := server.Shutdown()
@@ -64,7 +65,7 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(auth *idfiber.Auth) *fiber.App {
+func app(ctx context.Context, auth *idfiber.Auth) *fiber.App {
 	// Fiber's default of 4 kB for a request header is too small for session cookies (431).
 	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10, ReadTimeout: 10 * time.Second})
 	app.Use(logger.New(logger.Config{Format: "${time} ${status} ${method} ${path} ${latency}\n"}), recover.New())
@@ -73,6 +74,11 @@ func app(auth *idfiber.Auth) *fiber.App {
 	app.Get("/", auth.LoadUser(), page("home"))
 	app.Get("/profile", auth.RequireUser(), page("profile"))
 	app.Get("/admin", auth.RequireRole("admin"), page("admin"))
+	app.Get("/live", auth.RequireUser(), func(c fiber.Ctx) error {
+		admitted, to := c.Context(), c.RequestCtx().Conn() // of c, nothing may be used later
+		c.Set("Content-Type", "text/event-stream")
+		return c.SendStreamWriter(func(w *bufio.Writer) { live(ctx, admitted, w, w.Flush, to.SetWriteDeadline) })
+	})
 
 	app.Get("/api/me", auth.RequireUser(), func(c fiber.Ctx) error { return c.JSON(idfiber.User(c)) })
 	app.Get("/api/admin", auth.RequireRole("admin"), ok)

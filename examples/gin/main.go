@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := &http.Server{Handler: app(idgin.New(client)), ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: app(ctx, idgin.New(client)), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {
@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(auth *idgin.Auth) http.Handler {
+func app(ctx context.Context, auth *idgin.Auth) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), recovery()) // codes and cookies do not belong in a log
@@ -70,6 +70,11 @@ func app(auth *idgin.Auth) http.Handler {
 	r.GET("/", auth.LoadUser(), page("home"))
 	r.GET("/profile", auth.RequireUser(), page("profile"))
 	r.GET("/admin", auth.RequireRole("admin"), page("admin"))
+	r.GET("/live", auth.RequireUser(), func(c *gin.Context) {
+		c.Header("Content-Type", "text/event-stream")
+		to := http.NewResponseController(c.Writer)
+		live(ctx, c.Request.Context(), c.Writer, to.Flush, to.SetWriteDeadline)
+	})
 
 	api := r.Group("/api")
 	api.GET("/me", auth.RequireUser(), func(c *gin.Context) { c.JSON(http.StatusOK, idgin.User(c)) })

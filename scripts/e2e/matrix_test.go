@@ -69,6 +69,13 @@ var capabilities = []capability{
 		a := v.do("POST", "/auth/logout", navigation, url.Values{})
 		return yesIf(strings.HasPrefix(a.location(), provider+"/connect/endsession?") && v.do("GET", "/api/me", script, nil).StatusCode == 401, a)
 	}},
+	{"an event stream ends at sign-out", func(v *visitor, _ string) string {
+		v.signIn("alice")
+		l := v.live(eventSource)
+		l.next()
+		a := v.do("POST", "/auth/logout", navigation, url.Values{})
+		return yesIf(strings.Join(l.end(), "\n") == signedOutEvent, a)
+	}},
 	{"the example accepts 12 kB of cookies", func(v *visitor, _ string) string {
 		a := v.do("GET", "/", navigation.with("Cookie", "a="+strings.Repeat("x", 12<<10)), nil)
 		return yesIf(a.StatusCode == 200, a)
