@@ -23,7 +23,10 @@ var (
 		"github.com/gin-gonic/", "github.com/labstack/", "github.com/gofiber/", "github.com/valyala/", "github.com/go-chi/",
 		"google.golang.org/grpc", "github.com/modelcontextprotocol/",
 	}
-	forTests = []string{"core/idtest", "core/sgid/sgidtest"} // and what lies below them
+	forTests = []string{"core/idtest", "core/sgid/sgidtest", "core/store/postgresstore/postgrestest"} // and what lies below them
+
+	stores  = []string{"core/store/postgresstore", "core/store/redisstore"} // modules of their own
+	clients = []string{"github.com/jackc/", "github.com/redis/"}            // what they talk to a server with
 )
 
 // rules say, with words for a person, whether a package may import another. Those of the repository come without its prefix.
@@ -33,6 +36,12 @@ var rules = []struct {
 }{
 	{"what is in core/internal is the core's own", func(pkg, imports string, _ bool) bool {
 		return below(imports, "core/internal") && !below(pkg, "core")
+	}},
+	{"a store's module uses what the core exports, so that each can be upgraded by itself", func(pkg, imports string, _ bool) bool {
+		return below(imports, "core/internal") && isOf(stores, pkg)
+	}},
+	{"the core knows no client of a store", func(pkg, imports string, _ bool) bool {
+		return below(pkg, "core") && !isOf(stores, pkg) && slices.ContainsFunc(clients, func(c string) bool { return strings.HasPrefix(imports, c) })
 	}},
 	{"idtest and sgidtest are for tests, examples, programs and each other", func(pkg, imports string, test bool) bool {
 		return isForTests(imports) && !test && !isForTests(pkg) && !below(pkg, "examples") && !below(pkg, "scripts") &&
@@ -62,8 +71,11 @@ func broken(pkg, imports string, test bool) string {
 
 func below(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }
 
-func isForTests(pkg string) bool {
-	return slices.ContainsFunc(forTests, func(dir string) bool { return below(pkg, dir) })
+func isForTests(pkg string) bool { return isOf(forTests, pkg) }
+
+// isOf reports whether a package is one of the folders, or lies below one.
+func isOf(folders []string, pkg string) bool {
+	return slices.ContainsFunc(folders, func(dir string) bool { return below(pkg, dir) })
 }
 
 func adapter(pkg string) string {
@@ -156,6 +168,12 @@ func TestBroken(t *testing.T) {
 		{"core/internal/jose", "github.com/lestrrat-go/jwx/v2/jwk", false, true},
 		{"bench", "github.com/lestrrat-go/jwx/v2/jwt", true, true},
 		{"core/idtest", "github.com/gofiber/fiber/v2", true, false},
+		{"core/store/postgresstore", "github.com/jackc/pgx/v5", false, true},
+		{"core/store/memorystore", "github.com/jackc/pgx/v5", true, false},
+		{"core", "github.com/redis/go-redis/v9", false, false},
+		{"core/store/postgresstore", "core/internal/seal", true, false},
+		{"core/store/postgresstore", "core/store/postgresstore/postgrestest", true, true},
+		{"core/store/postgresstore", "core/store/postgresstore/postgrestest", false, false},
 		{"core", "gin", true, false},
 		{"gin", "chi", false, false},
 		{"gin", "chi", true, false},

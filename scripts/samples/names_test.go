@@ -14,7 +14,7 @@ import (
 var packages = map[string]string{
 	"idserver": "core", "sgid": "core/sgid", "sgidtest": "core/sgid/sgidtest", "idtest": "core/idtest",
 	"adaptertest": "core/idtest/adaptertest", "idgin": "gin", "idecho": "echo", "idfiber": "fiber", "idchi": "chi",
-	"idgrpc": "grpc",
+	"idgrpc": "grpc", "postgresstore": "core/store/postgresstore",
 }
 
 // What the pages say between their samples names only what is there. The samples themselves are compiled.

@@ -23,6 +23,9 @@ var frameworks = []string{"gin", "echo", "echov5", "fiber", "fiberv3", "chi"}
 // adapters are those and what carries guards alone.
 var adapters = append(slices.Clone(frameworks), "grpc")
 
+// stores are the modules of stores.
+var stores = []string{"core/store/postgresstore"}
+
 // beside are packages that a program may use together with ours, and that no module of ours requires but bench.
 var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/"}
 
@@ -84,6 +87,11 @@ func TestSamplesCompile(t *testing.T) {
 			for _, framework := range adapters {
 				if imports(program, framework) || bytes.Contains(program, []byte("/gin-gonic/gin")) && framework == "gin" {
 					at = "examples/" + framework
+				}
+			}
+			for _, store := range stores {
+				if imports(program, store) {
+					at = store
 				}
 			}
 			if slices.ContainsFunc(beside, func(path string) bool { return bytes.Contains(program, []byte(`"`+path)) }) {

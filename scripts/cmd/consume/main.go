@@ -1,4 +1,4 @@
-// Command consume is a user of each adapter, before anything is released: in an empty module, without workspace and
+// Command consume is a user of each adapter and store, before anything is released: in an empty module, without workspace and
 // without replace, it fetches the adapter from a module proxy made of the working tree, builds the guide's programs and a copy of
 // the example, and looks at what came along.
 package main
@@ -38,6 +38,11 @@ var adapters = []adapterModule{
 	{"grpc", "google.golang.org/grpc", 18},
 }
 
+// stores are modules that are consumed like adapters, and have no example of their own. What they bring comes with nothing else.
+var stores = []adapterModule{
+	{"core/store/postgresstore", "github.com/jackc/pgx/v5", 16},
+}
+
 // beside are packages that the guide's programs use together with ours: they come with nothing of ours, and the budgets are of
 // what does.
 var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/"}
@@ -51,11 +56,13 @@ func main() {
 	}
 }
 
-// run consumes the adapters that are named, or all: what the working tree has, or what the tags have.
+func consumed() []adapterModule { return slices.Concat(adapters, stores) }
+
+// run consumes the adapters and stores that are named, or all: what the working tree has, or what the tags have.
 func run(root string, tags bool, named []string) error {
 	for _, name := range named {
-		if !slices.ContainsFunc(adapters, func(a adapterModule) bool { return a.dir == name }) {
-			return fmt.Errorf("there is no adapter %q", name)
+		if !slices.ContainsFunc(consumed(), func(a adapterModule) bool { return a.dir == name }) {
+			return fmt.Errorf("there is no adapter or store %q", name)
 		}
 	}
 	temporary, err := os.MkdirTemp("", "consume")
@@ -81,7 +88,7 @@ func run(root string, tags bool, named []string) error {
 		return err
 	}
 	var faults []error
-	for _, a := range adapters {
+	for _, a := range consumed() {
 		if len(named) > 0 && !slices.Contains(named, a.dir) {
 			continue
 		}
@@ -153,6 +160,9 @@ func (u user) consume(root, adapter, framework string, budget int) error {
 		return err
 	}
 
+	if slices.ContainsFunc(stores, func(s adapterModule) bool { return s.dir == adapter }) {
+		return nil
+	}
 	example := user{dir: u.dir + "-example", env: u.env}
 	if err := os.CopyFS(example.dir, os.DirFS(filepath.Join(root, "examples", adapter))); err != nil {
 		return err
@@ -189,7 +199,7 @@ func programsFor(root, prefix, adapter, framework string) (programs [][]byte, er
 			continue
 		case brings(prefix + adapter), brings(framework):
 			own++
-		case slices.ContainsFunc(adapters, func(a adapterModule) bool { return brings(prefix+a.dir) || brings(a.framework) }):
+		case slices.ContainsFunc(consumed(), func(a adapterModule) bool { return brings(prefix+a.dir) || brings(a.framework) }):
 			continue
 		}
 		programs = append(programs, block[1])
@@ -228,7 +238,7 @@ func (u user) graph(framework string, budget int) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range adapters {
+	for _, a := range consumed() {
 		if a.framework != framework && strings.Contains(out, a.framework+" ") {
 			return fmt.Errorf("%s is in the module graph as well", a.framework)
 		}

@@ -25,7 +25,7 @@ func endToEnd(ctx context.Context, r *report, want options) error {
 		r.leaveOut("end to end: the tests in Chromium (" + missing + ")")
 		leftOut = append(leftOut, "chromium")
 	}
-	if missing := installNginx(ctx, r); missing != "" {
+	if missing := installServer(ctx, r, "nginx|/usr/sbin/nginx", "nginx", "nginx"); missing != "" { // /usr/sbin is not in everybody's PATH
 		r.leaveOut("end to end: the examples behind nginx (" + missing + ")")
 		leftOut = append(leftOut, "nginx")
 	}
@@ -47,24 +47,8 @@ func endToEnd(ctx context.Context, r *report, want options) error {
 		}
 	}
 	env = append(env, "E2E_LEFT_OUT="+strings.Join(leftOut, " "))
+	env = append(env, testServers(ctx, r)...)
 	return goTest(ctx, r, env, "-race", "-count=1", "-timeout", "15m", "-tags", "e2e", "./scripts/e2e/...")
-}
-
-// installNginx installs nginx, where it can, and stops the service that its package starts: the tests start their own, on free
-// ports of loopback.
-func installNginx(ctx context.Context, r *report) (missing string) {
-	const program = "nginx|/usr/sbin/nginx" // which is not in everybody's PATH
-	if found(program) {
-		return ""
-	}
-	if missing = install(ctx, r, program, "nginx"); missing == "" && found("service") {
-		as := []string{"service", "nginx", "stop"}
-		if os.Getuid() != 0 {
-			as = append([]string{"sudo", "-n"}, as...)
-		}
-		_ = run(ctx, "", nil, as[0], as[1:]...) // there is none in a container
-	}
-	return missing
 }
 
 // needed says why something is left out: by a flag, or because it could not be had.

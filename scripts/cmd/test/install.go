@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -41,8 +42,14 @@ func install(ctx context.Context, r *report, command, pkg string) (missing strin
 
 func found(command string) bool {
 	for name := range strings.SplitSeq(command, "|") {
-		if _, err := exec.LookPath(name); err == nil {
-			return true
+		names := []string{name}
+		if strings.Contains(name, "*") { // a folder that has the version in its name
+			names, _ = filepath.Glob(name)
+		}
+		for _, name := range names {
+			if _, err := exec.LookPath(name); err == nil {
+				return true
+			}
 		}
 	}
 	return false

@@ -53,7 +53,7 @@ func noSuchStep(want options) error {
 	return fmt.Errorf("no step has %q in its name: they are %s", only, strings.Join(names, "; "))
 }
 
-// ownSteps need nothing but Go, except shellcheck.
+// ownSteps need nothing but Go, except shellcheck and the servers that tests start.
 func ownSteps() []step {
 	return []step{
 		{"gofmt", formatted},
@@ -149,7 +149,7 @@ func raceTests(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	return goTest(ctx, r, nil, append([]string{"-race"}, list...)...)
+	return goTest(ctx, r, testServers(ctx, r), append([]string{"-race"}, list...)...)
 }
 
 // moduleTests are those that run on any system.
