@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/mod/module"
+
 	"github.com/signward/idserver-go/scripts/internal/modproxy"
 )
 
@@ -40,7 +42,7 @@ var adapters = []adapterModule{
 
 // stores are modules that are consumed like adapters, and have no example of their own. What they bring comes with nothing else.
 var stores = []adapterModule{
-	{"core/store/postgresstore", "github.com/jackc/pgx/v5", 16},
+	{"core/store/postgresstore", "github.com/jackc/pgx/v5", 17},
 }
 
 // beside are packages that the guide's programs use together with ours: they come with nothing of ours, and the budgets are of
@@ -82,7 +84,7 @@ func run(root string, tags bool, named []string) error {
 	if tags {
 		env, err = fromTags(env, root)
 	} else {
-		err = modproxy.PackAll(proxy, root, modules)
+		err = pack(proxy, root, modules)
 	}
 	if err != nil {
 		return err
@@ -98,6 +100,24 @@ func run(root string, tags bool, named []string) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// pack packs what a module of the tree requires, and the stores, which perhaps none does.
+func pack(proxy, root string, modules []modproxy.Module) error {
+	if err := modproxy.PackAll(proxy, root, modules); err != nil {
+		return err
+	}
+	for _, s := range stores {
+		for _, m := range modules {
+			if m.Dir != s.dir {
+				continue
+			}
+			if err := modproxy.Pack(proxy, filepath.Join(root, m.Dir), module.Version{Path: m.Path(), Version: "v0.1.0"}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // fromTags lets go fetch the tree's modules with git, from root in place of where the repository will be.
