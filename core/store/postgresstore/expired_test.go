@@ -48,6 +48,33 @@ func TestDeleteExpired(t *testing.T) {
 	}
 }
 
+// A row that somebody else is writing holds nobody up.
+func TestDeleteExpiredWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Start(t)
+	pool := newPool(t, server.URL(), nil)
+	s := newStore(t, pool, nil)
+	if _, err := pool.Exec(t.Context(), "INSERT INTO idserver_store SELECT 'expired ' || n, 'value', now() - n * interval '1 second' FROM generate_series(1, 10) AS n"); err != nil {
+		t.Fatal(err)
+	}
+	writing, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writing.Exec(t.Context(), "UPDATE idserver_store SET expiry = now() + interval '1 hour' WHERE key = 'expired 7'"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.DeleteExpired(t.Context()); n != 9 || err != nil {
+		t.Errorf("%d rows were deleted, %v", n, err)
+	}
+	if err := writing.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := s.FindCtx(t.Context(), "expired 7"); !found || err != nil {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
 // Writes delete what has expired, once a minute; reads and what fails do not.
 func TestWritesDeleteExpired(t *testing.T) {
 	t.Parallel()

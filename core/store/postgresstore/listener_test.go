@@ -139,6 +139,27 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	resume()
 }
 
+// A subscriber is told when messages stop, and again when they arrive: what was sent between is lost.
+func TestLostAgain(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Start(t)
+	s := newStore(t, newPool(t, server.URL(), nil), nil)
+	var losses, heard atomic.Int32
+	stop, err := s.Subscribe(t.Context(), "topic", func(string) { heard.Add(1) }, func() { losses.Add(1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	server.Cut()
+	await(t, "nothing is heard after a cut", func() bool {
+		_ = s.NotifyCtx(t.Context(), "topic", "message")
+		return heard.Load() > 0
+	})
+	if n := losses.Load(); n < 2 {
+		t.Errorf("lost was called %d times before messages were heard again, want 2 or more", n)
+	}
+}
+
 // A password that lives for minutes is fetched for the connection that listens too.
 func TestListenerUsesHooks(t *testing.T) {
 	t.Parallel()
