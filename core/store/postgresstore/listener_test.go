@@ -145,14 +145,19 @@ func TestLostAgain(t *testing.T) {
 	server := postgrestest.Start(t)
 	s := newStore(t, newPool(t, server.URL(), nil), nil)
 	var losses, heard atomic.Int32
-	stop, err := s.Subscribe(t.Context(), "topic", func(string) { heard.Add(1) }, func() { losses.Add(1) })
+	stop, err := s.Subscribe(t.Context(), "topic", func(message string) {
+		if message == "after" {
+			heard.Add(1)
+		}
+	}, func() { losses.Add(1) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
 	server.Cut()
+	await(t, "lost is not called after a cut", func() bool { return losses.Load() > 0 })
 	await(t, "nothing is heard after a cut", func() bool {
-		_ = s.NotifyCtx(t.Context(), "topic", "message")
+		_ = s.NotifyCtx(t.Context(), "topic", "after")
 		return heard.Load() > 0
 	})
 	if n := losses.Load(); n < 2 {
