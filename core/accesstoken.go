@@ -17,26 +17,56 @@ type AccessTokenCheck struct {
 	Audience string
 	// Leeway is the clock skew allowed, at most 5 min; a negative one allows none. Default: Config.Provider.Leeway.
 	Leeway time.Duration
-
-	boundTo string // the key that a token of our own is bound to (jkt); "": none
 }
 
-// or fills in what is left out.
-func (check AccessTokenCheck) or(audience string, leeway time.Duration) AccessTokenCheck {
-	check.Audience = cmp.Or(check.Audience, audience)
-	check.Leeway = cmp.Or(check.Leeway, leeway)
-	check.Leeway = min(max(check.Leeway, 0), maxLeeway)
-	return check
+// tokenRules are what differs between the access tokens that are taken: those of a client, and of each [Resource].
+type tokenRules struct {
+	audience   string
+	finalSlash bool // the audience is a URL, and the token's may have a slash more or less at its end
+	typed      bool // typ must be at+jwt
+	leeway     time.Duration
+	issuer     string // "": that of the metadata
+	boundTo    string // the key that a token of our own is bound to (jkt); "": none
+	resource   bool   // of a Resource: where the settings are, for the log
+}
+
+// rules are those of a configuration.
+func (c *Config) rules() tokenRules {
+	return tokenRules{audience: c.Audience, leeway: c.Provider.Leeway, issuer: c.Provider.AccessTokenIssuer}
+}
+
+// with returns the rules with what is checked in another way, once.
+func (want tokenRules) with(check AccessTokenCheck) tokenRules {
+	want.audience = cmp.Or(check.Audience, want.audience)
+	want.leeway = min(max(cmp.Or(check.Leeway, want.leeway), 0), maxLeeway)
+	return want
+}
+
+// trustedIssuer is the iss that access tokens must have, where ID tokens have that of the metadata.
+func (want *tokenRules) trustedIssuer(ofMetadata string) string {
+	return cmp.Or(want.issuer, ofMetadata)
+}
+
+// isFor reports whether one of a token's audiences is the wanted one.
+func (want *tokenRules) isFor(audience []string) bool {
+	switch {
+	case want.audience == "":
+		return false
+	case slices.Contains(audience, want.audience):
+		return true
+	}
+	return want.finalSlash && slices.ContainsFunc(audience, func(aud string) bool {
+		return strings.TrimSuffix(aud, "/") == strings.TrimSuffix(want.audience, "/")
+	})
 }
 
 // validateAccessToken verifies an access token, and returns what is known of it: from memory, if the fact that its signature was verified is remembered.
 func (p *provider) validateAccessToken(
-	ctx context.Context, accessToken string, check AccessTokenCheck, now time.Time,
+	ctx context.Context, accessToken string, want tokenRules, now time.Time,
 ) (*proven, error) {
-	want := check.or(p.cfg.Audience, p.cfg.Provider.Leeway)
 	if known := p.proven.Get(accessToken); known != nil {
 		if issuer, ok := p.stillGood(ctx, known, accessToken, now); ok {
-			wanted, err := p.issuerOf(ctx, p.accessTokenIssuer(issuer), known.user.Issuer, true)
+			wanted, err := p.issuerOf(ctx, want.trustedIssuer(issuer), known.user.Issuer, true)
 			if err == nil {
 				err = known.facts.check(known.user.Issuer, wanted, p.cfg.ClientID, want, now)
 			}
@@ -71,7 +101,7 @@ func (p *provider) validateAccessToken(
 // proveAccessToken verifies and checks a token that is not remembered. What it says of itself is looked at first: a token
 // that is for somebody else or expired has nothing fetched for it, and is refused while the provider is away too.
 func (p *provider) proveAccessToken(
-	ctx context.Context, accessToken string, from provenance, want AccessTokenCheck, now time.Time,
+	ctx context.Context, accessToken string, from provenance, want tokenRules, now time.Time,
 ) (v verified, facts accessFacts, err error) {
 	issuer := ""
 	v, err = p.verify(ctx, accessToken, from, now, func(unverified verified) (err error) {
@@ -99,8 +129,8 @@ func (p *provider) proveAccessToken(
 }
 
 // checkAccessToken checks a token's issuer, and then the rest.
-func (p *provider) checkAccessToken(ctx context.Context, issuer string, v verified, facts *accessFacts, want AccessTokenCheck, now time.Time) error {
-	wanted, err := p.issuerOfToken(ctx, issuer, p.accessTokenIssuer(issuer), v)
+func (p *provider) checkAccessToken(ctx context.Context, issuer string, v verified, facts *accessFacts, want tokenRules, now time.Time) error {
+	wanted, err := p.issuerOfToken(ctx, issuer, want.trustedIssuer(issuer), v)
 	if err != nil {
 		return err
 	}
@@ -109,7 +139,7 @@ func (p *provider) checkAccessToken(ctx context.Context, issuer string, v verifi
 
 // verifyAccessToken returns the claims of an access token that the provider has just issued and that is valid here.
 func (p *provider) verifyAccessToken(ctx context.Context, t *Tokens) (*claims.Claims, error) {
-	want := AccessTokenCheck{}.or(p.cfg.Audience, p.cfg.Provider.Leeway)
+	want := p.cfg.rules()
 	if key, err := proofKey(t.ProofKey); err == nil && key != nil {
 		want.boundTo = key.Thumbprint()
 	}
@@ -123,6 +153,7 @@ type accessFacts struct {
 	audience                    []string
 	expiry, notBefore, issuedAt int64
 	plain                       bool // nothing marks it as an access token, except that it is no other known kind
+	typed                       bool // typ is at+jwt
 }
 
 // accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC
@@ -139,6 +170,7 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind, boundTo string) (fac
 	}
 	facts = accessFacts{
 		audience: t.Audience, expiry: unixMilli(t.Expiry), notBefore: unixMilli(t.NotBefore), issuedAt: unixMilli(t.IssuedAt),
+		typed: kind == "at+jwt",
 		plain: kind != "at+jwt" && !t.Has("scope") && !t.Has("scp") && !t.Has("client_id"),
 	}
 	use := claims.Text(t.Get("token_use")) // Cognito's
@@ -161,24 +193,20 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind, boundTo string) (fac
 	return facts, checkSubject(t.Subject)
 }
 
-// accessTokenIssuer is the iss that access tokens must have, where ID tokens have that of the metadata.
-func (p *provider) accessTokenIssuer(issuer string) string {
-	if p.cfg.Provider.AccessTokenIssuer != "" {
-		return p.cfg.Provider.AccessTokenIssuer
-	}
-	return issuer
-}
-
 // check applies the rest of RFC 9068 section 4: what depends on the time and on the caller.
-func (f *accessFacts) check(iss, issuer, clientID string, want AccessTokenCheck, now time.Time) error {
+func (f *accessFacts) check(iss, issuer, clientID string, want tokenRules, now time.Time) error {
 	switch {
-	case f.plain && want.Audience == clientID:
+	case want.typed && !f.typed:
+		return invalidToken(ReasonType, "typ is not at+jwt (ResourceConfig.OnlyTyped)")
+	case f.plain && want.audience == clientID:
 		// A token whose audience is the client is an ID token, unless it says that it is an access token.
 		return invalidToken(ReasonType, "aud is the client itself, and neither typ nor scope nor client_id tells that it is an access token")
 	case iss != issuer:
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", iss, issuer)
-	case want.Audience == "" || !slices.Contains(f.audience, want.Audience):
-		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience, IDSERVER_AUDIENCE)", f.audience, want.Audience)
+	case !want.isFor(f.audience) && want.resource:
+		return invalidToken(ReasonAudience, "aud is %q, want %q (ResourceConfig.Identifier)", f.audience, want.audience)
+	case !want.isFor(f.audience):
+		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience, IDSERVER_AUDIENCE)", f.audience, want.audience)
 	}
-	return checkTimes(fromUnixMilli(f.expiry), fromUnixMilli(f.notBefore), fromUnixMilli(f.issuedAt), now, want.Leeway)
+	return checkTimes(fromUnixMilli(f.expiry), fromUnixMilli(f.notBefore), fromUnixMilli(f.issuedAt), now, want.leeway)
 }

@@ -23,6 +23,18 @@ func TestAllocations(t *testing.T) {
 	bySession := b.request("GET", "/api", []edit{fetches})
 	page := b.request("GET", "/page", []edit{navigates})
 	ctx := t.Context()
+	api := w.resource(t, idserver.ResourceConfig{Identifier: ordersAPI, IgnoreFinalSlash: true, OnlyTyped: true})
+	ofAPI := byToken
+	ofAPI.Header = http.Header{"Authorization": {"Bearer " + w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = ordersAPI + "/" })}}
+	for name, guard := range map[string]idserver.Guard{"RequireUser": api.RequireUser(), "RequireScope": api.RequireScope("openid"), "LoadUser": api.LoadUser()} {
+		if n := testing.AllocsPerRun(100, func() {
+			if _, a := guard(ctx, ofAPI); a.Ends() {
+				t.Fatalf("%s of a resource: %d %s", name, a.Status, a.Body)
+			}
+		}); n > 1 {
+			t.Errorf("%s of a resource: %v allocations, want 1", name, n)
+		}
+	}
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := w.ValidateAccessToken(ctx, token, idserver.AccessTokenCheck{}); err != nil {
 			t.Fatal(err)

@@ -116,11 +116,11 @@ var (
 // passOn is the answer for a request that is let through. What is for a user is private, unless the application says
 // otherwise. A page of a session is not to be stored: the browser's back button would show it after sign-out (which clears
 // the cache all the same). An answer with cookies is for nobody else, whatever the application says: see [Answer.Last].
-func passOn(r *Request, user *User, fields []Field) Answer {
-	a := Answer{Add: onlyVary}
+func (c *Client) passOn(r *Request, user *User, fields []Field) Answer {
+	a := Answer{Add: c.vary}
 	switch {
 	case len(fields) > 0:
-		a.Set, a.Add = onlyNobody, append([]Field{varyOnCredentials}, fields...)
+		a.Set, a.Add = onlyNobody, append(slices.Clip(c.vary), fields...)
 	case user != nil && !r.hasAuthorization() && r.isNavigation():
 		a.Set = onlyNoStore
 	case user != nil:

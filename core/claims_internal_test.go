@@ -42,7 +42,7 @@ func FuzzParseClaims(f *testing.F) {
 		idErr := checkIDToken(c, idTokenRules{IDTokenCheck: IDTokenCheck{Nonce: "n"}, issuer: "i", clientID: "c", now: now, algorithm: "RS256"})
 		facts, accessErr := (&provider{cfg: Config{ClientID: "c"}}).accessTokenFacts(c, "", "")
 		if accessErr == nil {
-			accessErr = facts.check(c.Issuer, "i", "c", AccessTokenCheck{Audience: "c"}, now)
+			accessErr = facts.check(c.Issuer, "i", "c", tokenRules{audience: "c"}, now)
 		}
 		for _, err := range []error{idErr, accessErr} {
 			sound := c.Issuer == "i" && c.Subject != "" && len(c.Subject) <= 255 && len(c.Audience) > 0 && c.Expiry.After(now)

@@ -22,6 +22,12 @@ type Client struct {
 	// them on the root router only.
 	documents []siteRoute
 
+	tokens tokenRules // of the bearer tokens that guards take
+	header string     // the field that they come in, in canonical form
+	vary   []Field    // the answer of a guard depends on these fields of the request
+	// challenged are the parameters of each challenge to a sender who has no good token.
+	challenged []parameter
+
 	warnedOfLimit atomic.Bool
 }
 
@@ -41,7 +47,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.ApplicationName = cmp.Or(cfg.ApplicationName, base.Host)
 	}
 	cfg.Logger = discreetly(cfg)
-	c := &Client{cfg: cfg, provider: newProvider(cfg), site: apiOnly{}}
+	c := &Client{cfg: cfg, provider: newProvider(cfg), site: apiOnly{}, tokens: cfg.rules(), header: authorization, vary: onlyVary}
 	c.provider.rolesConfigured = rolesConfigured
 	if cfg.BaseURL != "" {
 		web, err := newWeb(cfg, c.provider)
@@ -156,7 +162,7 @@ func (c *Client) RevokeToken(ctx context.Context, token string) error {
 // times are compared at each call, and the key must still be in the set that the provider publishes, so that a remembered
 // token is never accepted where a new verification would refuse it.
 func (c *Client) ValidateAccessToken(ctx context.Context, accessToken string, check AccessTokenCheck) (*User, error) {
-	known, err := c.provider.validateAccessToken(ctx, accessToken, check, c.cfg.Now())
+	known, err := c.provider.validateAccessToken(ctx, accessToken, c.tokens.with(check), c.cfg.Now())
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}

@@ -40,16 +40,17 @@ func AnyOf(guard Guard, more ...Guard) Guard {
 			defer t.end()
 		}
 		var best Answer
-		var cookies []Field
+		var cookies, vary []Field
 		for i, g := range guards {
 			behind, a := g(tried, r)
 			if a.admits() {
 				if a.SameContext {
 					behind = ctx
 				}
-				return behind, a.alsoSetting(cookies)
+				return behind, a.alsoSetting(cookies, vary)
 			}
-			cookies = fieldsAfter(cookies, a.cookies(), sameField)
+			cookies = fieldsAfter(cookies, a.added("Set-Cookie"), sameField)
+			vary = fieldsAfter(vary, a.added("Vary"), sameField)
 			if i == 0 || a.weight() > best.weight() {
 				best = a
 			}
@@ -57,7 +58,7 @@ func AnyOf(guard Guard, more ...Guard) Guard {
 		if d := best.denied; d != nil && !nested {
 			best = d.client.refuse(ctx, &r, d.err).after(best)
 		}
-		return ctx, best.alsoSetting(cookies)
+		return ctx, best.alsoSetting(cookies, vary)
 	}
 }
 
@@ -79,10 +80,10 @@ type trial struct {
 
 // sender is what a client found out about who sent a request with these credentials.
 type sender struct {
-	client                 *Client
-	authorization, cookies []string
-	found                  identity
-	err                    error
+	client               *Client
+	credentials, cookies []string
+	found                identity
+	err                  error
 }
 
 // denied is a refusal that is not rendered yet.
@@ -117,18 +118,18 @@ func (t *trial) end() { t.over = true }
 
 // identify finds out who sent the request, once for each client and the same credentials.
 func (t *trial) identify(ctx context.Context, c *Client, r *Request) (identity, error) {
-	authorization, cookies := r.values("Authorization"), r.cookies()
+	credentials, cookies := r.values(c.header), r.cookies()
 	for _, s := range t.senders {
-		if s.client != c || !slices.Equal(s.authorization, authorization) || !slices.Equal(s.cookies, cookies) {
+		if s.client != c || !slices.Equal(s.credentials, credentials) || !slices.Equal(s.cookies, cookies) {
 			continue
 		}
-		if s.err == nil && len(authorization) == 0 && c.site.crossSite(*r) {
+		if s.err == nil && len(credentials) == 0 && c.site.crossSite(*r) {
 			break
 		}
 		return s.found, s.err
 	}
 	v, err := c.identify(ctx, r)
-	t.senders = append(t.senders, sender{c, slices.Clone(authorization), slices.Clone(cookies), v, err})
+	t.senders = append(t.senders, sender{c, slices.Clone(credentials), slices.Clone(cookies), v, err})
 	return v, err
 }
 
@@ -137,7 +138,7 @@ func (c *Client) deny(err error) Answer {
 	d := denialOf(err)
 	kind := refusalKinds[d.code]
 	return Answer{
-		Status: kind.status, Add: slices.Clip(d.fields), SameContext: true, denied: &denied{c, err},
+		Status: kind.status, Add: append(slices.Clip(c.vary), d.fields...), SameContext: true, denied: &denied{c, err},
 		Refusal: &Refusal{Code: d.code, Status: kind.status, Title: kind.problem.title, Detail: kind.problem.detail, User: d.user, Err: d.err},
 	}
 }
@@ -186,9 +187,9 @@ func fieldsAfter(before, fields []Field, replaces func(f, g Field) bool) []Field
 	return append(all, fields...)
 }
 
-func (a *Answer) cookies() (fields []Field) {
+func (a *Answer) added(name string) (fields []Field) {
 	for _, f := range a.Add {
-		if f.Name == "Set-Cookie" {
+		if f.Name == name {
 			fields = append(fields, f)
 		}
 	}
@@ -196,12 +197,13 @@ func (a *Answer) cookies() (fields []Field) {
 }
 
 // alsoSetting returns the answer with the cookies of guards that did not admit: those of a session that was renewed on the
-// way must reach the browser. With them, it is for nobody else.
-func (a Answer) alsoSetting(cookies []Field) Answer {
+// way must reach the browser. With them, it is for nobody else. The answer depends on what those guards looked at, too.
+func (a Answer) alsoSetting(cookies, vary []Field) Answer {
 	more := a
 	more.Add = fieldsAfter(cookies, a.Add, sameField)
 	if len(more.Add) > len(a.Add) && !a.Ends() {
 		more.Set = append(slices.Clip(a.Set), nobodyElse)
 	}
+	more.Add = fieldsAfter(vary, more.Add, sameField)
 	return more
 }

@@ -61,8 +61,8 @@ func userContextFrom(ctx context.Context) *userContext {
 }
 
 // credentials returns the line of the header that identifies the sender, or "" if there is not exactly one.
-func credentials(r *Request, bySession bool) string {
-	name := "Authorization"
+func (c *Client) credentials(r *Request, bySession bool) string {
+	name := c.header
 	if bySession {
 		name = "Cookie"
 	}
@@ -74,10 +74,10 @@ func credentials(r *Request, bySession bool) string {
 
 // behind returns the context behind a guard that lets a request through.
 func (c *Client) behind(ctx context.Context, r *Request, v *identity) *userContext {
-	bySession := !r.hasAuthorization()
+	bySession := len(r.values(c.header)) == 0
 	return &userContext{
 		Context: ctx, user: v.user, accessToken: v.accessToken, session: v.session, fields: v.fields,
-		client: c, credentials: credentials(r, bySession), bySession: bySession,
+		client: c, credentials: c.credentials(r, bySession), bySession: bySession,
 		until: v.until, found: v.found.UnixNano(), revoked: v.revoked,
 	}
 }
@@ -92,7 +92,7 @@ func (c *Client) isCurrent(before *userContext, r *Request) bool {
 	if before.bySession && (r.hasAuthorization() || c.site.crossSite(*r)) {
 		return false
 	}
-	if credentials(r, before.bySession) != before.credentials {
+	if c.credentials(r, before.bySession) != before.credentials {
 		return false
 	}
 	age := c.cfg.Now().UnixNano() - before.found

@@ -24,9 +24,9 @@ func (c *Client) LoadUser() Guard {
 		}
 		v, err := c.sender(ctx, before, &r)
 		if err == nil {
-			return c.behindIn(ctx, before, &r, &v), passOn(&r, v.user, v.fields)
+			return c.behindIn(ctx, before, &r, &v), c.passOn(&r, v.user, v.fields)
 		}
-		a := passOn(&r, nil, denialOf(err).fields)
+		a := c.passOn(&r, nil, denialOf(err).fields)
 		if before != nil && before.client == c {
 			return &userContext{Context: ctx}, a // not whom a guard found for other credentials, or earlier
 		}
@@ -162,7 +162,7 @@ func (c *Client) check(ctx context.Context, r *Request, q *requirement) (context
 	if !q.met(v.user) {
 		return ctx, Answer{}, q.refuse(v.user, v.fields)
 	}
-	return c.behindIn(ctx, before, r, &v), passOn(r, v.user, v.fields), nil
+	return c.behindIn(ctx, before, r, &v), c.passOn(r, v.user, v.fields), nil
 }
 
 // sender finds out who sent a request: in a trial of [AnyOf], once.
@@ -184,7 +184,7 @@ func (c *Client) behindIn(ctx context.Context, before *userContext, r *Request, 
 
 // again is the answer of a guard behind the one that found the user.
 func (u *userContext) again(r *Request) Answer {
-	a := passOn(r, u.user, u.fields)
+	a := u.client.passOn(r, u.user, u.fields)
 	a.SameContext = true
 	return a
 }
@@ -220,7 +220,7 @@ func (c *Client) identify(ctx context.Context, r *Request) (identity, error) {
 	if r.Method == http.MethodGet && r.hasBody() && r.isHandshake() { // who takes the connection over would read it as data
 		return identity{}, refused(CodeInvalidHandshake, nil)
 	}
-	if lines := r.values("Authorization"); len(lines) > 0 {
+	if lines := r.values(c.header); len(lines) > 0 {
 		return c.bearer(ctx, lines)
 	}
 	return c.site.identify(ctx, *r)
@@ -230,17 +230,20 @@ func (c *Client) identify(ctx context.Context, r *Request) (identity, error) {
 func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err error) {
 	scheme, token, _ := strings.Cut(lines[0], " ")
 	token = strings.TrimLeft(token, " ")
+	if c.header != authorization && token == "" { // a field of its own may hold the token alone
+		scheme, token = "Bearer", lines[0]
+	}
 	switch {
 	case len(lines) > 1:
-		return v, refused(CodeInvalidRequest, errors.New("more than one Authorization header"))
+		return v, refused(CodeInvalidRequest, errors.New("more than one "+c.header+" header"))
 	case !strings.EqualFold(scheme, "Bearer"):
-		return v, refused(CodeNotSignedIn, errors.New("the Authorization header is not of the scheme Bearer"))
+		return v, refused(CodeNotSignedIn, errors.New("the "+c.header+" header is not of the scheme Bearer"))
 	}
 	now, revoked := c.cfg.Now(), c.provider.revoked.Added()
-	known, err := c.provider.validateAccessToken(ctx, token, AccessTokenCheck{}, now)
+	known, err := c.provider.validateAccessToken(ctx, token, c.tokens, now)
 	switch {
 	case err != nil && len(token) <= jose.MaxToken && !isToken68(token): // checked last: to recognize a token takes less time
-		return v, refused(CodeInvalidRequest, errors.New("the Authorization header is not of the form: Bearer <access token>"))
+		return v, refused(CodeInvalidRequest, errors.New("the "+c.header+" header is not of the form: Bearer <access token>"))
 	case errors.Is(err, ErrInvalidToken):
 		return v, refused(CodeInvalidToken, err)
 	case misconfigured(err):
@@ -248,7 +251,7 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	case err != nil:
 		return v, refused(CodeProviderUnavailable, err)
 	}
-	until := known.facts.expiry + c.cfg.Provider.Leeway.Milliseconds()
+	until := known.facts.expiry + c.tokens.leeway.Milliseconds()
 	return identity{user: &known.user, accessToken: token, until: until, found: now, revoked: revoked}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -219,7 +220,7 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	refusal.Title, refusal.Detail = said.title, said.detail
 	a := Answer{
 		Set:         []Field{{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}},
-		Add:         append([]Field{varyOnCredentials}, d.fields...),
+		Add:         append(slices.Clip(c.vary), d.fields...),
 		SameContext: true,
 		Refusal:     &refusal,
 	}
@@ -227,7 +228,9 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	case kind.status == http.StatusServiceUnavailable:
 		refusal.RetryAfter = max(retryAfter(d.err), time.Second).Round(time.Second)
 		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
-	case kind.status == http.StatusUnauthorized || d.code == CodeInvalidRequest || d.code == CodeInsufficientScope:
+	case kind.status == http.StatusUnauthorized:
+		a.Add = append(a.Add, challenge(d.code, slices.Concat(d.challenge, c.challenged)...))
+	case d.code == CodeInvalidRequest || d.code == CodeInsufficientScope:
 		a.Add = append(a.Add, challenge(d.code, d.challenge...))
 	}
 	refusal.SignInURL = c.signInAgain(r, d.code)
@@ -238,6 +241,8 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	switch {
 	case d.code == CodeNotSignedIn && c.site.loginURL() == "":
 		refusal.Detail = "Send an access token and try again."
+	case d.code == CodeInvalidRequest && c.header != authorization:
+		refusal.Title, refusal.Detail = "The access token cannot be read", "Send one "+c.header+" header with the access token."
 	case d.code == CodeNotSignedIn && refusal.Navigation && r.Method == http.MethodPost: // a form filled in before the session ended
 		refusal.Detail = "What you sent was not saved. " + refusal.Detail
 	}

@@ -155,5 +155,8 @@ func (r *Request) isPrefetch() bool {
 // cookies returns the lines of the Cookie header.
 func (r *Request) cookies() []string { return r.values("Cookie") }
 
+// authorization is the header field that a bearer token comes in, unless a [Resource] says otherwise.
+const authorization = "Authorization"
+
 // hasAuthorization reports whether a request has an Authorization header, which then decides alone.
-func (r *Request) hasAuthorization() bool { return len(r.values("Authorization")) > 0 }
+func (r *Request) hasAuthorization() bool { return len(r.values(authorization)) > 0 }

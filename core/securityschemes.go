@@ -19,7 +19,7 @@ import "strings"
 func (c *Client) SecuritySchemes() map[string]map[string]string {
 	all := map[string]map[string]string{"bearer": {
 		"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-		"description": "An access token of " + c.cfg.Authority + " for " + c.cfg.Audience + ".",
+		"description": "An access token of " + c.cfg.Authority + " for " + c.tokens.audience + ".",
 	}}
 	if _, is := c.cfg.configured(); !is {
 		all["openid"] = map[string]string{

@@ -19,7 +19,7 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
+	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams,
 }
 
@@ -330,6 +330,38 @@ func scopes(s *suite) {
 	v.step("bob's session with the scopes", "those that the token endpoint told", "GET", "/suite/scope", aPage)
 	v.step("bob's session at anyof", "by the scope", "GET", "/suite/anyof", aPage)
 	v.step("bob's session at allof", "no admin", "GET", "/suite/allof", aScript)
+}
+
+// resources tests an API of its own audience in the same application, which takes bearer tokens only.
+func resources(s *suite) {
+	v := s.visitor(s.serve())
+	of := func(login string, aud any) string {
+		return s.provider.MintAccessToken(login, func(c map[string]any) { c["aud"] = aud })
+	}
+	alices, clients := of("alice", suiteAPI), of("alice", "idserver-api")
+	untyped := s.provider.SignRaw(map[string]any{"alg": "RS256", "kid": s.provider.KeyID(), "typ": "JWT"}, map[string]any{
+		"iss": s.provider.URL(), "sub": "alice", "aud": suiteAPI, "client_id": "x", "scope": "orders:read", "exp": s.clock.Now().Add(time.Minute).Unix(),
+	})
+	bearer := func(token string) map[string][]string { return with(aProgram, "Authorization", "Bearer "+token) }
+	v.step("stranger at the API", "what to ask for, and no redirect", "GET", "/suite/api", aPage)
+	v.step("the API's token", "its own audience", "GET", "/suite/api", bearer(alices))
+	v.step("the API's token, for its URL with a slash", "the same resource", "GET", "/suite/api", bearer(of("alice", []string{"x", suiteAPI + "/"})))
+	v.step("the API's token at a scope", "the one that is wanted there", "GET", "/suite/api-get", bearer(alices))
+	v.step("the client's token at the API", "another audience", "GET", "/suite/api", bearer(clients))
+	v.step("the API's token at the client", "another audience", "GET", "/suite/user", bearer(alices))
+	v.step("a token of typ JWT at the API", "RFC 9068 section 2.1", "GET", "/suite/api", bearer(untyped))
+	v.step("an odd scheme at the API", "no bearer token", "GET", "/suite/api", with(aProgram, "Authorization", "Basic YTpi"))
+	v.step("the API's token in a gateway's field", "ResourceConfig.Header", "GET", "/suite/gateway", with(aProgram, "X-Access-Token", alices))
+	v.step("the API's token in the usual field, at the gateway's", "which is not looked at", "GET", "/suite/gateway", bearer(alices))
+	v.step("two tokens in a gateway's field", "which one is not known", "GET", "/suite/gateway", with(aProgram, "X-Access-Token", alices, alices))
+	v.signIn("alice")
+	v.step("alice's session at the API", "never the cookie", "GET", "/suite/api", aPage)
+	v.step("alice's session at the API, by a script", "the same", "GET", "/suite/api", aScript)
+	v.step("alice's session at the API behind a guard of the client", "the same", "GET", "/suite/behind-client", aScript)
+	v.step("the API's token with a session", "the header decides", "GET", "/suite/behind-client", bearer(alices))
+	v.step("alice's session at either", "AnyOf", "GET", "/suite/either", aPage)
+	v.step("the API's token at either", "AnyOf", "GET", "/suite/either", bearer(alices))
+	v.step("a bad token at either", "the answer of the first", "GET", "/suite/either", bearer("abc"))
 }
 
 func cookieLines(s *suite) {

@@ -5,10 +5,28 @@ import idserver "github.com/signward/idserver-go/core"
 // Guards returns more guards for the application of a suite, by the path below /suite of a GET route each: an application
 // registers them all, auth.Guard(guard) before a handler that answers with [Seen].
 func Guards(client *idserver.Client) map[string]idserver.Guard {
+	api := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, IgnoreFinalSlash: true, OnlyTyped: true, Scopes: []string{"orders:read"}})
+	gateway := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, Header: "X-Access-Token"})
 	return map[string]idserver.Guard{
-		"/scope":  client.RequireScope("orders:read", "orders:write"),
-		"/scopes": client.RequireAnyScope("orders:read", "orders:admin"),
-		"/allof":  idserver.AllOf(client.RequireUser(), client.RequireRole("admin"), client.RequireScope("orders:read")),
-		"/anyof":  idserver.AnyOf(client.RequireScope("orders:read"), client.RequireRole("admin")),
+		"/api":           api.RequireUser(),
+		"/api-get":       api.RequireScope("orders:read"),
+		"/behind-client": idserver.AllOf(client.LoadUser(), api.RequireUser()),
+		"/either":        idserver.AnyOf(client.RequireUser(), api.RequireUser()),
+		"/gateway":       gateway.RequireRole("admin"),
+		"/scope":         client.RequireScope("orders:read", "orders:write"),
+		"/scopes":        client.RequireAnyScope("orders:read", "orders:admin"),
+		"/allof":         idserver.AllOf(client.RequireUser(), client.RequireRole("admin"), client.RequireScope("orders:read")),
+		"/anyof":         idserver.AnyOf(client.RequireScope("orders:read"), client.RequireRole("admin")),
 	}
+}
+
+// suiteAPI is an API of its own in the application of a suite.
+const suiteAPI = suiteOrigin + "/api"
+
+func resource(client *idserver.Client, cfg idserver.ResourceConfig) *idserver.Resource {
+	r, err := client.NewResource(cfg)
+	if err != nil {
+		panic(err) // the configuration is the suite's own
+	}
+	return r
 }

@@ -1,0 +1,200 @@
+package idserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signward/idserver-go/core/internal/baseerror"
+	"github.com/signward/idserver-go/core/internal/claims"
+	"github.com/signward/idserver-go/core/internal/fault"
+)
+
+// Resource is an API whose access tokens differ from those of the [Client] that it was made with, by their audience first
+// of all: one of several in a program, or an API beside a web application. It takes bearer tokens only, and never the
+// session's cookie, so that no page of another site can use it with a browser's credentials. It shares the client's keys, and
+// what is remembered of tokens. Create it with [Client.NewResource]. It is safe for concurrent use.
+type Resource struct{ as *Client } // the client as it is to this API
+
+// ResourceConfig describes a [Resource]. The zero value of an optional field means its default.
+type ResourceConfig struct {
+	// Identifier is the aud that an access token must have, alone or among others: the URL of the API, where clients ask for a
+	// token with it (resource, RFC 8707), or else what the provider puts into aud for this API. It is compared exactly, in at
+	// most 2048 bytes. Required.
+	Identifier string
+	// IgnoreFinalSlash compares the audience, which must be a URL, without a slash at its end: some clients ask for a token for
+	// https://api.example.com/, which is the same resource, and some providers add it.
+	IgnoreFinalSlash bool
+	// Scopes are what clients are told to ask for in the challenge of a 401 (RFC 6750 section 3). No guard requires them by
+	// that: [Resource.RequireScope] does. Default: none.
+	Scopes []string
+	// OnlyTyped takes only tokens whose typ is at+jwt (RFC 9068 section 2.1). Turn it on where the provider sends it: an ID
+	// token can then never be mistaken for an access token. Default: JWT and none do too, as many providers send them.
+	OnlyTyped bool
+	// Leeway is the clock skew allowed, at most 5 min; a negative one allows none. Default: Config.Provider.Leeway.
+	Leeway time.Duration
+	// Issuer is the iss that access tokens must have, exactly, where it is another one than the client's takes. They must be signed with
+	// the same provider's keys. For a client of several tenants it must be a template with {tenantid} in it. Default:
+	// Config.Provider.AccessTokenIssuer and, without it, the provider's issuer.
+	Issuer string
+	// Header is the field of the request that holds the access token, alone or after "Bearer": a gateway in front may put it into
+	// a field of its own. The Authorization header is then not looked at. Default: Authorization.
+	Header string
+}
+
+// maxIdentifier limits a ResourceConfig.Identifier, in bytes.
+const maxIdentifier = 2048
+
+// NewResource returns an API of its own audience, whose guards share this client's keys and caches. It uses no network. The
+// error joins everything that is wrong with the configuration. The resource works until the client is closed.
+func (c *Client) NewResource(cfg ResourceConfig) (*Resource, error) {
+	cfg.Header = http.CanonicalHeaderKey(cfg.Header)
+	if err := cfg.faults(&c.cfg).Err(); err != nil {
+		return nil, baseerror.Errorf("idserver: resource: %w", err)
+	}
+	as := &Client{cfg: c.cfg, provider: c.provider, site: apiOnly{}, header: authorization, tokens: c.cfg.rules()}
+	as.cfg.BaseURL = ""
+	as.tokens.resource = true
+	as.tokens.audience, as.tokens.finalSlash, as.tokens.typed = cfg.Identifier, cfg.IgnoreFinalSlash, cfg.OnlyTyped
+	if cfg.Leeway != 0 {
+		as.tokens.leeway = max(cfg.Leeway, 0)
+	}
+	if cfg.Issuer != "" {
+		as.tokens.issuer = cfg.Issuer
+	}
+	if cfg.Header != "" {
+		as.header = cfg.Header
+	}
+	as.vary = []Field{{"Vary", as.header}}
+	if len(cfg.Scopes) > 0 {
+		as.challenged = []parameter{{"scope", strings.Join(cfg.Scopes, " ")}}
+	}
+	return &Resource{as}, nil
+}
+
+// faults returns everything that is wrong with the configuration of a resource of a client's.
+func (cfg *ResourceConfig) faults(of *Config) (faults fault.List) {
+	const field = "Identifier"
+	switch id := cfg.Identifier; {
+	case id == "":
+		faults.Add(field, "", "is empty: set what the provider puts into aud of the tokens for this API, such as its URL")
+	case len(id) > maxIdentifier || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		faults.Add(field, "", "%q: want at most %d visible ASCII characters without spaces", shown(id), maxIdentifier)
+	case strings.Contains(id, "://") && strings.Contains(id, "#"):
+		faults.Add(field, "", "%q: a resource has no fragment (RFC 8707 section 2)", id)
+	}
+	if u, err := url.Parse(cfg.Identifier); cfg.IgnoreFinalSlash && (err != nil || u.Scheme == "" || u.Host == "") {
+		faults.Add("IgnoreFinalSlash", "", "needs an Identifier that is a URL")
+	}
+	for _, scope := range cfg.Scopes {
+		if !claims.IsScope(scope) {
+			faults.Add("Scopes", "", "has %q, which is not one scope", shown(scope))
+		}
+	}
+	if cfg.Leeway > maxLeeway {
+		faults.Add("Leeway", "", "%v: want at most %v", cfg.Leeway, maxLeeway)
+	}
+	severalTenants := len(of.Provider.Tenants) > 0 || of.Provider.AdmitTenant != nil
+	switch u, err := url.Parse(cfg.Issuer); {
+	case cfg.Issuer == "":
+	case err != nil && !isTemplate(cfg.Issuer), err == nil && u.Scheme == "", strings.TrimSpace(cfg.Issuer) != cfg.Issuer:
+		faults.Add("Issuer", "", "%q: want the iss of access tokens, a URL", shown(cfg.Issuer))
+	case severalTenants != isTemplate(cfg.Issuer): // a key may be one tenant's alone, which a fixed issuer does not show
+		faults.Add("Issuer", "", "%q: want %s in it for a client of several tenants (Config.Provider.Tenants), and for no other", cfg.Issuer, tenantID)
+	}
+	if !isTokenField(cfg.Header) {
+		faults.Add("Header", "", "%q: want the name of a header field that is not a browser's own, such as X-Access-Token", shown(cfg.Header))
+	}
+	return faults
+}
+
+// isTokenField reports whether a token may come in a field: "" stands for the default. Not in one that browsers fill in by
+// themselves, which any page could make them send.
+func isTokenField(name string) bool {
+	isToken := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	}
+	browsers := []string{"Accept", "Accept-Language", "Content-Language", "Content-Type", "Cookie", "Host", "Origin", "Range", "Referer", "User-Agent"}
+	return len(name) <= 64 && !slices.Contains(browsers, name) && !strings.HasPrefix(name, "Sec-") &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) })
+}
+
+// LoadUser returns a guard that lets every request through; [UserFrom] then returns the token's subject, if the token is
+// good for this API. See [Client.LoadUser].
+func (r *Resource) LoadUser() Guard { return r.as.LoadUser() }
+
+// RequireUser returns a guard that admits the sender of a good access token. Any other request is refused with 401, and
+// none is redirected to sign in.
+func (r *Resource) RequireUser() Guard { return r.as.RequireUser() }
+
+// RequireRole is like [Client.RequireRole], for this API's tokens.
+func (r *Resource) RequireRole(role string, more ...string) Guard {
+	return r.as.RequireRole(role, more...)
+}
+
+// RequireAllRoles is like [Client.RequireAllRoles], for this API's tokens.
+func (r *Resource) RequireAllRoles(role string, more ...string) Guard {
+	return r.as.RequireAllRoles(role, more...)
+}
+
+// RequireBuiltInRole is like [Client.RequireBuiltInRole], for this API's tokens.
+func (r *Resource) RequireBuiltInRole(role string, more ...string) Guard {
+	return r.as.RequireBuiltInRole(role, more...)
+}
+
+// RequireAllBuiltInRoles is like [Client.RequireAllBuiltInRoles], for this API's tokens.
+func (r *Resource) RequireAllBuiltInRoles(role string, more ...string) Guard {
+	return r.as.RequireAllBuiltInRoles(role, more...)
+}
+
+// RequireScope is like [Client.RequireScope], for this API's tokens.
+func (r *Resource) RequireScope(scope string, more ...string) Guard {
+	return r.as.RequireScope(scope, more...)
+}
+
+// RequireAnyScope is like [Client.RequireAnyScope], for this API's tokens.
+func (r *Resource) RequireAnyScope(scope string, more ...string) Guard {
+	return r.as.RequireAnyScope(scope, more...)
+}
+
+// Require is like [Client.Require], for this API's tokens.
+func (r *Resource) Require(admit func(*User) bool) Guard { return r.as.Require(admit) }
+
+// ValidateAccessToken verifies an access token for this API, as its guards do. See [Client.ValidateAccessToken].
+func (r *Resource) ValidateAccessToken(ctx context.Context, accessToken string) (*User, error) {
+	return r.as.ValidateAccessToken(ctx, accessToken, AccessTokenCheck{})
+}
+
+// Routes implements [Guards]. A resource has no routes, and mounting it is an error.
+func (r *Resource) Routes(string) ([]Route, error) {
+	return nil, baseerror.New("idserver: a Resource has no routes to mount: mount those of the Client")
+}
+
+// CheckHeaderLimit implements [Guards]. A resource has no cookies, and any limit will do.
+func (r *Resource) CheckHeaderLimit(int) {}
+
+// CheckProcesses implements [Guards]. A resource has no sessions, and may be used by several processes.
+func (r *Resource) CheckProcesses() error { return nil }
+
+func (r *Resource) guards() {}
+
+// SecuritySchemes describes what the guards take, as [Client.SecuritySchemes] does: bearer and openid or, with a Header of its
+// own, token.
+func (r *Resource) SecuritySchemes() map[string]map[string]string {
+	if all := r.as.SecuritySchemes(); r.as.header == authorization {
+		return all
+	} else {
+		return map[string]map[string]string{"token": {
+			"type": "apiKey", "in": "header", "name": r.as.header, "description": all["bearer"]["description"],
+		}}
+	}
+}
+
+// String describes the resource.
+func (r *Resource) String() string {
+	return fmt.Sprintf("idserver.Resource{Identifier: %q}", r.as.tokens.audience)
+}
