@@ -47,6 +47,18 @@ func (want *tokenRules) trustedIssuer(ofMetadata string) string {
 	return cmp.Or(want.issuer, ofMetadata)
 }
 
+// checkAudience applies RFC 7519 section 4.1.3.
+func (want *tokenRules) checkAudience(audience []string) error {
+	setting := "Config.Audience, IDSERVER_AUDIENCE"
+	switch {
+	case want.isFor(audience):
+		return nil
+	case want.resource:
+		setting = "ResourceConfig.Identifier"
+	}
+	return invalidToken(ReasonAudience, "aud is %q, want %q ("+setting+")", audience, want.audience)
+}
+
 // isFor reports whether one of a token's audiences is the wanted one.
 func (want *tokenRules) isFor(audience []string) bool {
 	switch {
@@ -203,10 +215,9 @@ func (f *accessFacts) check(iss, issuer, clientID string, want tokenRules, now t
 		return invalidToken(ReasonType, "aud is the client itself, and neither typ nor scope nor client_id tells that it is an access token")
 	case iss != issuer:
 		return invalidToken(ReasonIssuer, "iss is %q, want %q", iss, issuer)
-	case !want.isFor(f.audience) && want.resource:
-		return invalidToken(ReasonAudience, "aud is %q, want %q (ResourceConfig.Identifier)", f.audience, want.audience)
-	case !want.isFor(f.audience):
-		return invalidToken(ReasonAudience, "aud is %q, want %q (Config.Audience, IDSERVER_AUDIENCE)", f.audience, want.audience)
+	}
+	if err := want.checkAudience(f.audience); err != nil {
+		return err
 	}
 	return checkTimes(fromUnixMilli(f.expiry), fromUnixMilli(f.notBefore), fromUnixMilli(f.issuedAt), now, want.leeway)
 }

@@ -22,9 +22,10 @@ type Client struct {
 	// them on the root router only.
 	documents []siteRoute
 
-	tokens tokenRules // of the bearer tokens that guards take
-	header string     // the field that they come in, in canonical form
-	vary   []Field    // the answer of a guard depends on these fields of the request
+	issuers *issuers   // whose tokens an API takes; nil: the provider's alone
+	tokens  tokenRules // of the bearer tokens that guards take
+	header  string     // the field that they come in, in canonical form
+	vary    []Field    // the answer of a guard depends on these fields of the request
 	// challenged are the parameters of each challenge to a sender who has no good token.
 	challenged []parameter
 

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -16,6 +17,7 @@ type userContext struct {
 	fields      []Field  // of a session that was renewed
 
 	client      *Client // the client whose guard it was; nil in a context of WithUser
+	by          *Client // the same or, where several issuers' tokens are taken, the one whose provider issued this
 	credentials string  // the line of Authorization or Cookie; "" if there were several, which the next guard does not reuse
 	bySession   bool
 	until       int64 // when the bearer token is over, in milliseconds, with the leeway
@@ -77,7 +79,7 @@ func (c *Client) behind(ctx context.Context, r *Request, v *identity) *userConte
 	bySession := len(r.values(c.header)) == 0
 	return &userContext{
 		Context: ctx, user: v.user, accessToken: v.accessToken, session: v.session, fields: v.fields,
-		client: c, credentials: c.credentials(r, bySession), bySession: bySession,
+		client: c, by: cmp.Or(v.by, c), credentials: c.credentials(r, bySession), bySession: bySession,
 		until: v.until, found: v.found.UnixNano(), revoked: v.revoked,
 	}
 }
@@ -86,7 +88,7 @@ func (c *Client) behind(ctx context.Context, r *Request, v *identity) *userConte
 // about the request, for a guard behind it. It holds only for the same credentials, since an application may pass another request on with the context of the first; it
 // holds only for a request whose origin is acceptable, where sessions depend on that; and only until a token is revoked.
 func (c *Client) isCurrent(before *userContext, r *Request) bool {
-	if before == nil || before.client != c || before.credentials == "" || before.revoked != c.provider.revoked.Added() {
+	if before == nil || before.client != c || before.credentials == "" || before.revoked != before.by.provider.revoked.Added() {
 		return false
 	}
 	if before.bySession && (r.hasAuthorization() || c.site.crossSite(*r)) {

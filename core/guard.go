@@ -203,6 +203,7 @@ func (c *Client) signInInstead(r *Request, err error) string {
 // identity is the sender of a request.
 type identity struct {
 	user        *User
+	by          *Client // whose provider issued the token; nil: the client's that the guard is of
 	accessToken string
 	session     *session // nil: a bearer token
 	until       int64    // when the bearer token is over, in milliseconds, with the leeway
@@ -239,8 +240,8 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	case !strings.EqualFold(scheme, "Bearer"):
 		return v, refused(CodeNotSignedIn, errors.New("the "+c.header+" header is not of the scheme Bearer"))
 	}
-	now, revoked := c.cfg.Now(), c.provider.revoked.Added()
-	known, err := c.provider.validateAccessToken(ctx, token, c.tokens, now)
+	now := c.cfg.Now()
+	by, known, revoked, err := c.judge(ctx, token, now)
 	switch {
 	case err != nil && len(token) <= jose.MaxToken && !isToken68(token): // checked last: to recognize a token takes less time
 		return v, refused(CodeInvalidRequest, errors.New("the "+c.header+" header is not of the form: Bearer <access token>"))
@@ -251,8 +252,8 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	case err != nil:
 		return v, refused(CodeProviderUnavailable, err)
 	}
-	until := known.facts.expiry + c.tokens.leeway.Milliseconds()
-	return identity{user: &known.user, accessToken: token, until: until, found: now, revoked: revoked}, nil
+	until := known.facts.expiry + by.tokens.leeway.Milliseconds()
+	return identity{user: &known.user, by: by, accessToken: token, until: until, found: now, revoked: revoked}, nil
 }
 
 // isToken68 reports whether s can be a bearer token, RFC 6750 section 2.1.

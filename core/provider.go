@@ -3,6 +3,8 @@ package idserver
 import (
 	"context"
 	mathrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/claims"
@@ -37,6 +39,9 @@ type provider struct {
 	clientKeys  clientKeys
 	nonces      dpopNonces
 
+	closed  atomic.Bool
+	closing closing
+
 	rolesConfigured bool // Config.RolesClaim is not the default
 }
 
@@ -59,11 +64,34 @@ func newProvider(cfg Config) *provider {
 
 // close stops fetching, and waits for it to end.
 func (p *provider) close() {
+	p.closed.Store(true)
+	p.closing.all()
 	p.keys.Close()
 	p.metadata.Close()
 	p.proven.Clear()
 	if p.cfg.HTTP.Client == nil {
 		p.http.CloseIdleConnections()
+	}
+}
+
+// closing is what ends with a provider besides its own work.
+type closing struct {
+	mu   sync.Mutex
+	ends []func()
+}
+
+// alsoClose has end called when the provider is closed.
+func (p *provider) alsoClose(end func()) {
+	p.closing.mu.Lock()
+	defer p.closing.mu.Unlock()
+	p.closing.ends = append(p.closing.ends, end)
+}
+
+func (c *closing) all() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, end := range c.ends {
+		end()
 	}
 }
 

@@ -44,6 +44,15 @@ type ResourceConfig struct {
 	// Header is the field of the request that holds the access token, alone or after "Bearer": a gateway in front may put it into
 	// a field of its own. The Authorization header is then not looked at. Default: Authorization.
 	Header string
+	// Issuers are other clients whose issuers' tokens are taken too, if they are for Identifier: each with its own keys, place of
+	// the roles and default leeway. See [Issuers]. Default: none.
+	Issuers []*Client
+	// FindIssuer returns the client of an issuer that is neither this client's nor among Issuers, or nil if its tokens are not
+	// to be taken. Look it up in what you know: an issuer that merely looks right, such as a subdomain, may be anybody's. It
+	// is called with issuers that strangers made up, at most 16 at a time, each within 10 s and once, for tokens that are for
+	// Identifier and have not expired. A client that it returns is kept until it is closed, at most 1000 of them; nil is
+	// remembered for ten minutes. An error, also of ctx, means that it cannot be told now: 503.
+	FindIssuer func(ctx context.Context, issuer string) (*Client, error)
 }
 
 // maxIdentifier limits a ResourceConfig.Identifier, in bytes.
@@ -56,24 +65,41 @@ func (c *Client) NewResource(cfg ResourceConfig) (*Resource, error) {
 	if err := cfg.faults(&c.cfg).Err(); err != nil {
 		return nil, baseerror.Errorf("idserver: resource: %w", err)
 	}
-	as := &Client{cfg: c.cfg, provider: c.provider, site: apiOnly{}, header: authorization, tokens: c.cfg.rules()}
-	as.cfg.BaseURL = ""
-	as.tokens.resource = true
-	as.tokens.audience, as.tokens.finalSlash, as.tokens.typed = cfg.Identifier, cfg.IgnoreFinalSlash, cfg.OnlyTyped
-	if cfg.Leeway != 0 {
-		as.tokens.leeway = max(cfg.Leeway, 0)
-	}
+	as := c.api(cfg.rules(c.tokens))
 	if cfg.Issuer != "" {
 		as.tokens.issuer = cfg.Issuer
 	}
 	if cfg.Header != "" {
-		as.header = cfg.Header
+		as.header, as.vary = cfg.Header, []Field{{"Vary", cfg.Header}}
 	}
-	as.vary = []Field{{"Vary", as.header}}
 	if len(cfg.Scopes) > 0 {
 		as.challenged = []parameter{{"scope", strings.Join(cfg.Scopes, " ")}}
 	}
+	if len(cfg.Issuers) > 0 || cfg.FindIssuer != nil {
+		as.issuers = newIssuers(as, &cfg)
+		if err := as.issuers.faults("Issuers").Err(); err != nil {
+			return nil, baseerror.Errorf("idserver: resource: %w", err)
+		}
+		c.provider.alsoClose(as.issuers.asking.Close)
+	}
 	return &Resource{as}, nil
+}
+
+// api returns the client as it is to an API: without sign-in and sessions, and for tokens by these rules.
+func (c *Client) api(rules tokenRules) *Client {
+	as := &Client{cfg: c.cfg, provider: c.provider, site: apiOnly{}, header: authorization, tokens: rules, vary: []Field{{"Vary", authorization}}}
+	as.cfg.BaseURL = ""
+	return as
+}
+
+// rules are those of a resource, where a client has others.
+func (cfg *ResourceConfig) rules(of tokenRules) tokenRules {
+	of.resource = true
+	of.audience, of.finalSlash, of.typed = cfg.Identifier, cfg.IgnoreFinalSlash, cfg.OnlyTyped
+	if cfg.Leeway != 0 {
+		of.leeway = max(cfg.Leeway, 0)
+	}
+	return of
 }
 
 // faults returns everything that is wrong with the configuration of a resource of a client's.
@@ -97,6 +123,9 @@ func (cfg *ResourceConfig) faults(of *Config) (faults fault.List) {
 	}
 	if cfg.Leeway > maxLeeway {
 		faults.Add("Leeway", "", "%v: want at most %v", cfg.Leeway, maxLeeway)
+	}
+	if slices.Contains(cfg.Issuers, nil) {
+		faults.Add("Issuers", "", "have a nil among them")
 	}
 	severalTenants := len(of.Provider.Tenants) > 0 || of.Provider.AdmitTenant != nil
 	switch u, err := url.Parse(cfg.Issuer); {
@@ -166,7 +195,11 @@ func (r *Resource) Require(admit func(*User) bool) Guard { return r.as.Require(a
 
 // ValidateAccessToken verifies an access token for this API, as its guards do. See [Client.ValidateAccessToken].
 func (r *Resource) ValidateAccessToken(ctx context.Context, accessToken string) (*User, error) {
-	return r.as.ValidateAccessToken(ctx, accessToken, AccessTokenCheck{})
+	_, known, _, err := r.as.judge(ctx, accessToken, r.as.cfg.Now())
+	if err != nil {
+		return nil, baseerror.Of(err)
+	}
+	return &known.user, nil
 }
 
 // Routes implements [Guards]. A resource has no routes, and mounting it is an error.
@@ -185,13 +218,13 @@ func (r *Resource) guards() {}
 // SecuritySchemes describes what the guards take, as [Client.SecuritySchemes] does: bearer and openid or, with a Header of its
 // own, token.
 func (r *Resource) SecuritySchemes() map[string]map[string]string {
-	if all := r.as.SecuritySchemes(); r.as.header == authorization {
+	all := r.as.SecuritySchemes()
+	if r.as.header == authorization {
 		return all
-	} else {
-		return map[string]map[string]string{"token": {
-			"type": "apiKey", "in": "header", "name": r.as.header, "description": all["bearer"]["description"],
-		}}
 	}
+	return map[string]map[string]string{"token": {
+		"type": "apiKey", "in": "header", "name": r.as.header, "description": all["bearer"]["description"],
+	}}
 }
 
 // String describes the resource.

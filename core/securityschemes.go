@@ -21,6 +21,11 @@ func (c *Client) SecuritySchemes() map[string]map[string]string {
 		"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
 		"description": "An access token of " + c.cfg.Authority + " for " + c.tokens.audience + ".",
 	}}
+	if c.issuers != nil {
+		return map[string]map[string]string{"bearer": {
+			"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token of one of several providers.",
+		}}
+	}
 	if _, is := c.cfg.configured(); !is {
 		all["openid"] = map[string]string{
 			"type": "openIdConnect", "openIdConnectUrl": strings.TrimSuffix(c.cfg.Authority, "/") + wellKnown,

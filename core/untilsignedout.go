@@ -29,11 +29,11 @@ import (
 // context, nothing.
 func UntilSignedOut(ctx context.Context) (context.Context, context.CancelFunc) {
 	u := userContextFrom(ctx)
-	if u == nil || u.user == nil || u.client == nil {
+	if u == nil || u.user == nil || u.by == nil {
 		return context.WithCancel(ctx)
 	}
-	a, ended := u.client.stream(u)
-	return u.client.provider.streams.Open(ctx, a, ended)
+	a, ended := u.by.stream(u)
+	return u.by.provider.streams.Open(ctx, a, ended)
 }
 
 // stream returns what a stream is admitted for, and what tells whether that has ended.

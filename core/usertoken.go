@@ -69,10 +69,10 @@ func (s *userTokens) token() (*oauth2.Token, error) {
 // bound returns the token, and the key that it is bound to: nil for a bearer token.
 func (s *userTokens) bound() (*oauth2.Token, *dpop.Key, error) {
 	switch {
-	case s.user == nil || s.user.user == nil || s.user.client == nil || s.user.client.provider != s.client.provider:
+	case s.user == nil || s.user.user == nil || s.user.by == nil || s.user.by.provider != s.client.provider:
 		return nil, nil, errNoUser
 	case s.user.session == nil:
-		t, err := s.user.client.bearerToken(s.user)
+		t, err := s.user.by.bearerToken(s.user)
 		return t, nil, err
 	}
 	next, err := s.client.site.fresh(s.ctx, s.newest.Load())

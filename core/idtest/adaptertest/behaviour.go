@@ -188,7 +188,8 @@ type suite struct {
 	provider    *idtest.Provider
 	clock       *suiteClock
 	steps       []step
-	states      map[string]int // the login cookies, in the order in which they were set
+	other       *idserver.Client // of another issuer, whose tokens applications from then on take too
+	states      map[string]int   // the login cookies, in the order in which they were set
 }
 
 // The application is behind a proxy that terminates TLS: its cookies are those of https.
@@ -226,6 +227,9 @@ func (s *suite) serveOn(listen func(net.Listener) net.Listener, edit ...func(*id
 	if err != nil {
 		s.t.Fatalf("%v", err)
 	}
+	if s.other != nil {
+		beside.Store(client, s.other)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		s.t.Fatalf("%v", err)
@@ -236,6 +240,7 @@ func (s *suite) serveOn(listen func(net.Listener) net.Listener, edit ...func(*id
 		listener.Close()
 		<-ended // it ends because the listener was closed, which is not a failure
 		client.Close()
+		beside.Delete(client)
 	})
 	return listener.Addr().String()
 }

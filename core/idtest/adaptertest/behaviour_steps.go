@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -19,7 +20,7 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
+	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams,
 }
 
@@ -362,6 +363,32 @@ func resources(s *suite) {
 	v.step("alice's session at either", "AnyOf", "GET", "/suite/either", aPage)
 	v.step("the API's token at either", "AnyOf", "GET", "/suite/either", bearer(alices))
 	v.step("a bad token at either", "the answer of the first", "GET", "/suite/either", bearer("abc"))
+}
+
+// issuers tests an API that takes the tokens of two issuers.
+func issuers(s *suite) {
+	other := idtest.NewProvider(s.t, func(o *idtest.Options) {
+		o.Now, o.InMemory, o.BaseURL = s.clock.Now, true, "http://localhost:8001/other"
+	})
+	cfg := other.Config("")
+	cfg.Now, cfg.Logger = s.clock.Now, slog.New(slog.DiscardHandler)
+	var err error
+	if s.other, err = idserver.New(cfg); err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	s.t.Cleanup(s.other.Close)
+	v := s.visitor(s.serve())
+	bearer := func(token string) map[string][]string { return with(aProgram, "Authorization", "Bearer "+token) }
+	says := func(iss string) func(map[string]any) { return func(c map[string]any) { c["iss"] = iss } }
+	v.step("a token of the first issuer", "the iss chooses the client", "GET", "/suite/issuers", bearer(s.provider.MintAccessToken("alice")))
+	v.step("a token of the other issuer", "with keys of its own", "GET", "/suite/issuers", bearer(other.MintAccessToken("bob")))
+	v.step("a token of the other issuer at the first's guard", "it is another client's", "GET", "/suite/user", bearer(other.MintAccessToken("bob")))
+	v.step("a token that says the other issuer", "signed with the first's key", "GET", "/suite/issuers", bearer(s.provider.MintAccessToken("alice", says(other.URL()))))
+	v.step("a token of an issuer that looks like the other", "only those that are listed", "GET", "/suite/issuers", bearer(other.MintAccessToken("bob", says(other.URL()+".evil.example"))))
+	v.signIn("alice")
+	v.step("alice's session where two issuers' tokens are taken", "never the cookie", "GET", "/suite/issuers", aPage)
+	other.Fail(idtest.KeySet, idtest.Fault{Status: 503})
+	s.visitor(s.serve()).step("a token of the first issuer, while the other is away", "they are apart", "GET", "/suite/issuers", bearer(s.provider.MintAccessToken("alice")))
 }
 
 func cookieLines(s *suite) {

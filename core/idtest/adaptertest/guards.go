@@ -1,13 +1,22 @@
 package adaptertest
 
-import idserver "github.com/signward/idserver-go/core"
+import (
+	"sync"
+
+	idserver "github.com/signward/idserver-go/core"
+)
 
 // Guards returns more guards for the application of a suite, by the path below /suite of a GET route each: an application
 // registers them all, auth.Guard(guard) before a handler that answers with [Seen].
 func Guards(client *idserver.Client) map[string]idserver.Guard {
 	api := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, IgnoreFinalSlash: true, OnlyTyped: true, Scopes: []string{"orders:read"}})
 	gateway := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, Header: "X-Access-Token"})
+	several, err := idserver.Issuers(append([]*idserver.Client{client}, clientsBeside(client)...)...)
+	if err != nil {
+		panic(err) // the clients are the suite's own
+	}
 	return map[string]idserver.Guard{
+		"/issuers":       several.RequireUser(),
 		"/api":           api.RequireUser(),
 		"/api-get":       api.RequireScope("orders:read"),
 		"/behind-client": idserver.AllOf(client.LoadUser(), api.RequireUser()),
@@ -18,6 +27,16 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 		"/allof":         idserver.AllOf(client.RequireUser(), client.RequireRole("admin"), client.RequireScope("orders:read")),
 		"/anyof":         idserver.AnyOf(client.RequireScope("orders:read"), client.RequireRole("admin")),
 	}
+}
+
+// beside are clients of other issuers than an application's own, by that client, for the guards that take both.
+var beside sync.Map
+
+func clientsBeside(client *idserver.Client) []*idserver.Client {
+	if other, ok := beside.Load(client); ok {
+		return []*idserver.Client{other.(*idserver.Client)}
+	}
+	return nil
 }
 
 // suiteAPI is an API of its own in the application of a suite.

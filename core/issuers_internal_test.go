@@ -1,0 +1,41 @@
+package idserver
+
+import (
+	"net/url"
+	"testing"
+)
+
+// The client that an unverified iss chooses is one of the same host, and of the same path but for a tenant.
+func FuzzMayIssue(f *testing.F) {
+	for _, iss := range []string{
+		"https://login.example/common/v2.0", "https://login.example/11111111-0000-4000-8000-000000000001/v2.0", "https://evil.example/common/v2.0",
+		"https://login.example", "https://login.example/", "https://login.example/a/b/v2.0", "https://login.example/../v2.0", "//login.example/x/v2.0",
+		"https://login.example/{tenantid}/v2.0", "https://sts.example/a/", "https://sts.example//", "", "https:", "https://login.example/a#/v2.0",
+	} {
+		f.Add(iss)
+	}
+	clients := map[string]*Client{}
+	for name, p := range map[string]ProviderConfig{
+		"https://login.example/": {}, "https://login.example/common/v2.0": {Tenants: []string{"11111111-0000-4000-8000-000000000001"}},
+		"https://named.example":    {Issuer: "https://login.example/issuer"},
+		"https://template.example": {AccessTokenIssuer: "https://sts.example/{tenantid}/"},
+	} {
+		cfg := Config{Authority: name, Provider: p}
+		clients[name] = &Client{cfg: cfg, tokens: cfg.rules()}
+	}
+	f.Fuzz(func(t *testing.T, iss string) {
+		for name, c := range clients {
+			if !c.mayIssue(iss) {
+				continue
+			}
+			u, err := url.Parse(iss)
+			if err != nil {
+				continue // a template may be filled with what is no URL; the client's tenants decide
+			}
+			want, _ := url.Parse(c.issuer())
+			if want != nil && (u.Scheme != want.Scheme || u.Host != want.Host) {
+				t.Errorf("%q is taken for an issuer of %s", iss, name)
+			}
+		}
+	})
+}
