@@ -5,6 +5,24 @@ import (
 	"testing"
 )
 
+func TestIsSiblingOf(t *testing.T) {
+	t.Parallel()
+	const common = "https://login.example/common/v2.0"
+	for iss, want := range map[string]bool{
+		"https://login.example/tenant/v2.0": true, "https://login.example/tenant/v2.0/": true, "https://login.example//v2.0": true, // which is no tenant's
+		common: false, "https://evil.example/common/v2.0": false, "https://evil.example/tenant/v2.0": false, "http://login.example/common/v2.0": false,
+		"https://login.example/tenant/v1.0": false, "https://login.example/tenant": false, "https://login.example/a/b/v2.0": false,
+		"https://login.example/a/v2.0/x": false, "https://login.example/common/v2.0/x": false, "https:/login.example/tenant/v2.0": false, "": false,
+	} {
+		if isSiblingOf(common, iss) != want {
+			t.Errorf("%q: want %t", iss, want)
+		}
+	}
+	if isSiblingOf("https://login.example", "https://evil.example") {
+		t.Error("a host is no tenant")
+	}
+}
+
 // The client that an unverified iss chooses is one of the same host, and of the same path but for a tenant.
 func FuzzMayIssue(f *testing.F) {
 	for _, iss := range []string{
