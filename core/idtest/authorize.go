@@ -87,6 +87,7 @@ type authorizationRequest struct {
 	redirectURI, state string
 	scope, nonce       string
 	challenge          string
+	resource           string // RFC 8707
 	hint               string
 	jkt                string // the key that the code is bound to
 	pushed             string // the request_uri of a request that was pushed
@@ -141,7 +142,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	now := p.now()
 	p.respond(w, request, url.Values{"code": {p.grants.addCode(code{
 		grant: &grant{
-			client: request.client.ID, login: person.Login, scope: request.scope,
+			client: request.client.ID, login: person.Login, scope: request.scope, resource: request.resource,
 			sid: rand.Text(), authTime: now,
 		},
 		redirectURI: request.redirectURI,
@@ -191,6 +192,7 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 	mode := params.Get("response_mode")
 	a.scope = strings.Join(strings.Fields(params.Get("scope")), " ")
 	a.nonce, a.challenge, a.hint = params.Get("nonce"), params.Get("code_challenge"), params.Get("login_hint")
+	a.resource = params.Get("resource")
 	a.posted = mode == formPost
 	name := repeated(params)
 	switch {
@@ -217,7 +219,7 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 	case slices.Contains(prompt, "none"):
 		return fault("login_required", "no sign-in is kept here")
 	}
-	return nil
+	return checkResource(a.resource)
 }
 
 func isS256(challenge string) bool {

@@ -98,6 +98,9 @@ type Grant struct {
 
 // path returns the path of an endpoint below [Provider.URL], or "" if there is none.
 func (p *Provider) path(e Endpoint) string {
+	if e == Registration && !p.options.Registration {
+		return ""
+	}
 	if p.options.Dialect.Paths != nil {
 		return p.options.Dialect.Paths[e]
 	}

@@ -13,6 +13,7 @@ import (
 // grant is what one sign-in gave a client. When it is revoked, so is every token made from it.
 type grant struct {
 	client, login, scope string
+	resource             string // that the access tokens are for; empty: Options.Audience
 	sid                  string
 	authTime             time.Time
 	revoked              bool
@@ -168,7 +169,7 @@ func (l *ledger) opaque(token string, now time.Time) (Grant, error) {
 // spend uses a refresh token up, unless the dialect lets it be kept. A second use revokes everything that came from the
 // sign-in, RFC 9700 section 4.14.2: one of the two holders has stolen it. Within a grace period it is taken for one of a
 // client that has not got the answer.
-func (l *ledger) spend(token, client, scope, jkt string, now time.Time, dialect *Dialect) (*issuedToken, *oauthError) {
+func (l *ledger) spend(token, client, scope, resource, jkt string, now time.Time, dialect *Dialect) (*issuedToken, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.refresh[token]
@@ -187,6 +188,9 @@ func (l *ledger) spend(token, client, scope, jkt string, now time.Time, dialect 
 		return nil, invalidGrant("the refresh token has expired")
 	case t.grant.jkt != "" && t.grant.jkt != jkt: // RFC 9449 section 5
 		return nil, invalidProof("the refresh token is bound to another key")
+	}
+	if fault := checkResourceOf(resource, t.grant.resource); fault != nil {
+		return nil, fault
 	}
 	for _, name := range strings.Fields(scope) {
 		if !hasScope(t.grant.scope, name) {

@@ -22,6 +22,9 @@ const (
 	EndSession    Endpoint = "end session"   // /connect/endsession
 
 	PushedAuthorization Endpoint = "pushed authorization" // /connect/par
+
+	Registration        Endpoint = "registration"                  // /connect/register, with Options.Registration
+	AuthorizationServer Endpoint = "authorization server metadata" // /.well-known/oauth-authorization-server, before the issuer's path
 )
 
 var paths = map[Endpoint]string{
@@ -34,6 +37,9 @@ var paths = map[Endpoint]string{
 	EndSession:    "/connect/endsession",
 
 	PushedAuthorization: "/connect/par",
+
+	Registration:        "/connect/register",
+	AuthorizationServer: "/.well-known/oauth-authorization-server",
 }
 
 // SetMetadata sets a function that may change the provider's metadata (OpenID Connect Discovery section 3, RFC 8414) each
@@ -65,7 +71,7 @@ func (p *Provider) metadata() map[string]any {
 	for member, e := range map[string]Endpoint{
 		"authorization_endpoint": Authorization, "token_endpoint": Token, "userinfo_endpoint": UserInfo,
 		"revocation_endpoint": Revocation, "end_session_endpoint": EndSession, "jwks_uri": KeySet,
-		"pushed_authorization_request_endpoint": PushedAuthorization,
+		"pushed_authorization_request_endpoint": PushedAuthorization, "registration_endpoint": Registration,
 	} {
 		if path := p.path(e); path != "" {
 			metadata[member] = p.URL() + path

@@ -45,7 +45,7 @@ func (p *Provider) SetIDTokenClaims(edit func(claims map[string]any)) { p.hooks.
 // MintAccessToken returns an access token for a person, as a sign-in at the first client with the scope "openid profile
 // email roles" would. The functions may change its claims before it is signed. It panics if there is no such person.
 func (p *Provider) MintAccessToken(login string, edit ...func(claims map[string]any)) string {
-	return p.accessToken(p.mustPerson(login), grantOf{p.registry.firstClient(), defaultScope, rand.Text(), ""}, edit...)
+	return p.accessToken(p.mustPerson(login), grantOf{clientID: p.registry.firstClient(), scope: defaultScope, jti: rand.Text()}, edit...)
 }
 
 // MintIDToken returns an ID token for a person and a client, without nonce and at_hash. The functions may change its
@@ -74,12 +74,12 @@ func (p *Provider) mustPerson(login string) Person {
 }
 
 // grantOf is what an access token says about its grant.
-type grantOf struct{ clientID, scope, jti, jkt string }
+type grantOf struct{ clientID, scope, resource, jti, jkt string }
 
 func (p *Provider) accessToken(person Person, of grantOf, edit ...func(map[string]any)) string {
 	now := p.now()
 	claims := map[string]any{
-		"iss": p.URL(), "sub": person.Subject, "aud": p.options.Audience,
+		"iss": p.URL(), "sub": person.Subject, "aud": cmp.Or(of.resource, p.options.Audience),
 		"client_id": of.clientID, "scope": of.scope, "jti": of.jti,
 		"iat": now.Unix(), "exp": now.Add(p.options.AccessTTL).Unix(),
 	}
@@ -159,7 +159,7 @@ func atHash(accessToken string) string {
 }
 
 // devToken issues an access token to anyone who asks at a terminal, but not to a page that a browser on this machine
-// happens to show.
+// happens to show. scope and resource are as in a sign-in.
 func (p *Provider) devToken(w http.ResponseWriter, r *http.Request) {
 	if err := sameOrigin(r); err != nil {
 		problem(w, http.StatusForbidden, "this is not for pages of another origin")
@@ -179,8 +179,13 @@ func (p *Provider) devToken(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "user must be one of "+strings.Join(logins, ", "))
 		return
 	}
+	if fault := checkResource(form.Get("resource")); fault != nil {
+		problem(w, http.StatusBadRequest, fault.Description)
+		return
+	}
+	scope := cmp.Or(strings.Join(strings.Fields(form.Get("scope")), " "), defaultScope)
 	writeJSON(w, http.StatusOK, map[string]any{
-		"access_token": p.accessToken(person, grantOf{p.registry.firstClient(), defaultScope, rand.Text(), ""}),
+		"access_token": p.accessToken(person, grantOf{p.registry.firstClient(), scope, form.Get("resource"), rand.Text(), ""}),
 		"token_type":   "Bearer",
 		"expires_in":   int64(p.options.AccessTTL / time.Second),
 	})

@@ -36,10 +36,15 @@ type Options struct {
 	// People are those who can be signed in. Default: [People].
 	People []Person
 
+	// Registration lets anybody register a client (RFC 7591), as clients of MCP servers do. Redirect URIs must be https, http at
+	// a loopback address, or of a scheme of the application's own.
+	Registration bool
+
 	// Dialect is how the provider differs from Signward Identity Server. Default: in nothing.
 	Dialect Dialect
 
-	// Audience is the aud claim of access tokens. Default: "idserver-api".
+	// Audience is the aud claim of access tokens, unless the client asks for those of another API (resource, RFC 8707).
+	// Default: "idserver-api".
 	Audience string
 
 	// AccessTTL is the lifetime of access tokens, at least a second. Default: 15 minutes.

@@ -86,6 +86,8 @@ type registry struct {
 	mu      sync.RWMutex
 	clients []Client
 	people  []Person
+
+	registered int // clients that registered themselves
 }
 
 func (g *registry) fill(clients []Client, people []Person) {

@@ -4,7 +4,7 @@
 // It behaves like Signward Identity Server: the paths under /connect/, the authorization code flow with PKCE S256 (RFC
 // 6749, RFC 7636, OpenID Connect Core 1.0), rotating refresh tokens with reuse detection, RS256 access tokens (RFC 9068),
 // revocation (RFC 7009), issuer identification (RFC 9207) and RP-initiated sign-out; clients authenticate with secrets or with keys (RFC
-// 7523), may push their authorization requests (RFC 9126) and have their tokens bound to a key (DPoP, RFC 9449). Package sgidtest has one that behaves like sgID, and [Dialect] makes others, such as one with a grace period for refresh tokens.
+// 7523), may push their authorization requests (RFC 9126), ask for the tokens of another API (resource, RFC 8707) and have their tokens bound to a key (DPoP, RFC 9449). Package sgidtest has one that behaves like sgID, and [Dialect] makes others, such as one with a grace period for refresh tokens.
 // In addition, a test can count requests, rotate keys, move the clock, edit every
 // response and make every endpoint fail.
 //
@@ -234,13 +234,19 @@ func (p *Provider) routes() http.Handler {
 		if p.path(e) == "" {
 			return
 		}
-		mux.Handle(p.base.Path+p.path(e), p.faults.wrap(e, p.done, allow(handler, methods...)))
+		at := p.base.Path + p.path(e)
+		if e == AuthorizationServer { // RFC 8414 section 3.1: between the host and the path
+			at = p.path(e) + p.base.Path
+		}
+		mux.Handle(at, p.faults.wrap(e, p.done, allow(handler, methods...)))
 	}
 	endpoint(Discovery, p.discovery, get)
+	endpoint(AuthorizationServer, p.discovery, get)
 	endpoint(KeySet, p.keySet, get)
 	endpoint(Authorization, p.authorize, get, post)
 	endpoint(Token, p.token, post)
 	endpoint(PushedAuthorization, p.push, post)
+	endpoint(Registration, p.register, post)
 	endpoint(UserInfo, p.userInfo, get, post)
 	if !p.options.Dialect.OpaqueAccessTokens {
 		mux.Handle(p.base.Path+"/dev/token", allow(p.devToken, post))

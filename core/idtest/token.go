@@ -90,6 +90,9 @@ func (p *Provider) exchange(client Client, form url.Values, jkt string) (map[str
 	if fault != nil {
 		return nil, fault
 	}
+	if fault := checkResourceOf(form.Get("resource"), c.grant.resource); fault != nil {
+		return nil, fault
+	}
 	if client.Secret == "" && !client.hasKeys() {
 		c.grant.jkt = jkt
 	}
@@ -103,7 +106,7 @@ func (p *Provider) refresh(client Client, form url.Values, jkt string) (map[stri
 		return nil, &oauthError{Code: "invalid_request", Description: "refresh_token is missing"}
 	}
 	scope := strings.Join(strings.Fields(form.Get("scope")), " ")
-	spent, fault := p.grants.spend(token, client.ID, scope, jkt, p.now(), &p.options.Dialect)
+	spent, fault := p.grants.spend(token, client.ID, scope, form.Get("resource"), jkt, p.now(), &p.options.Dialect)
 	if fault != nil {
 		return nil, fault
 	}
@@ -147,7 +150,7 @@ func (p *Provider) issue(g *grant, of issued) (map[string]any, *oauthError) {
 		id += "+/" + rand.Text() // all that RFC 6750 section 2.1 allows may be in it
 		accessToken = id
 	} else {
-		accessToken = p.accessToken(person, grantOf{g.client, scope, id, of.jkt})
+		accessToken = p.accessToken(person, grantOf{g.client, scope, g.resource, id, of.jkt})
 	}
 	now := p.now()
 	response := map[string]any{
