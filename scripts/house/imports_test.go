@@ -23,7 +23,7 @@ var (
 		"github.com/gin-gonic/", "github.com/labstack/", "github.com/gofiber/", "github.com/valyala/", "github.com/go-chi/",
 		"google.golang.org/grpc", "github.com/modelcontextprotocol/",
 	}
-	forTests = []string{"core/idtest", "core/sgid/sgidtest", "core/store/postgresstore/postgrestest"} // and what lies below them
+	forTests = []string{"core/idtest", "core/sgid/sgidtest", "core/store/postgresstore/postgrestest", "core/store/redisstore/redistest"} // and what lies below them
 
 	stores  = []string{"core/store/postgresstore", "core/store/redisstore"} // modules of their own
 	clients = []string{"github.com/jackc/", "github.com/redis/"}            // what they talk to a server with

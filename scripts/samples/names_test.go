@@ -15,6 +15,7 @@ var packages = map[string]string{
 	"idserver": "core", "sgid": "core/sgid", "sgidtest": "core/sgid/sgidtest", "idtest": "core/idtest",
 	"adaptertest": "core/idtest/adaptertest", "idgin": "gin", "idecho": "echo", "idfiber": "fiber", "idchi": "chi",
 	"idgrpc": "grpc", "postgresstore": "core/store/postgresstore",
+	"redisstore": "core/store/redisstore",
 }
 
 // What the pages say between their samples names only what is there. The samples themselves are compiled.

@@ -24,7 +24,7 @@ var frameworks = []string{"gin", "echo", "echov5", "fiber", "fiberv3", "chi"}
 var adapters = append(slices.Clone(frameworks), "grpc")
 
 // stores are the modules of stores.
-var stores = []string{"core/store/postgresstore"}
+var stores = []string{"core/store/postgresstore", "core/store/redisstore"}
 
 // beside are packages that a program may use together with ours, and that no module of ours requires but bench.
 var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/"}

@@ -43,6 +43,7 @@ var adapters = []adapterModule{
 // stores are modules that are consumed like adapters, and have no example of their own. What they bring comes with nothing else.
 var stores = []adapterModule{
 	{"core/store/postgresstore", "github.com/jackc/pgx/v5", 17},
+	{"core/store/redisstore", "github.com/redis/go-redis/v9", 15},
 }
 
 // beside are packages that the guide's programs use together with ours: they come with nothing of ours, and the budgets are of

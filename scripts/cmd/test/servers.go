@@ -10,6 +10,7 @@ import (
 // has the words of those that are here: their tests fail where one cannot be started, and are skipped where its word is missing.
 var servers = []struct{ word, programs, pkg, service string }{
 	{"postgres", "initdb|/usr/lib/postgresql/*/bin/initdb", "postgresql", "postgresql"},
+	{"redis", "redis-server|valkey-server", "redis-server", "redis-server"},
 }
 
 // testServers installs servers, where it can, and returns the variable for the tests.
