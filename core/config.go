@@ -39,6 +39,21 @@ type Config struct {
 	// prove it for a program; a token that it sends itself is refused by an API that looks. Whoever holds
 	// SessionSecret and a browser's cookie has the key with the token. Default: access tokens are bearer tokens.
 	DPoP bool
+	// Profile is a profile that sign-ins follow as a whole: "fapi2", the FAPI 2.0 Security Profile, which open banking and Singpass
+	// want. With it, all of this holds, and none of it can be turned off alone:
+	//
+	//   - the client authenticates with a key (private_key_jwt), for the issuer alone: ClientKeys has one for PS256, ES256 or EdDSA,
+	//     and there is no ClientSecret;
+	//   - authorization requests are pushed (RFC 9126), with PKCE S256;
+	//   - access tokens are bound to a key of the sign-in (DPoP), from the pushed request on;
+	//   - ID tokens, access tokens and userinfo are signed with PS256, ES256 or EdDSA;
+	//   - all that is known of the provider comes from its metadata, over TLS but on loopback, and a [DiscoveryError] names the
+	//     member that rules any of this out.
+	//
+	// The issuer of authorization responses is compared where it is there, and must be there where the metadata announces it (RFC
+	// 9207), as without a profile. Guards go on to take bearer tokens. mTLS in place of keys and DPoP, and message signing,
+	// are not supported. Default: none.
+	Profile string
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
 	// routes on; an API leaves it empty. http is allowed on loopback, and where InsecurePlainHTTP
 	// lists it.
@@ -279,6 +294,7 @@ const (
 
 // withDefaults fills in the fields that were left out.
 func (c Config) withDefaults() Config {
+	c = c.withProfile()
 	c.Audience = cmp.Or(c.Audience, defaultAudience)
 	c.RoutesPath = cmp.Or(c.RoutesPath, defaultRoutesPath)
 	c.CallbackPath = cmp.Or(c.CallbackPath, c.RoutesPath+"/callback")

@@ -21,7 +21,7 @@ import (
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
 //   - IDSERVER_PUSHED_AUTHORIZATION and IDSERVER_DPOP, true or false;
-//   - IDSERVER_LOG_SUBJECT and IDSERVER_RESPONSE_MODE;
+//   - IDSERVER_LOG_SUBJECT, IDSERVER_RESPONSE_MODE and IDSERVER_PROFILE;
 //   - APPLICATION_NAME, BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD, the last separated by commas;
 //   - TRUSTED_ORIGINS, separated by spaces or commas.
 //
@@ -34,6 +34,7 @@ func ConfigFromEnv() Config {
 		ClientID:        os.Getenv("IDSERVER_CLIENT_ID"),
 		ClientSecret:    os.Getenv("IDSERVER_CLIENT_SECRET"),
 		ClientKeys:      keysFromEnv(&faults, "ClientKeys", "IDSERVER_CLIENT_KEYS"),
+		Profile:         os.Getenv("IDSERVER_PROFILE"),
 		DPoP:            flagFromEnv(&faults, "DPoP", "IDSERVER_DPOP"),
 		ApplicationName: os.Getenv("APPLICATION_NAME"),
 		BaseURL:         os.Getenv("BASE_URL"),

@@ -18,7 +18,7 @@ func TestConfigFromEnv(t *testing.T) {
 		"IDSERVER_AUDIENCE":    "my-api", "IDSERVER_SCOPES": " openid  roles\temail ",
 		"IDSERVER_TIMEOUT": " 2s ", "IDSERVER_LEEWAY": "1m30s", "IDSERVER_CLIENT_AUTH": "client_secret_basic",
 		"IDSERVER_ALGORITHMS": "RS256, ES256 EdDSA,", "IDSERVER_ROLES_CLAIM": "realm_access/roles, https://app.example/my roles,",
-		"IDSERVER_RESPONSE_MODE": "form_post", "IDSERVER_PUSHED_AUTHORIZATION": " true", "IDSERVER_DPOP": "true",
+		"IDSERVER_RESPONSE_MODE": "form_post", "IDSERVER_PUSHED_AUTHORIZATION": " true", "IDSERVER_DPOP": "true", "IDSERVER_PROFILE": "fapi2",
 		"IDSERVER_INSECURE_PLAIN_HTTP":  "keycloak:8080, app:80",
 		"IDSERVER_AUTHORIZE_PARAMETERS": " audience=https://api.example&resource=urn%3aa&resource=b&max_age=60&empty= ",
 		"TRUSTED_ORIGINS":               "https://www.example https://front.example,https://other.example", "APPLICATION_NAME": "Orders",
@@ -28,7 +28,7 @@ func TestConfigFromEnv(t *testing.T) {
 	}
 	want := idserver.Config{
 		Authority: "https://id.example", ClientID: "example", ClientSecret: clientSecretText, ApplicationName: "Orders",
-		ClientKeys: []idserver.ClientKey{{ID: "s1", Private: signEd()}}, DPoP: true,
+		ClientKeys: []idserver.ClientKey{{ID: "s1", Private: signEd()}}, DPoP: true, Profile: "fapi2",
 		Provider: idserver.ProviderConfig{
 			Issuer: "https://issuer.example", ClientAuth: "client_secret_basic", Algorithms: []string{"RS256", "ES256", "EdDSA"}, Leeway: 90 * time.Second,
 			PushedAuthorization: true,
@@ -53,7 +53,7 @@ func TestConfigFromEmptyEnv(t *testing.T) {
 		"IDSERVER_SCOPES", "BASE_URL", "SESSION_SECRET", "SESSION_SECRET_OLD", "IDSERVER_TIMEOUT", "IDSERVER_LEEWAY",
 		"IDSERVER_CLIENT_AUTH", "IDSERVER_ALGORITHMS", "IDSERVER_ROLES_CLAIM", "TRUSTED_ORIGINS", "APPLICATION_NAME",
 		"IDSERVER_AUTHORIZE_PARAMETERS", "IDSERVER_RESPONSE_MODE", "IDSERVER_INSECURE_PLAIN_HTTP",
-		"IDSERVER_PUSHED_AUTHORIZATION", "IDSERVER_DPOP",
+		"IDSERVER_PUSHED_AUTHORIZATION", "IDSERVER_DPOP", "IDSERVER_PROFILE",
 	} {
 		t.Setenv(name, "")
 	}

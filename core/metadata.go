@@ -27,7 +27,10 @@ type metadata struct {
 	ScopesSupported             []string
 	TokenAuthMethods            []string // nil: it does not say
 	ProofAlgorithms             []string // of DPoP; nil: it does not say
-	SendsIssuer                 bool     // RFC 9207
+	AssertionAlgorithms         []string // the same of private_key_jwt, ID tokens and PKCE, for a profile
+	IDTokenAlgorithms           []string
+	ChallengeMethods            []string
+	SendsIssuer                 bool // RFC 9207
 
 	ignored []string // what is wrong with members that count as absent
 }
@@ -54,7 +57,8 @@ func parseMetadata(document []byte) (*metadata, error) {
 	}
 	for name, field := range map[string]*[]string{
 		"scopes_supported": &m.ScopesSupported, "token_endpoint_auth_methods_supported": &m.TokenAuthMethods,
-		"dpop_signing_alg_values_supported": &m.ProofAlgorithms,
+		"dpop_signing_alg_values_supported": &m.ProofAlgorithms, "token_endpoint_auth_signing_alg_values_supported": &m.AssertionAlgorithms,
+		"id_token_signing_alg_values_supported": &m.IDTokenAlgorithms, "code_challenge_methods_supported": &m.ChallengeMethods,
 	} {
 		if value := object.Get(name); value != "" && value != "null" {
 			all, mixed, ok := strictjson.Strings(value)
@@ -110,7 +114,10 @@ func (m *metadata) check(cfg Config) error {
 	case web && m.PushedAuthorizationEndpoint == "" && (m.RequiresPushed || cfg.Provider.PushedAuthorization):
 		return m.missing("no pushed_authorization_request_endpoint in it, and requests must be pushed: set Config.Provider.Endpoints.PushedAuthorization")
 	}
-	return m.checkProofs(cfg)
+	if err := m.checkProofs(cfg); err != nil {
+		return err
+	}
+	return m.checkProfile(cfg)
 }
 
 // checkIssuer compares the issuer with the one that is trusted, OpenID Connect Discovery 1.0 section 4.3.

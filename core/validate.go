@@ -46,6 +46,7 @@ func (c *Config) faults() fault.List {
 	}
 	c.checkParameters(&faults)
 	c.checkStore(&faults)
+	c.checkProfile(&faults)
 	if slices.Contains(c.RolesClaim, "") {
 		faults.Add("RolesClaim", "IDSERVER_ROLES_CLAIM", "%q has an empty element", c.RolesClaim)
 	}

@@ -274,6 +274,7 @@ var (
 	loginCookie   = regexp.MustCompile(`__Secure-idserver-login-[A-Za-z0-9_-]{16}`)
 	sealedValue   = regexp.MustCompile(`(idserver[a-z0-9<> .-]*=)([0-9]\.)?[A-Za-z0-9_-]{40,}`)
 	secretInQuery = regexp.MustCompile(`\b(state|nonce|code|code_challenge|id_token_hint)=[A-Za-z0-9._~-]{20,}`)
+	pushedInQuery = regexp.MustCompile(`\b(request_uri|dpop_jkt)=[A-Za-z0-9._~%-]{20,}`)
 	tokenHash     = regexp.MustCompile(`\btoken [0-9a-f]{16}`)
 	bearerToken   = regexp.MustCompile(`[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
 )
@@ -290,6 +291,7 @@ func (s *suite) masked(text string) string {
 	})
 	text = sealedValue.ReplaceAllString(text, "$1$2<sealed>")
 	text = secretInQuery.ReplaceAllString(text, "$1=*")
+	text = pushedInQuery.ReplaceAllString(text, "$1=*")
 	text = tokenHash.ReplaceAllString(text, "token *")
 	return bearerToken.ReplaceAllString(text, "<token>")
 }

@@ -21,7 +21,7 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
-	handedOver, onTheWire, clientKeys, streams,
+	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2,
 }
 
 // clientKeys tests an application without a secret: it publishes its keys, and authenticates with one.

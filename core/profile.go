@@ -1,0 +1,101 @@
+package idserver
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/signward/idserver-go/core/internal/fault"
+)
+
+// fapi2 is the Config.Profile of the FAPI 2.0 Security Profile.
+const fapi2 = "fapi2"
+
+// profileAlgorithms are those of FAPI 2.0 section 5.4. Ed25519 is another name of EdDSA (RFC 9864).
+var profileAlgorithms = []string{"PS256", "ES256", "EdDSA", "Ed25519"}
+
+// withProfile fills in what the profile settles.
+func (c Config) withProfile() Config {
+	if c.Profile != fapi2 {
+		return c
+	}
+	c.DPoP, c.Provider.PushedAuthorization = true, true
+	if len(c.Provider.Algorithms) == 0 {
+		c.Provider.Algorithms = profileAlgorithms
+	}
+	return c
+}
+
+// checkProfile names each setting that the profile does not allow.
+func (c *Config) checkProfile(faults *fault.List) {
+	const field, variable = "Profile", "IDSERVER_PROFILE"
+	switch c.Profile {
+	case "":
+		return
+	case fapi2:
+	default:
+		faults.Add(field, variable, "%q: want %s, or nothing", c.Profile, fapi2)
+		return
+	}
+	refuse := func(field, variable, why string, args ...any) {
+		faults.Add(field, variable, why+", and Profile (IDSERVER_PROFILE) is "+fapi2, args...)
+	}
+	p := &c.Provider
+	keys, wrong := readClientKeys(c.ClientKeys)
+	switch {
+	case len(wrong) > 0: // a fault of its own
+	case keys.signer == nil:
+		refuse("ClientKeys", "IDSERVER_CLIENT_KEYS", "has no key that signs")
+	case !slices.Contains(profileAlgorithms, keys.signer.Algorithm):
+		refuse("ClientKeys", "IDSERVER_CLIENT_KEYS", "signs with %s: want PS256, ES256 or EdDSA", keys.signer.Algorithm)
+	}
+	if c.ClientSecret != "" {
+		refuse("ClientSecret", "IDSERVER_CLIENT_SECRET", "is set")
+	}
+	if p.ClientAuth != "" && p.ClientAuth != privateKeyJWT && slices.Contains(clientAuthMethods, p.ClientAuth) {
+		refuse("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "is %s: want %s", p.ClientAuth, privateKeyJWT)
+	}
+	if p.AssertionAudience != "" {
+		refuse("Provider.AssertionAudience", "", "is set: the issuer is the only audience")
+	}
+	for _, name := range p.Algorithms {
+		if !slices.Contains(profileAlgorithms, name) {
+			refuse("Provider.Algorithms", "IDSERVER_ALGORITHMS", "has %q: want PS256, ES256 or EdDSA", name)
+		}
+	}
+	if p.Endpoints != (Endpoints{}) {
+		refuse("Provider.Endpoints", "", "is set: they come from the metadata alone")
+	}
+	if len(p.Tenants) > 0 || p.AdmitTenant != nil {
+		refuse("Provider.Tenants", "IDSERVER_TENANTS", "is set: there is one issuer")
+	}
+	if len(c.InsecurePlainHTTP) > 0 {
+		refuse("InsecurePlainHTTP", "IDSERVER_INSECURE_PLAIN_HTTP", "is set")
+	}
+}
+
+// checkProfile checks that the metadata does not rule out what the profile wants. What it does not list, it may have.
+func (m *metadata) checkProfile(cfg Config) error {
+	if cfg.Profile != fapi2 {
+		return nil
+	}
+	keys, _ := readClientKeys(cfg.ClientKeys) // New has checked them
+	for _, want := range []struct {
+		member string
+		listed []string
+		oneOf  []string
+	}{
+		{"token_endpoint_auth_methods_supported", m.TokenAuthMethods, []string{privateKeyJWT}},
+		{"token_endpoint_auth_signing_alg_values_supported", m.AssertionAlgorithms, []string{keys.signer.Algorithm}},
+		{"id_token_signing_alg_values_supported", m.IDTokenAlgorithms, cfg.Provider.Algorithms},
+		{"code_challenge_methods_supported", m.ChallengeMethods, []string{"S256"}},
+	} {
+		ok := slices.ContainsFunc(want.listed, func(name string) bool { return slices.Contains(want.oneOf, name) })
+		if len(want.listed) > 0 && !ok {
+			return m.missing(fmt.Sprintf("its %s has none of %q, which Config.Profile (IDSERVER_PROFILE) wants", want.member, want.oneOf))
+		}
+	}
+	if isTemplate(m.Issuer) {
+		return m.missing("its issuer stands for many tenants, and Config.Profile (IDSERVER_PROFILE) wants one")
+	}
+	return nil
+}
