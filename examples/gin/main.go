@@ -19,6 +19,7 @@ import (
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/store/redisstore"
 	idgin "github.com/signward/idserver-go/gin"
 )
 
@@ -41,6 +42,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
+	if os.Getenv("REDIS_URL") != "" { // what several replicas share
+		store, err := redisstore.FromEnv()
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		cfg.Store = store
+	}
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
