@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
@@ -55,7 +56,7 @@ func (w *web) completeAttempt(ctx context.Context, r *Request, p callbackParamet
 	if err != nil {
 		return Answer{}, exchangeRefused(err, forget)
 	}
-	if w.signedOut.Has(hashOfSession(tokens.session)) { // its session is over, begun by another answer, or was refused
+	if w.markers.Has(endings.SessionMark(tokens.session)) { // its session is over, begun by another answer, or was refused
 		return w.spentCallback(ctx, r, login)
 	}
 	s, err := w.beginSession(withUnprovenName(withAppData(ctx, login.AppData), w.unprovenName(p)), tokens)
@@ -87,7 +88,7 @@ func signInRefused(ctx context.Context, err error, user *User, forget Field) err
 
 // discard gives up the result of a sign-in for which there is no session, and for which none may begin by a reload.
 func (w *web) discard(ctx context.Context, tokens *Tokens) {
-	w.signedOut.Add(hashOfSession(tokens.session), w.now().Add(resultKept))
+	w.markers.EndHere(endings.SessionMark(tokens.session), endings.Marker{}, w.now().Add(resultKept))
 	w.revoke(ctx, tokens.RefreshToken)
 }
 

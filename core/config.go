@@ -112,6 +112,10 @@ type Config struct {
 	// see [Store]. One store may serve several applications if their SessionSecrets differ. It is never closed. Default:
 	// none: sessions live in sealed cookies alone, and replicas know nothing of each other.
 	Store Store
+	// StrictSignOut refuses sessions while the Store is away, with 503 and the cookie kept, because somebody may have signed
+	// out at another replica. Default: a session that this process does not know to be signed out goes on until its access token
+	// is to be refreshed or, without a refresh token, until the Store has been away for Session.StaleMax.
+	StrictSignOut bool
 	// SingleReplica says that the application runs as one process, for which a Store that is no [Swapper] will do. During a
 	// deployment it is not true, if the new process starts before the old one has ended.
 	SingleReplica bool

@@ -1,7 +1,6 @@
 package idserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -57,29 +56,5 @@ func TestFlown(t *testing.T) {
 	tokens := &Tokens{}
 	if got, err := flown(tokens, ErrInvalidToken); got != tokens || err != ErrInvalidToken {
 		t.Errorf("another error becomes %v", err)
-	}
-}
-
-// A signed-out session is refused for as long as one of its cookies may live unused, not only as long as results are kept.
-func TestSignedOutForTheIdleTime(t *testing.T) {
-	now := time.Unix(1800000000, 0)
-	c, err := New(Config{
-		Authority: "https://op.example", ClientID: "c", BaseURL: "https://app.example", SessionSecret: "a-secret-of-at-least-thirty-two-bytes",
-		Now: func() time.Time { return now }, Session: SessionConfig{Idle: time.Hour},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	w := c.site.(*web)
-	s := &session{user: &User{Issuer: "i"}, id: [32]byte{1}}
-	w.end(s)
-	now = now.Add(59 * time.Minute)
-	if _, err := w.refresh(context.Background(), &Request{}, s); !errors.Is(err, errSignedOut) {
-		t.Error("after 59 min of an hour it may come back")
-	}
-	now = now.Add(2 * time.Minute)
-	if _, err := w.refresh(context.Background(), &Request{}, s); err != nil {
-		t.Error("it is remembered for ever")
 	}
 }

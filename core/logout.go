@@ -46,9 +46,9 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	if s == nil {
 		return goTo(asJSON, home, cookies...)
 	}
-	latest := w.latest(ctx, s) // it may have been refreshed in the meantime, in another tab
-	already := w.signedOut.Has(s.id)
-	w.end(s)
+	latest := w.latest(ctx, s)                  // it may have been refreshed in the meantime, in another tab
+	already, _ := w.markers.Ended(ctx, &s.ends) // if the store is away, the provider is asked once more
+	w.end(ctx, s)
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()
 	if !already { // an old cookie need not have the provider asked again and again
@@ -113,13 +113,6 @@ func (w *web) postLogout(target string) string {
 		return w.origin + target
 	}
 	return target // of a trusted origin
-}
-
-// end refuses a session from now on, for as long as a cookie of it can live unused: a response in flight, another tab or a
-// copy must not bring back a session that was signed out. It may have been seen in the future, as far as the leeway goes.
-func (w *web) end(s *session) {
-	w.signedOut.Add(s.id, w.now().Add(max(w.cfg.Session.Idle, resultKeptMost)+w.cfg.Provider.Leeway))
-	w.provider.streams.End(s.id, errEndedHere)
 }
 
 // revoke makes a short attempt to have the provider revoke a refresh token.

@@ -52,16 +52,20 @@ func (w *web) refresh(ctx context.Context, r *Request, s *session) (next *sessio
 // refreshFrom is refresh for one version of a session. fresh says that its tokens were made for this request; those that
 // were remembered, or that another replica has made, may be due for a refresh themselves.
 func (w *web) refreshFrom(ctx context.Context, r *Request, s *session, now time.Time) (next *session, fresh bool, err error) {
-	if w.signedOut.Has(s.id) {
-		return nil, false, errSignedOut
+	if err := w.ended(ctx, s); err != nil {
+		return nil, false, err
 	}
-	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() || now.Before(s.tokens.refreshAt) {
+	unconfirmed := w.unconfirmed(s)
+	switch due := s.tokens.RefreshToken != "" && !s.tokens.refreshAt.IsZero() && !now.Before(s.tokens.refreshAt); {
+	case unconfirmed && s.tokens.RefreshToken == "":
+		return nil, false, errUnconfirmed
+	case !unconfirmed && !due:
 		return nil, false, nil
 	}
 	known, ok := w.refreshes.Peek(s.refreshKey)
 	switch {
 	case ok, r != nil && w.mayRenew(r), r == nil && w.mayRefreshAway():
-	case now.Before(s.tokens.Expiry):
+	case now.Before(s.tokens.Expiry) && !unconfirmed:
 		return nil, false, nil
 	default:
 		return nil, false, errNotRenewed
@@ -70,7 +74,7 @@ func (w *web) refreshFrom(ctx context.Context, r *Request, s *session, now time.
 	if !ok {
 		tokens, err = w.refreshOnce(ctx, s, now)
 	}
-	if w.signedOut.Has(s.id) { // signed out while the request was in flight, or a remembered result of a session that was
+	if w.markers.Known(&s.ends) { // signed out while the request was in flight, or a remembered result of a session that was
 		return nil, false, errSignedOut
 	}
 	if err == nil {
@@ -94,6 +98,8 @@ func (w *web) withoutRefresh(ctx context.Context, s *session, tokens *Tokens, er
 		return nil, errors.Join(errLeft, err)
 	case tokens == nil && !now.Before(s.tokens.Expiry.Add(w.cfg.staleMax())):
 		return nil, errors.Join(errStale, err)
+	case tokens == nil && w.unconfirmed(s):
+		return nil, errors.Join(errUnheard, err)
 	}
 	w.cfg.Logger.WarnContext(ctx, "idserver: the access token was not refreshed; the session goes on", "error", err)
 	if tokens == nil {
@@ -157,7 +163,14 @@ func (w *web) refreshOnce(ctx context.Context, s *session, now time.Time) (*Toke
 // refreshHere has the tokens refreshed by this process, which is the only one that does so. lost says that an answer to another
 // one may have been lost.
 func (w *web) refreshHere(ctx context.Context, s *session, lost bool) (*Tokens, error) {
+	confirmed := w.markers.Epoch() // before the provider is asked
 	tokens, err := w.refreshTokens(ctx, s, lost)
+	if tokens != nil {
+		tokens.confirmed = confirmed
+		if err == nil && w.endedMeanwhile(ctx, s) {
+			err = errSignedOut
+		}
+	}
 	tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
 	if tokens != nil && endsSession(err) { // nobody keeps the new refresh token, and nobody would ever revoke it
 		w.revoke(ctx, tokens.RefreshToken)

@@ -3,7 +3,6 @@ package idserver
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/cookies"
 	"github.com/signward/idserver-go/core/internal/dpop"
+	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
@@ -26,7 +26,7 @@ type session struct {
 	seen     time.Time // the idle limit counts from here
 
 	kept       sessioncodec.Record       // its id, and what else there is to write again, such as what a later version wrote
-	id         [32]byte                  // a hash of its id: it identifies the session among those that were signed out
+	ends       endings.Session           // by what it can be ended
 	refreshKey [32]byte                  // identifies its next refresh
 	proofKey   func() (*dpop.Key, error) // made when it is first needed; nil: the access token is bound to none
 }
@@ -35,7 +35,13 @@ type session struct {
 func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	tokens.User = user
 	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
-	s.id = hashOfSession(kept.ID)
+	s.ends = endings.Session{
+		ID: endings.SessionMark(kept.ID), Person: endings.PersonMark(user.Issuer, user.Subject),
+		Began: signedIn.UnixMilli(), Issued: kept.Issued, Outlived: kept.Outlived,
+	}
+	if kept.ProviderSession != "" {
+		s.ends.Provider = endings.ProviderMark(user.Issuer, kept.ProviderSession)
+	}
 	if tokens.RefreshToken != "" {
 		s.refreshKey = refreshKeyOf(user.Issuer, tokens)
 	}
@@ -43,11 +49,6 @@ func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, s
 		s.proofKey = sync.OnceValues(func() (*dpop.Key, error) { return dpop.ParseKey(tokens.ProofKey) })
 	}
 	return s
-}
-
-// hashOfSession identifies a session among those that were signed out.
-func hashOfSession(id [32]byte) [32]byte {
-	return sha256.Sum256(append([]byte("session\x00"), id[:]...))
 }
 
 // renewed returns the session as it is, seen now.
@@ -59,6 +60,7 @@ func (s *session) renewed(now time.Time) *session {
 func (s *session) refreshed(user *User, tokens Tokens, now time.Time) *session {
 	kept := s.kept
 	kept.Version = max(kept.Version+1, tokens.version)
+	kept.Confirmed = max(kept.Confirmed, tokens.confirmed)
 	return newSession(kept, user, tokens, s.signedIn, now)
 }
 
@@ -75,7 +77,8 @@ func (w *web) beginSession(ctx context.Context, tokens *Tokens) (*session, error
 		return nil, err
 	}
 	now := w.now()
-	return newSession(sessioncodec.Record{ID: tokens.session}, user, *tokens, now, now), nil
+	kept := sessioncodec.Record{ID: tokens.session, ProviderSession: tokens.sid, Issued: unixMilli(tokens.issued)}
+	return w.outliving(ctx, newSession(kept, user, *tokens, now, now)), nil
 }
 
 // admitUser asks the application about the user of tokens. It passes a copy, because the tokens' own may be shared.
@@ -183,13 +186,16 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	s := found.session
 	next, err := w.refresh(ctx, r, s)
 	switch {
-	case errors.Is(err, errLeft), errors.Is(err, errStale):
+	case errors.Is(err, errLeft), errors.Is(err, errStale), errors.Is(err, errUnheard):
 		return v, refused(codeOfStale(err), err)
+	case errors.Is(err, errUnconfirmed): // with the cookie, as another replica may know better
+		w.cfg.Logger.InfoContext(ctx, "idserver: the session is not known to go on", "subject", s.user.Subject, "error", err)
+		return v, notSignedIn
 	case errors.Is(err, errNotRenewed):
 		return v, refused(CodeSessionNotRenewed, nil)
 	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
-		w.provider.streams.End(s.id, errNotGoneOn)
+		w.provider.streams.End(s.ends.ID, errNotGoneOn)
 		return v, refused(CodeNotSignedIn, nil, append(w.sessions.drop(r.cookies()), w.wasKept(s, err, now)...)...)
 	}
 	if next != nil {

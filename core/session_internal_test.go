@@ -38,7 +38,7 @@ func TestPackSession(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if back.id != s.id || back.kept.ID != s.kept.ID || back.kept.Version != s.kept.Version || back.refreshKey != s.refreshKey {
+			if back.ends != s.ends || back.kept.ID != s.kept.ID || back.kept.Version != s.kept.Version || back.refreshKey != s.refreshKey {
 				t.Error("it is another session")
 			}
 			if !reflect.DeepEqual(back.user, s.user) || !back.signedIn.Equal(s.signedIn) || !back.seen.Equal(s.seen) {
@@ -49,7 +49,7 @@ func TestPackSession(t *testing.T) {
 			}
 		})
 	}
-	if a, b := s.renewed(time.Now()), s.refreshed(s.user, s.tokens, time.Now()); a.id != s.id || b.id != s.id || a.kept.Version != 0 || b.kept.Version != 1 {
+	if a, b := s.renewed(time.Now()), s.refreshed(s.user, s.tokens, time.Now()); a.ends != s.ends || b.ends != s.ends || a.kept.Version != 0 || b.kept.Version != 1 {
 		t.Error("a session changes its id, or counts its refreshes wrongly")
 	}
 }
@@ -78,7 +78,7 @@ func TestSessionsHaveIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, err := w.beginSession(t.Context(), tokens)
-		if err != nil || again.id != one.id || again.kept.ID != one.kept.ID {
+		if err != nil || again.ends != one.ends || again.kept.ID != one.kept.ID {
 			t.Errorf("the same sign-in begins the sessions %x and %x, %v", one.kept.ID, again.kept.ID, err)
 		}
 		ids = append(ids, one.kept.ID)

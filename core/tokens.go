@@ -34,9 +34,12 @@ type Tokens struct {
 	rolesFrom    string    // the source of the user's roles
 	rolesExpiry  time.Time // of the access token that they came with; zero: this one
 	first        firstIDToken
-	session      [32]byte // the id of the session that begins with them
-	version      int64    // of the session, where another replica has refreshed it; 0: this process did
-	scopes       []string // that the token endpoint told; nil: it told none
+	sid          string    // of the sign-in's ID token: the session at the provider
+	issued       time.Time // iat of the same
+	session      [32]byte  // the id of the session that begins with them
+	version      int64     // of the session, where another replica has refreshed it; 0: this process did
+	confirmed    int64     // the beginning of the store's epoch in which a refresh brought them
+	scopes       []string  // that the token endpoint told; nil: it told none
 }
 
 // String reports which tokens there are, without printing them.
@@ -81,7 +84,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	if err != nil {
 		return nil, spent(err)
 	}
-	tokens.first = firstOf(idToken)
+	tokens.first, tokens.sid, tokens.issued = firstOf(idToken), claims.Text(idToken.Get("sid")), idToken.IssuedAt
 	return tokens, spent(p.makeUser(ctx, &gathered{tokens: tokens, idToken: idToken, renewed: true, requested: r.Scopes}))
 }
 

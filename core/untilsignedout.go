@@ -53,7 +53,7 @@ func (c *Client) stream(u *userContext) (a endings.Admission, ended func() error
 // stream implements [site].
 func (w *web) stream(s *session) (a endings.Admission, ended func() error) {
 	return w.admission(s), func() error {
-		if w.signedOut.Has(s.id) {
+		if w.markers.Known(&s.ends) {
 			return errEndedHere
 		}
 		return nil
@@ -63,7 +63,7 @@ func (w *web) stream(s *session) (a endings.Admission, ended func() error) {
 // admission says how long a session's streams may go on: no longer than a request with the same session would be answered
 // while the provider is away.
 func (w *web) admission(s *session) endings.Admission {
-	a := endings.Admission{Key: s.id, Until: s.signedIn.Add(w.cfg.Session.Max), Over: errReachedMax}
+	a := endings.Admission{Key: s.ends.ID, Until: s.signedIn.Add(w.cfg.Session.Max), Over: errReachedMax}
 	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() {
 		return a
 	}

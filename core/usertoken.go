@@ -119,12 +119,12 @@ func (w *web) fresh(ctx context.Context, s *session) (*session, error) {
 	}
 	next, err := w.refresh(ctx, nil, s)
 	switch {
-	case errors.Is(err, errLeft), errors.Is(err, errStale):
+	case errors.Is(err, errLeft), errors.Is(err, errStale), errors.Is(err, errUnheard):
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case errors.Is(err, errNotRenewed):
 		return nil, errUnrefreshed
 	case err != nil:
-		w.provider.streams.End(s.id, errNotGoneOn)
+		w.provider.streams.End(s.ends.ID, errNotGoneOn)
 		return nil, fmt.Errorf("%w: %w", ErrSignedOut, err)
 	case next == nil:
 		next = s

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/cookies"
+	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/expiring"
 	"github.com/signward/idserver-go/core/internal/flight"
@@ -44,7 +45,7 @@ type web struct {
 	opened    *memo.Memo[openedSession]
 	exchanges *flight.Group[*Tokens] // of codes
 	refreshes *flight.Group[*Tokens]
-	signedOut *expiring.Set // the ids of sessions
+	markers   *endings.Markers
 	lost      *expiring.Set // the refresh keys of sessions of whose refresh an answer was lost
 }
 
@@ -61,7 +62,6 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		trusted:    cfg.TrustedOrigins,
 		opened:     memo.New[openedSession](cfg.TokenCacheBytes),
 		exchanges:  newFlights(cfg.Now, mostExchanges, mostExchangeBytes, keptExchange),
-		signedOut:  expiring.New(cfg.Now, mostSignedOut),
 		lost:       expiring.New(cfg.Now, mostLost),
 	}
 	w.routesPath = w.pathOfBase + cfg.RoutesPath
@@ -90,11 +90,9 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		w.vault = vault.New(vault.Options{Store: cfg.Store, Ring: w.ring, Rand: cfg.Rand, Now: cfg.Now})
 		w.leases = newLeases(cfg, w.vault)
 	}
+	w.markers = newMarkers(cfg, w.vault, p.streams)
 	return w, nil
 }
-
-// mostSignedOut limits how many sessions that were signed out are remembered. Of more, those that could live longest stay.
-const mostSignedOut = 100_000
 
 // path returns the path of a route as browsers see it.
 func (w *web) path(route string) string { return w.routesPath + route }
@@ -148,6 +146,7 @@ func (w *web) close() {
 	w.exchanges.Close()
 	w.refreshes.Close()
 	w.opened.Clear()
+	w.markers.Close()
 	if w.vault != nil {
 		w.leases.Close()
 		w.vault.Close()

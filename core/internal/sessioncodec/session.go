@@ -42,7 +42,10 @@ type Record struct {
 	AuthTime        int64  // auth_time of the same
 	ACR             string // acr of the same
 	ProviderSession string // sid of the same
+	Issued          int64  // iat of the same
 	Version         int64  // how often the tokens were refreshed
+	Outlived        int64  // no sign-out up to here is meant for it
+	Confirmed       int64  // the beginning of the latest epoch of the store in which it was begun or refreshed
 
 	AccessToken  string
 	IDToken      string
@@ -78,7 +81,10 @@ var recordFields = []field[Record]{
 	number("auth_time", func(r *Record) *int64 { return &r.AuthTime }),
 	text("acr", func(r *Record) *string { return &r.ACR }),
 	text("sid", func(r *Record) *string { return &r.ProviderSession }),
+	number("issued", func(r *Record) *int64 { return &r.Issued }),
 	number("version", func(r *Record) *int64 { return &r.Version }),
+	number("outlived", func(r *Record) *int64 { return &r.Outlived }),
+	number("confirmed", func(r *Record) *int64 { return &r.Confirmed }),
 }
 
 // String names the user and nothing else: a record holds tokens.

@@ -132,6 +132,16 @@ func (v *Vault) Epoch(ctx context.Context) (Epoch, error) {
 	return o.Epoch(), nil
 }
 
+// KnownEpoch returns the epoch that the store was in when the root was looked up last. It never asks the store; ok is false until
+// something else did.
+func (v *Vault) KnownEpoch() (e Epoch, ok bool) {
+	o := v.known.Load()
+	if o == nil {
+		return Epoch{}, false
+	}
+	return o.Epoch(), true
+}
+
 func (o *opened) Epoch() Epoch { return Epoch{o.epoch, time.UnixMilli(o.begun).UTC()} }
 
 // NewEpoch begins a new epoch, because the store has lost something that was written in the given one. It does nothing if

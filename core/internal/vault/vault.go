@@ -132,6 +132,9 @@ func (v *Vault) Find(ctx context.Context, kind, id string) (*Value, error) {
 	return values[0], nil
 }
 
+// FindsMany reports whether FindMany takes one round trip, and notices an emptied store.
+func (v *Vault) FindsMany() bool { return v.many != nil }
+
 // FindMany returns the values of several keys, nil for those that have none. It takes one round trip if the store can do
 // that; the root comes with them, so that an emptied store is noticed at once. The error is ErrAway: of values that cannot
 // be opened, Unreadable tells.

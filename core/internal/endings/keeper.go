@@ -1,0 +1,223 @@
+package endings
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	keepEvery = 500 * time.Millisecond // between attempts at what the store did not take
+	lastTry   = time.Second            // what Close waits for
+	mostAsked = 100                    // markers that are looked up at once
+)
+
+// keeper is what Markers do in the background: a goroutine that runs while there is something to do. It writes what the
+// store did not take, subscribes to its messages, and, when the store may have lost something, sees to it that what this
+// process wrote is still there.
+type keeper struct {
+	m *Markers
+
+	heardOf atomic.Bool // the subscription lives; or there is none to be had
+
+	mu        sync.Mutex
+	unwritten map[Key]struct{}
+	doubtful  bool
+	busy      bool // the goroutine runs
+	closed    bool
+	stop      func() // ends the subscription
+	ctx       context.Context
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
+}
+
+func (k *keeper) init(m *Markers) {
+	k.m, k.unwritten = m, map[Key]struct{}{}
+	k.ctx, k.cancel = context.WithCancel(context.Background())
+}
+
+// repeat writes the marker at mark later.
+func (k *keeper) repeat(mark Key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.unwritten[mark] = struct{}{}
+	k.wake()
+}
+
+// doubt says that the store may have lost something, or messages: what it has said before is of no use.
+func (k *keeper) doubt() {
+	k.m.looked.drop()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.doubtful = true
+	k.wake()
+}
+
+// subscribe reports whether messages arrive. If not, it sees to it that they will.
+func (k *keeper) subscribe() bool {
+	if k.heardOf.Load() {
+		return true
+	}
+	if k.m.o.Vault.HasNotifier() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.wake()
+	}
+	return false
+}
+
+// wake begins the work. The caller holds the lock.
+func (k *keeper) wake() {
+	if !k.busy && !k.closed {
+		k.busy = true
+		k.running.Go(k.work)
+	}
+}
+
+func (k *keeper) work() {
+	for !k.tend(k.ctx) {
+		select {
+		case <-time.After(keepEvery):
+		case <-k.ctx.Done():
+			return
+		}
+	}
+}
+
+// tend does what is to be done. It reports whether nothing is left.
+func (k *keeper) tend(ctx context.Context) (done bool) {
+	k.listen(ctx)
+	k.writeAgain(ctx)
+	k.mu.Lock()
+	doubtful := k.doubtful
+	k.doubtful = false
+	k.mu.Unlock()
+	if doubtful && k.verify(ctx) != nil {
+		k.mu.Lock()
+		k.doubtful = true
+		k.mu.Unlock()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.busy = k.doubtful || len(k.unwritten) > 0 || !k.heardOf.Load() && k.m.o.Vault.HasNotifier()
+	return !k.busy
+}
+
+// listen subscribes to the markers of other replicas.
+func (k *keeper) listen(ctx context.Context) {
+	if k.heardOf.Load() || !k.m.o.Vault.HasNotifier() {
+		return
+	}
+	stop, err := k.m.o.Vault.Subscribe(ctx, topic, k.hear, k.doubt)
+	if err != nil {
+		return
+	}
+	k.mu.Lock()
+	closed := k.closed
+	if !closed {
+		k.stop = stop
+	}
+	k.mu.Unlock()
+	if closed {
+		stop()
+		return
+	}
+	k.heardOf.Store(true)
+	k.m.looked.drop() // what was looked up before, and may have changed before messages arrived
+}
+
+// hear takes over what another replica tells.
+func (k *keeper) hear(message string) {
+	mark, marker, ok := parseMessage(message)
+	if !ok {
+		k.doubt()
+		return
+	}
+	k.m.know(mark, marker, k.m.until(marker), false)
+}
+
+// writeAgain writes what the store did not take.
+func (k *keeper) writeAgain(ctx context.Context) {
+	k.mu.Lock()
+	all := slices.Collect(maps.Keys(k.unwritten))
+	k.mu.Unlock()
+	for _, mark := range all {
+		marker, ok := k.m.known.get(mark)
+		if ok && k.m.write(ctx, mark, marker) != nil {
+			return // it is still away
+		}
+		k.mu.Lock()
+		if now, _ := k.m.known.get(mark); now == marker {
+			delete(k.unwritten, mark)
+		}
+		k.mu.Unlock()
+	}
+}
+
+// verify looks whether the store still has what this process wrote. What it has lost is written again, and a new epoch begins,
+// because others may have written what nobody can write again. The error is the store's.
+func (k *keeper) verify(ctx context.Context) error {
+	var lost []knownMarker
+	for some := range slices.Chunk(k.m.known.own(), mostAsked) {
+		marks := make([]Key, len(some))
+		for i, e := range some {
+			marks[i] = e.mark
+		}
+		values, err := k.m.find(ctx, marks)
+		if err != nil {
+			return err
+		}
+		for i, value := range values {
+			if value != nil {
+				if found, _, ok := decodeMarker(value.Plain); ok && found.with(some[i].Marker) == found {
+					continue
+				}
+			}
+			lost = append(lost, some[i])
+		}
+	}
+	return k.restore(ctx, lost)
+}
+
+// restore writes markers again, after the new epoch has begun: whoever sees it looks again. What this process has not yet
+// written is not lost.
+func (k *keeper) restore(ctx context.Context, lost []knownMarker) error {
+	for _, e := range lost {
+		if e.epoch == [16]byte{} {
+			continue
+		}
+		if err := k.m.beginEpoch(ctx, e.epoch); err != nil {
+			return err
+		}
+	}
+	for _, e := range lost {
+		if err := k.m.write(ctx, e.mark, e.Marker); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close tries once more to write what the store did not take, and waits for that.
+func (k *keeper) Close() {
+	k.mu.Lock()
+	k.closed = true
+	stop := k.stop
+	k.stop = nil
+	k.mu.Unlock()
+	k.cancel()
+	k.running.Wait()
+	if stop != nil {
+		stop()
+	}
+	k.heardOf.Store(false)
+	if k.m.o.Vault == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastTry)
+	defer cancel()
+	k.writeAgain(ctx)
+}
