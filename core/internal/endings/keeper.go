@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 const (
@@ -162,12 +164,12 @@ func (k *keeper) writeAgain(ctx context.Context) {
 func (k *keeper) verify(ctx context.Context) error {
 	var lost []knownMarker
 	for some := range slices.Chunk(k.m.known.own(), mostAsked) {
-		marks := make([]Key, len(some))
+		keys := make([]vault.Key, len(some))
 		for i, e := range some {
-			marks[i] = e.mark
+			keys[i] = keyOf(e.mark)
 		}
-		values, err := k.m.find(ctx, marks)
-		if err != nil {
+		values, err := k.m.o.Vault.FindMany(ctx, keys)
+		if k.m.heard(ctx, err); err != nil {
 			return err
 		}
 		for i, value := range values {

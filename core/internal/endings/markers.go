@@ -118,41 +118,61 @@ func (m *Markers) sinceLook(s *Session) time.Duration {
 
 // Look is Ended without what is remembered of earlier answers.
 func (m *Markers) Look(ctx context.Context, s *Session) (ended bool, err error) {
-	now := m.o.Now()
-	if now.UnixMilli() < m.away.Load() {
-		return m.known.ends(s), fmt.Errorf("%w: it failed a moment ago", vault.ErrAway)
-	}
-	generation := m.looked.begin()
-	marks := s.marks()
-	values, err := m.find(ctx, marks)
+	l, err := m.Begin(s)
 	if err != nil {
 		return m.known.ends(s), err
 	}
-	for i, value := range values {
-		if err := m.learn(ctx, marks[i], value); err != nil {
-			return m.known.ends(s), err
-		}
-	}
-	if m.known.ends(s) {
-		return true, nil
-	}
-	m.looked.add(s.ID, generation, now.UnixMilli())
-	return false, nil
+	values, err := m.o.Vault.FindMany(ctx, l.Keys)
+	return l.Found(ctx, values, err)
 }
 
-// find finds the markers at marks in one round trip, if the store can do that.
-func (m *Markers) find(ctx context.Context, marks []Key) ([]*vault.Value, error) {
-	keys := make([]vault.Key, len(marks))
-	for i, mark := range marks {
-		keys[i] = vault.Key{Kind: kind, ID: string(mark[:])}
+// A Lookup asks the store about a session, together with what else a caller wants to know of the store.
+type Lookup struct {
+	Keys []vault.Key // to be found
+
+	m          *Markers
+	s          *Session
+	generation int64
+	begun      int64 // in milliseconds
+}
+
+// Begin begins to look a session up. The error wraps [vault.ErrAway]: the store has failed a moment ago, and is left alone.
+func (m *Markers) Begin(s *Session) (*Lookup, error) {
+	now := m.o.Now().UnixMilli()
+	if now < m.away.Load() {
+		return nil, fmt.Errorf("%w: it failed a moment ago", vault.ErrAway)
+	}
+	l := &Lookup{m: m, s: s, generation: m.looked.begin(), begun: now}
+	for _, mark := range s.marks() {
+		l.Keys = append(l.Keys, keyOf(mark))
 	}
 	if !m.o.Vault.FindsMany() { // it would not be noticed that everything is gone
 		m.o.Vault.Doubt()
 	}
-	values, err := m.o.Vault.FindMany(ctx, keys)
-	m.heard(ctx, err)
-	return values, err
+	return l, nil
 }
+
+// Found takes over the values of Keys, or why there are none, and reports whether the session has ended. The error wraps
+// [vault.ErrAway] and means that only this process's word is known.
+func (l *Lookup) Found(ctx context.Context, values []*vault.Value, err error) (ended bool, _ error) {
+	m := l.m
+	m.heard(ctx, err)
+	for i, mark := range l.s.marks() {
+		if err == nil {
+			err = m.learn(ctx, mark, values[i])
+		}
+	}
+	switch {
+	case m.known.ends(l.s):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	m.looked.add(l.s.ID, l.generation, l.begun)
+	return false, nil
+}
+
+func keyOf(mark Key) vault.Key { return vault.Key{Kind: kind, ID: string(mark[:])} }
 
 // heard notes that the store has answered, or not. Who leaves says nothing about the store.
 func (m *Markers) heard(ctx context.Context, err error) {
