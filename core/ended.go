@@ -11,10 +11,13 @@ import (
 // newMarkers makes the markers of what was signed out. They are kept for as long as a session may live that had begun by
 // then, its sign-in was on its way, and whose clock was ahead.
 func newMarkers(cfg Config, v *vault.Vault, streams *endings.Streams) *endings.Markers {
-	return endings.NewMarkers(endings.Options{
-		Vault: v, Now: cfg.Now, Kept: cfg.Session.Max + maxIDTokenAge + 2*cfg.Provider.Leeway,
-		Told: func(mark endings.Key, _ endings.Marker) { streams.End(mark, errEndedHere) },
-	})
+	o := endings.Options{
+		Vault: v, Now: cfg.Now, Kept: cfg.Session.Max + maxIDTokenAge + 2*cfg.Provider.Leeway, Streams: streams, Cause: errEndedHere,
+	}
+	if cfg.StrictSignOut {
+		o.Unheard = errStoreAway
+	}
+	return endings.NewMarkers(o)
 }
 
 // errUnheard marks a session of which it is not known whether it was signed out elsewhere, and which must not go on without

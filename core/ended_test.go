@@ -482,3 +482,87 @@ func TestSignedOutSessionsStayOut(t *testing.T) {
 		}
 	})
 }
+
+// A stream ends when its session is signed out at another replica: at once with messages, within ten seconds without, and within
+// half a minute where messages are lost. Streams of other sessions go on.
+func TestStreamEndsAtAnotherReplica(t *testing.T) {
+	for name, row := range map[string]struct {
+		messages, mute bool
+		within         time.Duration
+	}{
+		"with messages":               {true, false, 0},
+		"without messages":            {false, false, 10*time.Second + 500*time.Millisecond},
+		"with messages that are lost": {true, true, 30*time.Second + 500*time.Millisecond},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w, messenger := newMessengers(t)
+			if !row.messages {
+				w = newReplicas(t, 15*time.Minute, idtest.Dialect{})
+			}
+			b, other := w.signedIn(t, "alice"), w.signedIn(t, "alice")
+			w.warmUp(b)
+			messenger.set(false, row.mute)
+			var ended, goesOn []context.Context
+			for i := range w.clients {
+				w.Client = w.clients[i]
+				ended = append(ended, stream(t, w.world, b.request("GET", "/", nil)))
+				goesOn = append(goesOn, stream(t, w.world, other.request("GET", "/", nil)))
+			}
+			pass(time.Minute)
+			for _, ctx := range ended {
+				causedBy(t, ctx)
+			}
+			w.at(0, b).route("POST", "/auth/logout", navigates)
+			pass(row.within)
+			for _, ctx := range ended {
+				causedBy(t, ctx, idserver.ErrSignedOut)
+			}
+			pass(time.Minute)
+			for _, ctx := range goesOn {
+				causedBy(t, ctx)
+			}
+		}))
+	}
+}
+
+// A stream that opens while its session is being signed out elsewhere, behind a guard that did not know, ends too.
+func TestStreamOpensTooLateAtAnotherReplica(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newReplicas(t, 15*time.Minute, idtest.Dialect{})
+		b := w.signedIn(t, "alice")
+		w.admittedAt(b)
+		admitted, a := w.clients[1].RequireUser()(t.Context(), b.request("GET", "/", nil))
+		if a.Ends() {
+			t.Fatal(a.Status)
+		}
+		w.at(0, b).route("POST", "/auth/logout", navigates)
+		ctx, cancel := idserver.UntilSignedOut(admitted)
+		defer cancel()
+		pass(11 * time.Second)
+		causedBy(t, ctx, idserver.ErrSignedOut)
+	})
+}
+
+// The store goes away: streams go on, unless StrictSignOut is set; those of bearer tokens in any case.
+func TestStreamWhileTheStoreIsAway(t *testing.T) {
+	for name, strict := range map[string]bool{"as it is": false, "StrictSignOut": true} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w, messenger := newMessengers(t, func(c *idserver.Config) { c.StrictSignOut = strict })
+			b := w.signedIn(t, "alice")
+			w.warmUp(b)
+			ctx := stream(t, w.world, b.request("GET", "/", nil))
+			token := stream(t, w.world, w.browser(t).request("GET", "/", []edit{bearer(w.provider.MintAccessToken("alice"))}))
+			messenger.set(true, false)
+			pass(31 * time.Second)
+			if strict {
+				causedBy(t, ctx, idserver.ErrUnavailable)
+			} else {
+				causedBy(t, ctx)
+			}
+			causedBy(t, token)
+			messenger.set(false, false)
+			pass(2 * time.Second)
+			w.expectAt(b, "012", "the store is back")
+		}))
+	}
+}

@@ -12,12 +12,16 @@ import (
 // is the context behind a guard, or one that was derived from it; the new one ends with it too. [context.Cause] tells why, with
 // an error that is [Err]:
 //
-//   - [ErrSignedOut]: only a new sign-in helps. The session was signed out, it reached Config.Session.Max, or another request's
-//     refresh was refused by the provider or by Config.AdmitUser.
+//   - [ErrSignedOut]: only a new sign-in helps. The session was signed out, here or at another replica, it reached
+//     Config.Session.Max, or another request's refresh was refused by the provider or by Config.AdmitUser.
 //   - [ErrInvalidToken] with [ReasonExpired] or [ReasonRevoked]: the bearer token expired (with the leeway of the guard), or
 //     this client revoked it ([Client.RevokeToken]). A new token may come with a new connection.
 //   - [ErrUnavailable]: connect again. No request has refreshed the session for Config.Session.StaleMax beyond the expiry of its
-//     access token, so that the provider was not asked for longer than any request would be served; or the client was closed.
+//     access token, so that the provider was not asked for longer than any request would be served; or the client was closed;
+//     or Config.StrictSignOut is set and the store is away.
+//
+// A sign-out at another replica ends it at once where Config.Store carries messages ([Notifier]) that arrive, and otherwise
+// within ten seconds; within half a minute where messages are lost without a sign.
 //
 // An open stream counts as use of the session: its idle limit does not end it. But a stream does not renew the cookie either, so
 // a browser that did nothing else cannot connect again after Config.Session.Idle. When the provider withdraws the key of a
@@ -53,6 +57,7 @@ func (c *Client) stream(u *userContext) (a endings.Admission, ended func() error
 // stream implements [site].
 func (w *web) stream(s *session) (a endings.Admission, ended func() error) {
 	return w.admission(s), func() error {
+		w.markers.Watch()
 		if w.markers.Known(&s.ends) {
 			return errEndedHere
 		}
@@ -63,7 +68,7 @@ func (w *web) stream(s *session) (a endings.Admission, ended func() error) {
 // admission says how long a session's streams may go on: no longer than a request with the same session would be answered
 // while the provider is away.
 func (w *web) admission(s *session) endings.Admission {
-	a := endings.Admission{Key: s.ends.ID, Until: s.signedIn.Add(w.cfg.Session.Max), Over: errReachedMax}
+	a := endings.Admission{Key: s.ends.ID, Session: s.ends, Until: s.signedIn.Add(w.cfg.Session.Max), Over: errReachedMax}
 	if s.tokens.RefreshToken == "" || s.tokens.refreshAt.IsZero() {
 		return a
 	}
@@ -79,6 +84,7 @@ var (
 	errReachedMax   = baseerror.Errorf("idserver: %w: it has reached Session.Max", ErrSignedOut)
 	errNotGoneOn    = baseerror.Errorf("idserver: %w: it could not be refreshed", ErrSignedOut)
 	errNotRefreshed = baseerror.Errorf("idserver: %w: no request has refreshed the session for longer than Session.StaleMax: connect again", ErrUnavailable)
+	errStoreAway    = baseerror.Errorf("idserver: %w: the store of sessions does not answer, and StrictSignOut is set: connect again", ErrUnavailable)
 	errClosed       = baseerror.Errorf("idserver: %w: the client was closed", ErrUnavailable)
 	errExpired      = invalidToken(ReasonExpired, "it expired while the stream was open")
 	errRevoked      = invalidToken(ReasonRevoked, "it was revoked here")

@@ -118,7 +118,7 @@ func replica(t testing.TB, s *store) *Markers {
 		t.Fatal(err)
 	}
 	v := vault.New(vault.Options{Store: s, Ring: ring, Rand: rand.Reader, Now: time.Now})
-	m := NewMarkers(Options{Vault: v, Now: time.Now, Kept: 12 * time.Hour})
+	m := NewMarkers(Options{Vault: v, Now: time.Now, Kept: 12 * time.Hour, Streams: NewStreams(time.Now)})
 	t.Cleanup(func() {
 		m.Close()
 		v.Close()

@@ -13,13 +13,17 @@ import (
 
 const (
 	keepEvery = 500 * time.Millisecond // between attempts at what the store did not take
-	lastTry   = time.Second            // what Close waits for
-	mostAsked = 100                    // markers that are looked up at once
+
+	watchEvery      = 10 * time.Second // the sessions of open streams are looked up
+	watchEveryHeard = 30 * time.Second // the same, while messages arrive: nothing relies on them
+
+	lastTry   = time.Second // what Close waits for
+	mostAsked = 100         // markers that are looked up at once
 )
 
 // keeper is what Markers do in the background: a goroutine that runs while there is something to do. It writes what the
 // store did not take, subscribes to its messages, and, when the store may have lost something, sees to it that what this
-// process wrote is still there.
+// process wrote is still there. While there are streams, it looks up their sessions from time to time.
 type keeper struct {
 	m *Markers
 
@@ -28,7 +32,8 @@ type keeper struct {
 	mu        sync.Mutex
 	unwritten map[Key]struct{}
 	doubtful  bool
-	busy      bool // the goroutine runs
+	watched   time.Time // when the sessions of streams were looked up
+	busy      bool      // the goroutine runs
 	closed    bool
 	stop      func() // ends the subscription
 	ctx       context.Context
@@ -54,7 +59,20 @@ func (k *keeper) doubt() {
 	k.m.looked.drop()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.doubtful = true
+	k.doubtful, k.watched = true, time.Time{}
+	k.wake()
+}
+
+// Watch sees to it that streams end when their session does, at other replicas too. It is called when one is opened.
+func (k *keeper) Watch() {
+	if k.m.o.Vault == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.busy {
+		k.watched = k.m.o.Now() // its session was looked up a moment ago
+	}
 	k.wake()
 }
 
@@ -102,9 +120,10 @@ func (k *keeper) tend(ctx context.Context) (done bool) {
 		k.doubtful = true
 		k.mu.Unlock()
 	}
+	streams := k.watch(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.busy = k.doubtful || len(k.unwritten) > 0 || !k.heardOf.Load() && k.m.o.Vault.HasNotifier()
+	k.busy = streams || k.doubtful || len(k.unwritten) > 0 || !k.heardOf.Load() && k.m.o.Vault.HasNotifier()
 	return !k.busy
 }
 
@@ -157,6 +176,61 @@ func (k *keeper) writeAgain(ctx context.Context) {
 		}
 		k.mu.Unlock()
 	}
+}
+
+// watch looks up the sessions of open streams, when that is due, and ends those that have ended. It reports whether there are
+// streams.
+func (k *keeper) watch(ctx context.Context) bool {
+	if k.m.o.Streams.open.Load() == 0 {
+		return false
+	}
+	every := watchEvery
+	if k.heardOf.Load() {
+		every = watchEveryHeard
+	}
+	now := k.m.o.Now()
+	k.mu.Lock()
+	due := now.Sub(k.watched).Abs() >= every
+	if due {
+		k.watched = now
+	}
+	k.mu.Unlock()
+	if !due {
+		return true
+	}
+	for some := range slices.Chunk(k.m.o.Streams.Sessions(), mostAsked) {
+		var marks []Key
+		for i := range some {
+			marks = append(marks, some[i].marks()...)
+		}
+		if k.lookUp(ctx, marks) != nil {
+			if k.m.o.Unheard != nil && ctx.Err() == nil {
+				k.m.o.Streams.EndSessions(k.m.o.Unheard)
+			}
+			return true
+		}
+	}
+	return true
+}
+
+// lookUp takes over what the store has at marks.
+func (k *keeper) lookUp(ctx context.Context, marks []Key) error {
+	slices.SortFunc(marks, func(a, b Key) int { return slices.Compare(a[:], b[:]) })
+	marks = slices.Compact(marks) // somebody has several streams
+	keys := make([]vault.Key, len(marks))
+	for i, mark := range marks {
+		keys[i] = keyOf(mark)
+	}
+	values, err := k.m.o.Vault.FindMany(ctx, keys)
+	if k.m.heard(ctx, err); err != nil {
+		return err
+	}
+	for i, value := range values {
+		if err := k.m.learn(ctx, marks[i], value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // verify looks whether the store still has what this process wrote. What it has lost is written again, and a new epoch begins,

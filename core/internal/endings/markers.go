@@ -31,8 +31,11 @@ type Options struct {
 	Vault *vault.Vault
 	Now   func() time.Time
 	Kept  time.Duration // how long a session may live that began until a marker's time
-	// Told is called with each marker that is news to this process, its own too. It must return soon.
-	Told func(mark Key, m Marker)
+	// Streams are those of sessions: they end when a marker is known that ends them, with Cause.
+	Streams *Streams
+	Cause   error
+	// Unheard, if set, is the cause with which they end when the store cannot tell whether they should.
+	Unheard error
 }
 
 const (
@@ -207,11 +210,11 @@ func (m *Markers) learn(ctx context.Context, mark Key, value *vault.Value) error
 	return m.End(ctx, mark, Marker{Before: m.o.Now().UnixMilli()})
 }
 
-// know takes a marker over, and tells of it.
+// know takes a marker over, and ends the streams that it ends.
 func (m *Markers) know(mark Key, marker Marker, until time.Time, own bool) Marker {
 	all, news := m.known.add(mark, marker, until, own)
-	if news && m.o.Told != nil {
-		m.o.Told(mark, all)
+	if news {
+		m.o.Streams.EndMarked(mark, all, m.o.Cause)
 	}
 	return all
 }

@@ -18,6 +18,8 @@ type Admission struct {
 	Key   Key
 	Until time.Time // it ends by itself then
 	Over  error     // the cause that a stream is given then
+	// Session is the session that was admitted, whose ID is Key. Zero for an access token.
+	Session Session
 }
 
 // Streams are the open streams of a process. A stream costs one entry of a map and no goroutine, and all that were let in
@@ -28,7 +30,8 @@ type Streams struct {
 
 	mu     sync.Mutex
 	byKey  map[Key]*admitted
-	closed error // the cause of a stream that is opened now
+	byMark map[Key]map[*admitted]struct{} // of sessions, by what else may end them
+	closed error                          // the cause of a stream that is opened now
 }
 
 // admitted is an admission and its streams, of which there is at least one.
@@ -45,7 +48,7 @@ type stream struct {
 
 // NewStreams returns an empty set of streams.
 func NewStreams(now func() time.Time) *Streams {
-	return &Streams{now: now, byKey: map[Key]*admitted{}}
+	return &Streams{now: now, byKey: map[Key]*admitted{}, byMark: map[Key]map[*admitted]struct{}{}}
 }
 
 // Open returns a context that ends when the admission does, or parent; context.Cause tells. ended reports what has ended the
@@ -83,6 +86,7 @@ func (s *Streams) join(ctx context.Context, a Admission, t *stream) error {
 		m = &admitted{Admission: a, streams: map[*stream]struct{}{}}
 		m.timer = time.AfterFunc(a.Until.Sub(s.now()), func() { s.limit(m) })
 		s.byKey[a.Key] = m
+		s.mark(m)
 		s.open.Add(1)
 	}
 	m.extend(a)
@@ -123,10 +127,30 @@ func (s *Streams) leave(key Key, t *stream) {
 	}
 }
 
+// mark has a session found by what may end it. The caller holds the lock.
+func (s *Streams) mark(m *admitted) {
+	if m.Session.ID == (Key{}) {
+		return
+	}
+	for _, mark := range m.Session.marks()[1:] { // the first is its own
+		if s.byMark[mark] == nil {
+			s.byMark[mark] = map[*admitted]struct{}{}
+		}
+		s.byMark[mark][m] = struct{}{}
+	}
+}
+
 // forget forgets an admission. The caller holds the lock.
 func (s *Streams) forget(m *admitted) {
 	m.timer.Stop()
 	delete(s.byKey, m.Key)
+	if m.Session.ID != (Key{}) {
+		for _, mark := range m.Session.marks()[1:] {
+			if delete(s.byMark[mark], m); len(s.byMark[mark]) == 0 {
+				delete(s.byMark, mark)
+			}
+		}
+	}
 	s.open.Add(-1)
 }
 
@@ -150,18 +174,67 @@ func (s *Streams) limit(m *admitted) {
 
 // End ends the streams of what has ended. Whoever calls it has noted the ending before.
 func (s *Streams) End(key Key, cause error) {
+	s.endAll(cause, func() []*admitted {
+		if m := s.byKey[key]; m != nil {
+			return []*admitted{m}
+		}
+		return nil
+	})
+}
+
+// EndMarked ends the streams of all sessions that a marker ends. Whoever calls it has noted the marker before.
+func (s *Streams) EndMarked(mark Key, marker Marker, cause error) {
+	s.endAll(cause, func() (all []*admitted) {
+		if m := s.byKey[mark]; m != nil {
+			all = append(all, m)
+		}
+		for m := range s.byMark[mark] {
+			if m.Session.endedBy(mark, marker) {
+				all = append(all, m)
+			}
+		}
+		return all
+	})
+}
+
+// EndSessions ends the streams of all sessions, and not those of access tokens.
+func (s *Streams) EndSessions(cause error) {
+	s.endAll(cause, func() (all []*admitted) {
+		for _, m := range s.byKey {
+			if m.Session.ID != (Key{}) {
+				all = append(all, m)
+			}
+		}
+		return all
+	})
+}
+
+// endAll ends the streams of those that which names while the lock is held.
+func (s *Streams) endAll(cause error, which func() []*admitted) {
 	if s.open.Load() == 0 {
 		return
 	}
 	s.mu.Lock()
-	m := s.byKey[key]
-	if m != nil {
+	all := which()
+	for _, m := range all {
 		s.forget(m)
 	}
 	s.mu.Unlock()
-	if m != nil {
+	for _, m := range all {
 		m.end(cause)
 	}
+}
+
+// Sessions are those that have streams.
+func (s *Streams) Sessions() (all []Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.byKey {
+		if m.Session.ID != (Key{}) {
+			all = append(all, m.Session)
+		}
+	}
+	return all
 }
 
 // Close ends all streams, and those to come.

@@ -244,3 +244,49 @@ func TestStreamsAtOnce(t *testing.T) {
 	all.Wait()
 	s.holds(t, 0)
 }
+
+// Streams end by what ends their session: its own id, its person's and the provider's session, of those that began before.
+func TestEndMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, later := sessionOf(1, 1000), sessionOf(2, 3000)
+		for name, row := range map[string]struct {
+			mark         Key
+			m            Marker
+			ended, other bool
+		}{
+			"its own":                   {old.ID, Marker{}, true, false},
+			"the person, between both":  {old.Person, Marker{Before: at(2000)}, true, false},
+			"the provider's session":    {old.Provider, Marker{Before: at(9000)}, true, true},
+			"before both":               {old.Person, Marker{Before: at(10)}, false, false},
+			"a mark that nobody has":    {PersonMark("https://op.example", "bob"), Marker{Before: at(9000)}, false, false},
+			"the access token's, of no": {Key{7}, Marker{Before: at(9000)}, false, false},
+		} {
+			s := NewStreams(time.Now)
+			open := func(a Admission) context.Context {
+				a.Until = time.Now().Add(time.Hour)
+				ctx, cancel := s.Open(t.Context(), a, notEnded)
+				t.Cleanup(cancel)
+				return ctx
+			}
+			first, second := open(Admission{Key: old.ID, Session: *old}), open(Admission{Key: later.ID, Session: *later})
+			token := open(Admission{Key: Key{9}})
+			if n := len(s.Sessions()); n != 2 {
+				t.Errorf("%s: %d sessions", name, n)
+			}
+			s.EndMarked(row.mark, row.m, errSignedOut)
+			for i, got := range []struct {
+				ctx  context.Context
+				want bool
+			}{{first, row.ended}, {second, row.other}, {token, false}} {
+				if ended := context.Cause(got.ctx) == errSignedOut; ended != got.want {
+					t.Errorf("%s: stream %d has ended: %v", name, i, ended)
+				}
+			}
+			s.EndSessions(errSignedOut)
+			if first.Err() == nil || second.Err() == nil || token.Err() != nil || len(s.byMark) != 0 || len(s.byKey) != 1 {
+				t.Errorf("%s: when all sessions end: %v, %v, %v, %d marks, %d streams", name, first.Err(), second.Err(), token.Err(), len(s.byMark), len(s.byKey))
+			}
+			s.Close(errSignedOut)
+		}
+	})
+}
