@@ -24,7 +24,8 @@ type Events struct {
 	Refused func(ctx context.Context, e RefusalEvent)
 	// Refreshed is called when the tokens of a session were to be refreshed: once for all requests that waited for it.
 	Refreshed func(ctx context.Context, e RefreshEvent)
-	// SignedOut is called when a user has signed out: once for each session.
+	// SignedOut is called when a user has signed out here, once for each session; and when the provider has told that somebody
+	// signed out there, once for what it told.
 	SignedOut func(ctx context.Context, e SignOutEvent)
 	// KeysFetched is called when the provider's keys were fetched and can be used.
 	KeysFetched func(ctx context.Context, e KeysEvent)
@@ -35,7 +36,8 @@ type Events struct {
 // SignInEvent is the value of Events.SignedIn.
 type SignInEvent struct{ Issuer, Subject string }
 
-// SignOutEvent is the value of Events.SignedOut.
+// SignOutEvent is the value of Events.SignedOut. Subject is empty where the provider has told only which of its sessions has
+// ended.
 type SignOutEvent struct{ Issuer, Subject string }
 
 // RefusalEvent is the value of Events.Refused.

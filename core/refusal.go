@@ -47,6 +47,8 @@ const (
 	CodeStoreUnavailable      RefusalCode = "store_unavailable"
 	CodeSessionTooLarge       RefusalCode = "session_too_large"
 	CodeInternal              RefusalCode = "internal"
+
+	codeInvalidLogoutToken RefusalCode = "invalid_logout_token" // unexported, because only the provider sees it
 )
 
 // refusalKind is the status of a refusal and its texts: on a page for people, and in a problem document for programs.
@@ -134,6 +136,9 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeSessionTooLarge: {http.StatusInternalServerError,
 		words{"The sign-in did not work", "What the sign-in service says about you does not fit into your browser's cookies. Please give the people who run this application the code below."},
 		words{"The session is too large", "What the provider says about the user does not fit into cookies. The operator finds in the log what to do."}},
+	codeInvalidLogoutToken: {http.StatusBadRequest,
+		words{"This address is not for people", "It is where the sign-in service tells who has signed out there. Open this application's start page and go on from there."},
+		words{"The logout request is not accepted", "Its logout_token is missing, repeated, or not valid here. The operator finds the cause in the log."}},
 	CodeInternal: {http.StatusInternalServerError,
 		words{"Something went wrong", "Please try again." + toldBy},
 		words{"Something went wrong", "Try again."}},
@@ -265,7 +270,7 @@ func (c *Client) tellRefused(ctx context.Context, d *denial, status int) {
 func (c *Client) signInAgain(r *Request, code RefusalCode) string {
 	switch {
 	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeInvalidHandshake, code == CodeProviderMisconfigured, code == CodeSessionNotRenewed,
-		code == CodeStoreUnavailable:
+		code == CodeStoreUnavailable, code == codeInvalidLogoutToken:
 		return ""
 	case !r.isNavigation() && !r.isHTMX():
 		return c.site.loginURL()

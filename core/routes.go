@@ -37,7 +37,7 @@ type Route struct {
 }
 
 // Routes returns the routes to register on a router that is mounted at mount, with their paths below it: login, callback,
-// logout and userinfo, with Config.ClientKeys jwks, and, if there are Config.TrustedOrigins, OPTIONS for all of them but callback. mount is "/" for the
+// logout, backchannel-logout and userinfo, with Config.ClientKeys jwks, and, if there are Config.TrustedOrigins, OPTIONS for all of them but callback. mount is "/" for the
 // root, or Config.RoutesPath, with or without the path of Config.BaseURL in front; "" stands for Config.RoutesPath, for an
 // adapter that can tell only afterwards. Any other is an error, because guards, cookies and the provider expect the routes
 // there; so is a client without Config.BaseURL, which has none but jwks on the root, and any but the root if Config.CallbackPath is not below

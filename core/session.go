@@ -36,7 +36,7 @@ func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, s
 	tokens.User = user
 	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
 	s.ends = endings.Session{
-		ID: endings.SessionMark(kept.ID), Person: endings.PersonMark(user.Issuer, user.Subject),
+		ID: endings.SessionMark(kept.ID), Person: endings.PersonMark(user.Issuer, user.Subject), Provider: endings.UnnamedMark(user.Issuer, user.Subject),
 		Began: signedIn.UnixMilli(), Issued: kept.Issued, Outlived: kept.Outlived,
 	}
 	if kept.ProviderSession != "" {

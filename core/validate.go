@@ -218,7 +218,7 @@ func (c *Config) checkRoutes(faults *fault.List) {
 	case !isRoutePath(callback):
 		faults.Add("CallbackPath", "", "%q: want a path such as /signin-oidc", callback)
 	default:
-		for _, other := range []string{"/login", "/logout", "/userinfo", "/jwks"} {
+		for _, other := range []string{"/login", "/logout", "/backchannel-logout", "/userinfo", "/jwks"} {
 			if strings.EqualFold(callback, c.RoutesPath+other) {
 				faults.Add("CallbackPath", "", "%q is the path of another route", callback)
 			}

@@ -133,6 +133,7 @@ func (w *web) routes() []siteRoute {
 		callback,
 		{method: http.MethodGet, path: "/logout", step: w.askSignOut},
 		{method: http.MethodPost, path: "/logout", step: w.signOut},
+		{method: http.MethodPost, path: "/backchannel-logout", step: w.backchannelLogout},
 	}
 }
 

@@ -51,6 +51,10 @@ type Client struct {
 	// requests without a DPoP proof (RFC 9449 section 5.2).
 	RequirePAR, DPoPBound bool
 
+	// BackchannelLogoutURI is where [Provider.EndSessions] sends logout tokens, on loopback: for the sign-in routes, BaseURL +
+	// RoutesPath + /backchannel-logout.
+	BackchannelLogoutURI string
+
 	// AnyLoopbackRedirect also allows every http URL with a loopback host, for both kinds of redirect.
 	AnyLoopbackRedirect bool
 }

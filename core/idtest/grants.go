@@ -18,6 +18,7 @@ type grant struct {
 	authTime             time.Time
 	revoked              bool
 	jkt                  string // the key of the refresh tokens of a public client
+	told                 bool   // its client knows that the session has ended
 }
 
 type code struct {
@@ -78,6 +79,8 @@ type ledger struct {
 	refresh map[string]*issuedToken // by the token
 	access  map[string]*issuedToken // by its jti, or by itself if it is opaque
 
+	redeemed []*grant // in order
+
 	refreshes RefreshCounts
 }
 
@@ -121,6 +124,7 @@ func (l *ledger) redeem(value string, client, redirectURI, verifier, jkt string,
 	case !answersChallenge(verifier, c.challenge):
 		return code{}, invalidGrant("code_verifier does not answer the code_challenge")
 	}
+	l.redeemed = append(l.redeemed, c.grant)
 	return *c, nil
 }
 

@@ -65,6 +65,8 @@ func (p *Provider) metadata() map[string]any {
 		"token_endpoint_auth_signing_alg_values_supported": assertionAlgorithms,
 		"revocation_endpoint_auth_methods_supported":       []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
 		"authorization_response_iss_parameter_supported":   true,
+		"backchannel_logout_supported":                     true,
+		"backchannel_logout_session_supported":             true,
 		"request_parameter_supported":                      false,
 		"request_uri_parameter_supported":                  false,
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func (c *Client) engineConfig() idserver.Config {
 		ApplicationName: cfg.ApplicationName, BaseURL: cfg.BaseURL, RoutesPath: cfg.RoutesPath, CallbackPath: cfg.CallbackPath, SessionSecret: cfg.SessionSecret,
 		AfterSignIn: cfg.AfterSignIn, AfterSignOut: cfg.AfterSignOut, TrustedOrigins: cfg.TrustedOrigins,
 		Session: cfg.Session, HTTP: cfg.HTTP, TokenCacheBytes: cfg.TokenCacheBytes,
-		Store: cfg.Store, SingleReplica: cfg.SingleReplica,
+		Store: cfg.Store, SingleReplica: cfg.SingleReplica, StrictSignOut: cfg.StrictSignOut,
 		AdmitUser: cfg.AdmitUser, UserInfoResponse: cfg.UserInfoResponse, RenderRefusal: cfg.RenderRefusal, Events: cfg.Events,
 		Logger: cfg.Logger, LogSubject: cfg.LogSubject, Now: cfg.Now, Rand: cfg.Rand,
 		Provider: idserver.ProviderConfig{
@@ -66,6 +67,14 @@ func (c *Client) engineConfig() idserver.Config {
 		engine.UserInfoResponse = c.userInfoResponse
 	}
 	return engine
+}
+
+// Routes returns the routes of [idserver.Client.Routes] but backchannel-logout: sgID tells nobody who signs out there.
+func (c *Client) Routes(mount string) ([]idserver.Route, error) {
+	routes, err := c.Guards.Routes(mount)
+	return slices.DeleteFunc(routes, func(r idserver.Route) bool {
+		return r.Method == http.MethodPost && strings.HasSuffix(r.Path, "/backchannel-logout")
+	}), err
 }
 
 // Client returns the client of package idserver that c is built on, for what c does not have itself, such as Require.

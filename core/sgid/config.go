@@ -60,6 +60,8 @@ type Config struct {
 	// Store is what the application's replicas share, and SingleReplica says that there is one, as in [idserver.Config].
 	Store         idserver.Store
 	SingleReplica bool
+	// StrictSignOut refuses sessions while the Store is away, as in [idserver.Config].
+	StrictSignOut bool
 
 	// AdmitUser is called with the user at each sign-in, once every check has passed. It may modify the user and, by
 	// returning an error, refuse them, as in [idserver.Config]. In ctx, [Client.UserInfoFrom] finds what they agreed to

@@ -20,7 +20,7 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, tabs, outage, ownWords, routers,
+	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2,
 }
 
@@ -499,6 +499,38 @@ func signOut(s *suite) {
 	s.provider.SetMetadata(func(m map[string]any) { delete(m, "end_session_endpoint") })
 	signedInAt := s.visitor(s.serve()).signIn("alice")
 	signedInAt.step("logout where the provider has none", "home", "POST", "/auth/logout", aPage)
+}
+
+// backchannelLogout tests what the provider posts when a session there has ended: OpenID Connect Back-Channel Logout 1.0.
+func backchannelLogout(s *suite) {
+	const target = "/auth/backchannel-logout"
+	addr := s.serve()
+	alice, bob, provider := s.visitor(addr).signIn("alice"), s.visitor(addr).signIn("bob"), s.visitor(addr)
+	kept := alice.cookies("/")
+	post := func(name, why, contentType, body string) {
+		s.t.Helper()
+		provider.post(name, why, target, map[string][]string{"Content-Type": {contentType}}, strings.NewReader(body))
+	}
+	const form = "application/x-www-form-urlencoded"
+	token := func() string { return "logout_token=" + s.provider.MintLogoutToken("alice", idtest.ExampleClient) }
+	first := token()
+	post("a logout request without a token", "400, and nothing else", form, "state=x")
+	post("a logout request with two tokens", "which of them", form, first+"&"+first)
+	post("a logout request of 100 kB", "more than is read", form, first+"&x="+strings.Repeat("x", 100<<10))
+	post("a logout request in JSON", "section 2.5: a form", "application/json", first)
+	post("a logout token of another client", "aud", form, "logout_token="+s.provider.MintLogoutToken("alice", idtest.ExamplePublicClient))
+	post("an ID token as a logout token", "no events", form, "logout_token="+s.provider.MintIDToken("alice", idtest.ExampleClient))
+	alice.step("after those, alice is signed in", "none of them ended a session", "GET", "/suite/user", aScript)
+	s.clock.advance(time.Second)
+	post("a logout token", "section 2.8: 200, and nothing to keep", form, first+"&state=x")
+	alice.step("alice after it", "her session is over, and its cookie goes", "GET", "/suite/user", aScript)
+	alice.step("a copy of her cookie", "over too", "GET", "/suite/user", with(aScript, "Cookie", kept))
+	bob.step("bob after it", "goes on", "GET", "/suite/user", aScript)
+	s.clock.advance(time.Second)
+	alice.signIn("alice")
+	post("the logout token again", "200, because the provider may not have got the first answer", form, first)
+	alice.step("alice, who signed in again", "it ends nothing that began since", "GET", "/suite/user", aScript)
+	alice.step("a page that sends her away", "a browser has no business there", "POST", target, with(aPage, "Sec-Fetch-Site", "cross-site"))
 }
 
 // otherOrigins tests pages of a trusted origin and of an unknown one: the first may read the responses, and is answered

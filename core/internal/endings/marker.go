@@ -27,7 +27,7 @@ func (m Marker) with(o Marker) Marker {
 // Session is a session as markers see it: by what it can be ended, and when it began.
 type Session struct {
 	ID       Key // SessionMark. Any marker there ends it: clocks need not agree on what came first
-	Provider Key // ProviderMark; zero if the provider told no sid
+	Provider Key // ProviderMark or, if the provider told no sid, UnnamedMark
 	Person   Key // PersonMark
 
 	Began    int64 // by the clock of the replica where it began
@@ -41,18 +41,16 @@ func (s *Session) endedBy(mark Key, m Marker) bool {
 }
 
 // marks are those that may end the session.
-func (s *Session) marks() []Key {
-	if s.Provider == (Key{}) {
-		return []Key{s.ID, s.Person}
-	}
-	return []Key{s.ID, s.Person, s.Provider}
-}
+func (s *Session) marks() []Key { return []Key{s.ID, s.Person, s.Provider} }
 
 // SessionMark is the mark of a session by its own id.
 func SessionMark(id [32]byte) Key { return mark("session", string(id[:])) }
 
 // ProviderMark is the mark of a session of the provider, by its sid.
 func ProviderMark(issuer, sid string) Key { return mark("sid", issuer+"\x00"+sid) }
+
+// UnnamedMark is the mark of those sessions of a person of which the provider told no sid.
+func UnnamedMark(issuer, subject string) Key { return mark("no sid", issuer+"\x00"+subject) }
 
 // PersonMark is the mark of a person.
 func PersonMark(issuer, subject string) Key { return mark("sub", issuer+"\x00"+subject) }

@@ -39,7 +39,8 @@ func TestMarksDiffer(t *testing.T) {
 	for name, mark := range map[string]Key{
 		"session": SessionMark([32]byte{}), "another session": SessionMark([32]byte{1}),
 		"sid": ProviderMark("i", "x"), "sid of another issuer": ProviderMark("j", "x"), "another sid": ProviderMark("i", "y"),
-		"sub": PersonMark("i", "x"), "sub of another issuer": PersonMark("j", "x"), "another sub": PersonMark("i", "y"),
+		"no sid": UnnamedMark("i", "x"),
+		"sub":    PersonMark("i", "x"), "sub of another issuer": PersonMark("j", "x"), "another sub": PersonMark("i", "y"),
 		"sid and issuer, cut elsewhere": ProviderMark("ix", ""),
 	} {
 		if other, ok := marks[mark]; ok {

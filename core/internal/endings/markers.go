@@ -88,6 +88,12 @@ func (m *Markers) Has(mark Key) bool {
 	return ok
 }
 
+// Covers reports whether a marker is no news to this process.
+func (m *Markers) Covers(mark Key, marker Marker) bool {
+	known, ok := m.known.get(mark)
+	return ok && known.with(marker) == known
+}
+
 // Ended reports whether a session has ended. The store is asked, unless it was a moment ago. The error wraps [vault.ErrAway] and
 // means that only this process's word is known; or it is that of ctx.
 func (m *Markers) Ended(ctx context.Context, s *Session) (bool, error) {
