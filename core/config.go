@@ -188,6 +188,10 @@ type SessionConfig struct {
 	StaleMax time.Duration
 	// OldSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one here.
 	OldSecrets []string
+	// NoIDToken keeps ID tokens out of sessions, where they hold what must not lie in a browser, however sealed: [SessionIDTokenFrom]
+	// returns nothing then, and a sign-out at the provider gets no id_token_hint. The claims are the user's own, and stay: see
+	// [User.Set] to remove one. Default: the session keeps the ID token.
+	NoIDToken bool
 	// NoRotation says that the provider does not rotate refresh tokens, or issues none: several processes that share
 	// nothing but their settings may then use one session, such as those of fiber's Prefork. A session that was signed out
 	// is remembered only by the process that did it. See [Client.CheckProcesses].
@@ -243,6 +247,9 @@ type ProviderConfig struct {
 	// reference to them (PAR, RFC 9126), although the provider's metadata does not require it. Each sign-in costs one request.
 	// Default: only where the metadata says require_pushed_authorization_requests.
 	PushedAuthorization bool
+	// NoLinkParameters keeps what a link to /auth/login may ask the provider for (login_hint, prompt, ui_locales, acr_values) to
+	// itself, where the provider refuses a request with any of it. Default: it is passed on.
+	NoLinkParameters bool
 	// Endpoints override the provider's metadata.
 	Endpoints Endpoints
 	// NoUserInfo keeps sign-ins and refreshes from asking the userinfo endpoint for claims that are in neither the ID token

@@ -225,14 +225,15 @@ func (e *TokenEndpointError) terminal() bool {
 
 // UserInfoError describes how the userinfo endpoint failed.
 type UserInfoError struct {
-	Status      int // 0 when there was no answer
+	Status      int    // 0 when there was no answer
+	Code        string // an error code as of RFC 6749 section 5.2, which some send in the body; empty if there was none
 	Description string
 	RetryAfter  time.Duration
 	Err         error
 }
 
 func (e *UserInfoError) Error() string {
-	return "idserver: " + ErrUserInfo.Error() + describeAnswer(e.Status, "", e.Description, e.Err)
+	return "idserver: " + ErrUserInfo.Error() + describeAnswer(e.Status, e.Code, e.Description, e.Err)
 }
 
 func (e *UserInfoError) Unwrap() []error {

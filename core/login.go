@@ -44,6 +44,9 @@ func (w *web) login(ctx context.Context, r *Request) (Answer, error) {
 	}
 	extra := url.Values{}
 	for _, name := range loginParameters {
+		if w.cfg.Provider.NoLinkParameters {
+			break
+		}
 		if value := query.Get(name); value != "" && len(value) <= 512 {
 			extra.Set(name, value)
 		}

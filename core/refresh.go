@@ -204,6 +204,7 @@ func (w *web) refreshTokens(ctx context.Context, s *session, lost bool) (*Tokens
 	user, err := w.admitAgain(ctx, tokens)
 	switch {
 	case err == nil:
+		*tokens = w.withoutIDToken(*tokens)
 		tokens.User = user
 		return tokens, nil
 	case ctx.Err() != nil || errors.Is(err, ErrUnavailable): // Close was called, or the application cannot decide now

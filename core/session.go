@@ -78,7 +78,15 @@ func (w *web) beginSession(ctx context.Context, tokens *Tokens) (*session, error
 	}
 	now := w.now()
 	kept := sessioncodec.Record{ID: tokens.session, ProviderSession: tokens.sid, Issued: unixMilli(tokens.issued)}
-	return w.outliving(ctx, newSession(kept, user, *tokens, now, now)), nil
+	return w.outliving(ctx, newSession(kept, user, w.withoutIDToken(*tokens), now, now)), nil
+}
+
+// withoutIDToken returns the tokens as a session keeps them.
+func (w *web) withoutIDToken(t Tokens) Tokens {
+	if w.cfg.Session.NoIDToken {
+		t.IDToken = ""
+	}
+	return t
 }
 
 // admitUser asks the application about the user of tokens. It passes a copy, because the tokens' own may be shared.

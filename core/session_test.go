@@ -534,3 +534,30 @@ func TestSecretsSideBySide(t *testing.T) {
 		visit("and the others after it", only, true)
 	})
 }
+
+// With NoIDToken, sessions keep no ID token, before and after a refresh.
+func TestNoIDToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) { c.Session.NoIDToken = true })
+		b := w.signedIn(t, "alice")
+		for range 2 {
+			ctx, _ := b.pass(w.RequireUser(), "GET", "/")
+			if idserver.UserFrom(ctx) == nil || idserver.SessionIDTokenFrom(ctx) != "" {
+				t.Errorf("the session has an ID token, or no user: %v", idserver.UserFrom(ctx))
+			}
+			w.clock.advance(14*time.Minute + 30*time.Second)
+		}
+		if w.provider.RefreshCounts().Answered != 1 {
+			t.Error("it was not refreshed")
+		}
+		dropIDToken(w.provider)
+		w.clock.advance(14*time.Minute + 30*time.Second)
+		if user, _ := b.visit(); user == nil || user.Email == "" {
+			t.Errorf("after a refresh without ID token: %v, %s", user, w.log)
+		}
+		a := b.route("GET", "/auth/logout", navigates)
+		if strings.Contains(field(a, "Location"), "id_token_hint") {
+			t.Errorf("signed out at %s", field(a, "Location"))
+		}
+	})
+}

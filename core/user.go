@@ -129,7 +129,7 @@ func (u *User) object() (strictjson.Object, error) {
 }
 
 // Set adds or replaces a claim for the application's own use, in Config.AdmitUser. It is kept with the session and
-// returned by [User.Claims]; the fields of User do not change with it, and iss and sub cannot be replaced. Set fails on a
+// returned by [User.Claims]; nil removes the claim. The fields of User do not change with it, and iss and sub cannot be replaced. Set fails on a
 // user that a guard or [Client.ValidateAccessToken] returned, who is shared by requests.
 func (u *User) Set(claim string, value any) error {
 	if u.shared {
@@ -143,7 +143,11 @@ func (u *User) Set(claim string, value any) error {
 		return baseerror.New("idserver: the value of claim " + claim + " cannot be written as JSON")
 	}
 	known, err := u.object()
-	if err == nil {
+	switch {
+	case err != nil:
+	case value == nil:
+		known, err = claims.Without(known, claim)
+	default:
 		known, err = claims.With(known, claim, string(raw))
 	}
 	if err != nil {

@@ -260,6 +260,16 @@ func TestUserSet(t *testing.T) {
 		if len(u.Roles) != 0 {
 			t.Errorf("the field Roles followed the claim: %q", u.Roles)
 		}
+		if err := u.Set("department", nil); err != nil {
+			t.Fatal(err)
+		}
+		var left map[string]any
+		if err := u.Claims(&left); err != nil || left["department"] != nil || left["limits"] == nil {
+			t.Errorf("after nil: %v, %v", left, err)
+		}
+		if _, there := left["department"]; there {
+			t.Error("nil does not remove the claim")
+		}
 		if err := u.Set("bad", make(chan int)); err == nil {
 			t.Error("a channel was set")
 		}

@@ -44,7 +44,7 @@ func (p *provider) userInfo(ctx context.Context, accessToken, subject string, bo
 		r := a.Refusal()
 		// RFC 6750 section 3 puts the error into this header; sgID sends it without the scheme in front.
 		r.Description = cmp.Or(r.Description, a.Text(a.Header.Get("WWW-Authenticate"), maxDescription))
-		return info, &UserInfoError{Status: r.Status, Description: r.Description, RetryAfter: r.RetryAfter}
+		return info, &UserInfoError{Status: r.Status, Code: r.Code, Description: r.Description, RetryAfter: r.RetryAfter}
 	}
 	if info, err = p.userInfoClaims(ctx, a, m.Issuer); err != nil {
 		return info, &UserInfoError{Status: a.Status, Err: err}

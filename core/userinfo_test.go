@@ -303,3 +303,15 @@ func TestEncryptedUserInfoRefused(t *testing.T) {
 		}))
 	}
 }
+
+// The code of a refusal is told.
+func TestUserInfoErrorCode(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.Fail(idtest.UserInfo, idtest.Fault{Status: 502, OAuthError: "upstream_dependency_error"})
+		var refused *idserver.UserInfoError
+		if _, err := w.UserInfo(t.Context(), w.provider.MintAccessToken("alice"), aliceSubject); !errors.As(err, &refused) || refused.Code != "upstream_dependency_error" || !errors.Is(err, idserver.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

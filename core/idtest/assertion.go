@@ -1,6 +1,7 @@
 package idtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ func (p *Provider) checkAssertionClaims(client Client, payload []byte) error {
 	if p.options.Dialect.AssertionForTokenEndpoint {
 		audience = p.URL() + p.path(Token)
 	}
-	now := p.now()
+	now, most := p.now(), cmp.Or(p.options.Dialect.MaxAssertionLife, maxAssertionLife)
 	switch issued, expires := time.Unix(claims.Issued, 0), time.Unix(claims.Expires, 0); {
 	case claims.Issuer != client.ID || claims.Subject != client.ID:
 		return fmt.Errorf("the client assertion's iss is %q and its sub %q, want %q", claims.Issuer, claims.Subject, client.ID)
@@ -105,8 +106,8 @@ func (p *Provider) checkAssertionClaims(client Client, payload []byte) error {
 		return errors.New("the client assertion's iat is missing, or in the future")
 	case !now.Before(expires):
 		return errors.New("the client assertion has expired, or has no exp")
-	case expires.Sub(issued) > maxAssertionLife:
-		return fmt.Errorf("the client assertion lives %v, want at most %v", expires.Sub(issued), maxAssertionLife)
+	case expires.Sub(issued) > most:
+		return fmt.Errorf("the client assertion lives %v, want at most %v", expires.Sub(issued), most)
 	case claims.ID == "":
 		return errors.New("the client assertion has no jti")
 	case !p.assertions.first(client.ID + "\x00" + claims.ID):

@@ -76,6 +76,15 @@ type Dialect struct {
 	TokenResponse         func(response map[string]any)
 	IDTokenClaims         func(claims map[string]any)
 
+	// IDTokenOf may change the claims of the ID token of a grant, before IDTokenClaims does.
+	IDTokenOf func(grant Grant, claims map[string]any)
+
+	// MaxAssertionLife is how long client assertions may be good for. Default: 5 min.
+	MaxAssertionLife time.Duration
+
+	// CheckPushed may refuse a pushed authorization request of a client that is good otherwise: an error is invalid_request.
+	CheckPushed func(clientID string, form url.Values) error
+
 	// UserInfo returns the userinfo response for a valid access token. An error is answered with a status of 500 that
 	// shows it. Default: the person's claims.
 	UserInfo func(grant Grant) (map[string]any, error)

@@ -107,6 +107,9 @@ func (p *Provider) idToken(person Person, clientID, scope string, about map[stri
 	if p.options.Dialect.TenantClaims {
 		person.addTenantClaims(claims)
 	}
+	if p.options.Dialect.IDTokenOf != nil {
+		p.options.Dialect.IDTokenOf(Grant{Login: person.Login, Subject: person.Subject, ClientID: clientID, Scope: scope}, claims)
+	}
 	applyEdits(claims, p.options.Dialect.IDTokenClaims, &p.hooks.idToken)
 	for _, change := range edit {
 		change(claims)

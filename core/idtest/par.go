@@ -131,6 +131,11 @@ func (p *Provider) checkPushed(client Client, form url.Values, jkt string) *oaut
 	if fault := request.read(form); fault != nil && fault.Code != "login_required" { // the browser is told that
 		return fault
 	}
+	if check := p.options.Dialect.CheckPushed; check != nil {
+		if err := check(client.ID, form); err != nil {
+			return fault("invalid_request", err.Error())
+		}
+	}
 	return nil
 }
 

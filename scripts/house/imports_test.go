@@ -23,7 +23,7 @@ var (
 		"github.com/gin-gonic/", "github.com/labstack/", "github.com/gofiber/", "github.com/valyala/", "github.com/go-chi/",
 		"google.golang.org/grpc", "github.com/modelcontextprotocol/",
 	}
-	forTests = []string{"core/idtest", "core/sgid/sgidtest", "core/store/postgresstore/postgrestest", "core/store/redisstore/redistest"} // and what lies below them
+	forTests = []string{"core/idtest", "core/sgid/sgidtest", "core/singpass/singpasstest", "core/store/postgresstore/postgrestest", "core/store/redisstore/redistest"} // and what lies below them
 
 	stores  = []string{"core/store/postgresstore", "core/store/redisstore"} // modules of their own
 	clients = []string{"github.com/jackc/", "github.com/redis/"}            // what they talk to a server with
@@ -161,6 +161,8 @@ func TestBroken(t *testing.T) {
 		{"gin", "core/idtest/adaptertest", true, true},
 		{"core/sgid", "core/sgid/sgidtest", false, false},
 		{"core/sgid/sgidtest", "core/idtest", false, true},
+		{"core/singpass", "core/singpass/singpasstest", false, false},
+		{"core/singpass/singpasstest", "core/idtest", false, true},
 		{"core/cmd/idserver-dev", "core/idtest", false, true},
 		{"examples/sgid", "core/idtest", false, true},
 		{"core", "github.com/lestrrat-go/jwx/v2/jwk", false, false},

@@ -13,6 +13,7 @@ import (
 // packages are those whose names the pages may use, as the pages call them.
 var packages = map[string]string{
 	"idserver": "core", "sgid": "core/sgid", "sgidtest": "core/sgid/sgidtest", "idtest": "core/idtest",
+	"singpass": "core/singpass", "singpasstest": "core/singpass/singpasstest",
 	"adaptertest": "core/idtest/adaptertest", "idgin": "gin", "idecho": "echo", "idfiber": "fiber", "idchi": "chi",
 	"idgrpc": "grpc", "postgresstore": "core/store/postgresstore",
 	"redisstore": "core/store/redisstore",
@@ -26,7 +27,7 @@ func TestNamesExist(t *testing.T) {
 	}
 	for page := range pages(t) {
 		text := fenced.ReplaceAllString(string(read(t, page)), "")
-		for _, used := range regexp.MustCompile(`\b([a-z]+)\.([A-Z][A-Za-z]*)`).FindAllStringSubmatch(text, -1) {
+		for _, used := range regexp.MustCompile(`\b([a-z]+)\.([A-Z][A-Za-z0-9]*)`).FindAllStringSubmatch(text, -1) {
 			switch pkg, name := used[1], used[2]; {
 			case declared[pkg] != nil && !declared[pkg][name]:
 				t.Errorf("%s names %s, which is not there", page, used[0])

@@ -100,6 +100,11 @@ func Some(claims strictjson.Object, names ...string) (strictjson.Object, error) 
 	return some(claims, func(name string) bool { return slices.Contains(names, name) })
 }
 
+// Without returns claims without those that are named.
+func Without(claims strictjson.Object, names ...string) (strictjson.Object, error) {
+	return some(claims, func(name string) bool { return !slices.Contains(names, name) })
+}
+
 func some(claims strictjson.Object, wanted func(name string) bool) (strictjson.Object, error) {
 	var w writer
 	for name, value := range claims.All() {
