@@ -38,7 +38,7 @@ func pages(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]string{"README.md": "core", "docs/guide.md": "core", "docs/nethttp.md": "chi", "docs/providers.md": "core", "core/sgid/README.md": "core"}
+	all := map[string]string{"README.md": "core", "docs/guide.md": "core", "docs/nethttp.md": "chi", "docs/providers.md": "core", "docs/singpass.md": "core", "core/sgid/README.md": "core", "core/singpass/README.md": "core"}
 	for _, m := range modules {
 		if page := m.Dir + "/README.md"; m.Dir != "scripts" {
 			all[page] = m.Dir
