@@ -89,9 +89,10 @@ type Config struct {
 	// it off.
 	TokenCacheBytes int
 
-	// Store is what the application's replicas share, and SingleReplica says that there is one, as in [idserver.Config].
-	Store         idserver.Store
-	SingleReplica bool
+	// Store is what the application's replicas share, SingleReplica says that there is one, and StrictSignOut what happens while the
+	// store is away, as in [idserver.Config].
+	Store                        idserver.Store
+	SingleReplica, StrictSignOut bool
 
 	// AdmitUser is called with the user at each sign-in, once every check has passed, as in [idserver.Config]. In ctx, [IdentityFrom]
 	// has what the ID token says of the person, and [Client.PersonFrom] asks Myinfo. What is to be kept of it in the session, it
