@@ -1,0 +1,175 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What happens to Redis, while three replicas whose clocks are 5 s apart serve people whose tokens last for seconds. Nobody gets another
+// person's page; whoever is signed in stays so; whoever signed out stays out; what is refused meanwhile is a 503 that says when to come
+// back. Afterwards all is as before, without a goroutine or a connection more.
+func TestRedisFaults(t *testing.T) {
+	leftOut(t, "redis")
+	for _, fault := range []struct {
+		name    string
+		options []string      // of the server
+		grace   time.Duration // of the provider: none where no answer of its is lost
+		happens func(f *fleet, redis *redisServer, way *link)
+	}{
+		{"nothing", nil, 0, func(f *fleet, _ *redisServer, _ *link) { f.through(20) }},
+		{"killed, and started again with what it kept", []string{"--appendonly", "yes", "--appendfsync", "always"}, 0, func(f *fleet, redis *redisServer, _ *link) {
+			redis.kill()
+			f.while(40)
+			redis.start()
+		}},
+		{"started again empty", nil, 0, func(f *fleet, redis *redisServer, _ *link) {
+			redis.kill()
+			f.while(20)
+			redis.start()
+			f.through(10)
+			redis.kill()
+			redis.start()
+		}},
+		{"paused", nil, 0, func(f *fleet, redis *redisServer, _ *link) {
+			resume := redis.pause()
+			f.while(20)
+			resume()
+		}},
+		{"full", nil, 0, func(f *fleet, redis *redisServer, _ *link) {
+			redis.command("config", "set", "maxmemory", "1") // nothing is evicted, and nothing more is written
+			f.while(40)
+			redis.command("config", "set", "maxmemory", "0")
+		}},
+		{"slow by 200 ms", nil, 0, func(f *fleet, _ *redisServer, way *link) {
+			way.delay.Store(int64(200 * time.Millisecond))
+			f.while(20)
+			f.through(10)
+			way.delay.Store(0)
+		}},
+		{"slower than anybody waits", nil, 0, func(f *fleet, _ *redisServer, way *link) {
+			way.delay.Store(int64(2 * time.Second))
+			f.while(10)
+			way.delay.Store(0)
+		}},
+		{"its connections are cut, over and over", nil, 0, func(f *fleet, _ *redisServer, way *link) {
+			for range 20 {
+				f.while(1)
+				way.cut()
+			}
+		}},
+		{"replicas are killed", nil, time.Minute, func(f *fleet, _ *redisServer, _ *link) {
+			for i := range f.replicas {
+				f.kill(i)
+				f.while(5)
+				f.startReplica(i)
+				f.while(5)
+			}
+		}},
+		{"replicas are killed while it is away", nil, time.Minute, func(f *fleet, redis *redisServer, _ *link) {
+			redis.kill()
+			for i := range f.replicas {
+				f.kill(i)
+				f.startReplica(i)
+			}
+			f.while(5)
+			redis.start()
+		}},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			redis := startRedis(t, fault.options...)
+			way := newLink(t, redis.addr)
+			f := newFleet(t, "redis://"+way.addr, 10, fault.grace)
+			f.trouble(func() { fault.happens(f, redis, way) })
+			f.quiet(func() int { return connections(redis) })
+		})
+	}
+}
+
+// connections are those that Redis has, without the one that asks.
+func connections(redis *redisServer) int {
+	return len(slices.DeleteFunc(strings.Split(redis.command("client", "list"), "\n"), func(line string) bool { return strings.Contains(line, "cmd=client") }))
+}
+
+// trouble has people use the application before, during and after a fault. One signs out before it, one in the midst of it.
+func (f *fleet) trouble(happens func()) {
+	f.t.Helper()
+	early, late := f.newSurfer("p50"), f.newSurfer("p51")
+	f.surf()
+	f.while(3)
+	f.through(5)
+	copied := map[*surfer][]*http.Cookie{early: early.cookies(), late: late.cookies()}
+	if !early.signOut() {
+		f.t.Fatal("a sign-out while nothing is wrong fails")
+	}
+	f.out(early, copied[early])
+	left := make(chan bool)
+	go func() {
+		f.ask(3) // so that the fault has begun, or nearly
+		left <- late.signOut()
+	}()
+	happens()
+	if !<-left { // it was told that it has to come back
+		f.until("a sign-out fails, long after the fault", late.signOut)
+	}
+	f.while(3)
+	f.out(early, copied[early])
+	f.out(late, copied[late])
+	f.allIn()
+	f.through(10)
+	f.allIn()
+	f.stays(early, copied[early])
+	f.stays(late, copied[late])
+	if n := f.count(f.counts + "/reused"); n != 0 {
+		f.t.Errorf("%d refresh tokens were used again, of which each signs its user out", n)
+	}
+	f.stop()
+	for what, n := range f.answers() {
+		if what != "ok" && what != "gone" && !strings.HasPrefix(what, "503 ") {
+			f.t.Errorf("people were answered %q %d times", what, n)
+		}
+	}
+	f.t.Logf("answers: %v; refreshes: %d", f.answers(), f.count(f.counts+"/answered"))
+}
+
+// out waits until a person who signed out is out at every replica, for whoever has copied the cookies before.
+func (f *fleet) out(who *surfer, copied []*http.Cookie) {
+	f.t.Helper()
+	for i, r := range f.replicas {
+		f.until(fmt.Sprintf("%s signed out, and replica %d lets a copy of the cookies in", who.name, i), func() bool {
+			return strings.HasPrefix(who.ask("http://"+r.addr, copied), "401")
+		})
+	}
+	f.stays(who, copied)
+}
+
+// stays looks whether a person who was out everywhere still is.
+func (f *fleet) stays(who *surfer, copied []*http.Cookie) {
+	f.t.Helper()
+	for range 3 {
+		for i, r := range f.replicas {
+			if what := who.ask("http://"+r.addr, copied); what == "ok" {
+				f.t.Errorf("%s signed out, and came back at replica %d", who.name, i)
+			}
+		}
+	}
+}
+
+// quiet waits until replicas and Redis have no more goroutines and connections than replicas need that have just served a few people.
+func (f *fleet) quiet(connections func() int) {
+	f.t.Helper()
+	f.until("connections are left", func() bool { return connections() <= len(f.replicas)*(maxPool+1) })
+	for i, r := range f.replicas {
+		f.until(fmt.Sprintf("goroutines are left in replica %d", i), func() bool { return f.count("http://"+r.addr+"/goroutines") <= maxGoroutines })
+	}
+}
+
+const (
+	maxPool       = 30 // connections of a replica: go-redis's default for two CPUs, that of pipelines with them
+	maxGoroutines = 30 // of a replica at rest
+)
