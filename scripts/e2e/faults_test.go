@@ -3,8 +3,13 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,15 +25,16 @@ func TestRedisFaults(t *testing.T) {
 		name    string
 		options []string      // of the server
 		grace   time.Duration // of the provider: none where no answer of its is lost
+		revokes bool          // the provider: where nobody else is left who knows who signed out
 		happens func(f *fleet, redis *redisServer, way *link)
 	}{
-		{"nothing", nil, 0, func(f *fleet, _ *redisServer, _ *link) { f.through(20) }},
-		{"killed, and started again with what it kept", []string{"--appendonly", "yes", "--appendfsync", "always"}, 0, func(f *fleet, redis *redisServer, _ *link) {
+		{"nothing", nil, 0, false, func(f *fleet, _ *redisServer, _ *link) { f.through(20) }},
+		{"killed, and started again with what it kept", []string{"--appendonly", "yes", "--appendfsync", "always"}, 0, false, func(f *fleet, redis *redisServer, _ *link) {
 			redis.kill()
 			f.while(40)
 			redis.start()
 		}},
-		{"started again empty", nil, 0, func(f *fleet, redis *redisServer, _ *link) {
+		{"started again empty", nil, 0, false, func(f *fleet, redis *redisServer, _ *link) {
 			redis.kill()
 			f.while(20)
 			redis.start()
@@ -36,34 +42,34 @@ func TestRedisFaults(t *testing.T) {
 			redis.kill()
 			redis.start()
 		}},
-		{"paused", nil, 0, func(f *fleet, redis *redisServer, _ *link) {
+		{"paused", nil, 0, false, func(f *fleet, redis *redisServer, _ *link) {
 			resume := redis.pause()
 			f.while(20)
 			resume()
 		}},
-		{"full", nil, 0, func(f *fleet, redis *redisServer, _ *link) {
+		{"full", nil, 0, false, func(f *fleet, redis *redisServer, _ *link) {
 			redis.command("config", "set", "maxmemory", "1") // nothing is evicted, and nothing more is written
 			f.while(40)
 			redis.command("config", "set", "maxmemory", "0")
 		}},
-		{"slow by 200 ms", nil, 0, func(f *fleet, _ *redisServer, way *link) {
+		{"slow by 200 ms", nil, 0, false, func(f *fleet, _ *redisServer, way *link) {
 			way.delay.Store(int64(200 * time.Millisecond))
 			f.while(20)
 			f.through(10)
 			way.delay.Store(0)
 		}},
-		{"slower than anybody waits", nil, 0, func(f *fleet, _ *redisServer, way *link) {
+		{"slower than anybody waits", nil, 0, false, func(f *fleet, _ *redisServer, way *link) {
 			way.delay.Store(int64(2 * time.Second))
 			f.while(10)
 			way.delay.Store(0)
 		}},
-		{"its connections are cut, over and over", nil, 0, func(f *fleet, _ *redisServer, way *link) {
+		{"its connections are cut, over and over", nil, 0, false, func(f *fleet, _ *redisServer, way *link) {
 			for range 20 {
 				f.while(1)
 				way.cut()
 			}
 		}},
-		{"replicas are killed", nil, time.Minute, func(f *fleet, _ *redisServer, _ *link) {
+		{"replicas are killed", nil, time.Minute, false, func(f *fleet, _ *redisServer, _ *link) {
 			for i := range f.replicas {
 				f.kill(i)
 				f.while(5)
@@ -71,7 +77,7 @@ func TestRedisFaults(t *testing.T) {
 				f.while(5)
 			}
 		}},
-		{"replicas are killed while it is away", nil, time.Minute, func(f *fleet, redis *redisServer, _ *link) {
+		{"replicas are killed while it is away", nil, time.Minute, true, func(f *fleet, redis *redisServer, _ *link) {
 			redis.kill()
 			for i := range f.replicas {
 				f.kill(i)
@@ -82,13 +88,52 @@ func TestRedisFaults(t *testing.T) {
 		}},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel() // they wait, mostly
 			redis := startRedis(t, fault.options...)
 			way := newLink(t, redis.addr)
-			f := newFleet(t, "redis://"+way.addr, 10, fault.grace)
+			f := newFleet(t, "redis://"+way.addr, 10, fault.grace, fault.revokes)
 			f.trouble(func() { fault.happens(f, redis, way) })
 			f.quiet(func() int { return connections(redis) })
 		})
 	}
+}
+
+// Sentinel makes a replica the master, which lacks the last writes: grants, and sign-outs.
+func TestRedisFailover(t *testing.T) {
+	leftOut(t, "redis")
+	first := startRedis(t, "--repl-diskless-sync-delay", "0")
+	host, port, _ := net.SplitHostPort(first.addr)
+	second := startRedis(t, "--replicaof", host+" "+port)
+	sentinel := freeAddr(t)
+	_, sentinelPort, _ := net.SplitHostPort(sentinel)
+	settings := filepath.Join(t.TempDir(), "sentinel.conf")
+	if err := os.WriteFile(settings, fmt.Appendf(nil, `bind 127.0.0.1
+port %s
+sentinel monitor m %s %s 1
+sentinel down-after-milliseconds m 1000
+sentinel failover-timeout m 5000
+`, sentinelPort, host, port), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, nil, "redis-server", settings, "--sentinel").listening(sentinel)
+	f := newFleet(t, "redis-sentinel://"+sentinel+"?master_name=m", 10, 0, false)
+	f.until("the replica does not follow", func() bool { return strings.Contains(second.command("info", "replication"), "master_link_status:up") })
+	f.until("Sentinel does not know the replica", func() bool {
+		out, _ := exec.Command("redis-cli", "-p", sentinelPort, "sentinel", "replicas", "m").Output()
+		return bytes.Contains(out, []byte("master-link-status\nok"))
+	})
+	f.trouble(func() {
+		resume := second.pause()
+		first.command("client", "kill", "type", "replica") // or what is written waits in its connection
+		f.while(20)
+		f.through(5)
+		keys := first.command("dbsize")
+		first.kill()
+		resume()
+		f.until("the replica is not made the master", func() bool { return strings.Contains(second.command("info", "replication"), "role:master") })
+		f.t.Logf("keys of the old master: %s, of the new one: %s", keys, second.command("dbsize"))
+	})
+	f.quiet(func() int { return connections(second) })
 }
 
 // connections are those that Redis has, without the one that asks.

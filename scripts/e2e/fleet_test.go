@@ -45,11 +45,11 @@ type replica struct {
 }
 
 // newFleet starts all but Redis, which is at redisURL, and signs so many people in. The provider answers a used refresh token again for
-// grace: without one, a refresh token that is used twice signs its user out.
-func newFleet(t *testing.T, redisURL string, people int, grace time.Duration) *fleet {
+// grace: without one, a refresh token that is used twice signs its user out. Unless it revokes, only the replicas know who signed out.
+func newFleet(t *testing.T, redisURL string, people int, grace time.Duration, revokes bool) *fleet {
 	t.Helper()
 	f := &fleet{t: t, binary: buildFleet(t)}
-	f.provider = start(t, []string{"ADDR=127.0.0.1:0", "ACCESS_TTL=8s", "GRACE=" + grace.String()}, f.binary, "provider")
+	f.provider = start(t, []string{"ADDR=127.0.0.1:0", "ACCESS_TTL=8s", "GRACE=" + grace.String(), fmt.Sprint("REVOKES=", revokes)}, f.binary, "provider")
 	authority := f.provider.line("provider")
 	f.counts = f.provider.line("counts")
 	balancer := f.balancer()
@@ -231,12 +231,18 @@ func (f *fleet) surf() {
 					return
 				default:
 				}
-				what := s.ask(f.app, nil)
-				s.mu.Lock()
-				s.answers[what]++
-				s.asked++
-				s.mu.Unlock()
-				time.Sleep(30 * time.Millisecond) // a person's pace; nothing waits for it
+				var page sync.WaitGroup
+				for range 3 { // at once, as pages do: a refresh token must not be used for each
+					page.Go(func() {
+						what := s.ask(f.app, nil)
+						s.mu.Lock()
+						s.answers[what]++
+						s.asked++
+						s.mu.Unlock()
+					})
+				}
+				page.Wait()
+				time.Sleep(100 * time.Millisecond) // a person's pace; nothing waits for it
 			}
 		})
 	}

@@ -46,9 +46,10 @@ func endToEnd(ctx context.Context, r *report, want options) error {
 			env = append(env, p.variable+"="+dir)
 		}
 	}
-	env = append(env, "E2E_LEFT_OUT="+strings.Join(leftOut, " "))
-	env = append(env, testServers(ctx, r)...)
-	return goTest(ctx, r, env, "-race", "-count=1", "-timeout", "15m", "-tags", "e2e", "./scripts/e2e/...")
+	servers, missing := testServers(ctx, r)
+	leftOut = append(leftOut, missing...)
+	env = append(append(env, servers...), "E2E_LEFT_OUT="+strings.Join(leftOut, " "))
+	return goTest(ctx, r, env, "-race", "-count=1", "-timeout", "20m", "-tags", "e2e", "./scripts/e2e/...")
 }
 
 // needed says why something is left out: by a flag, or because it could not be had.

@@ -10,20 +10,21 @@ import (
 // has the words of those that are here: their tests fail where one cannot be started, and are skipped where its word is missing.
 var servers = []struct{ word, programs, pkg, service string }{
 	{"postgres", "initdb|/usr/lib/postgresql/*/bin/initdb", "postgresql", "postgresql"},
-	{"redis", "redis-server|valkey-server", "redis-server", "redis-server"},
+	{"redis", "redis-server", "redis-server", "redis-server"},
 }
 
-// testServers installs servers, where it can, and returns the variable for the tests.
-func testServers(ctx context.Context, r *report) (env []string) {
+// testServers installs servers, where it can, and returns the variable for the tests, and the words of those that are not here.
+func testServers(ctx context.Context, r *report) (env, missing []string) {
 	var words []string
 	for _, s := range servers {
-		if missing := installServer(ctx, r, s.programs, s.pkg, s.service); missing != "" {
-			r.leaveOut("tests with " + s.pkg + " (" + missing + ")")
+		if why := installServer(ctx, r, s.programs, s.pkg, s.service); why != "" {
+			r.leaveOut("tests with " + s.pkg + " (" + why + ")")
+			missing = append(missing, s.word)
 			continue
 		}
 		words = append(words, s.word)
 	}
-	return []string{"IDSERVER_TEST_SERVERS=" + strings.Join(words, " ")}
+	return []string{"IDSERVER_TEST_SERVERS=" + strings.Join(words, " ")}, missing
 }
 
 // installServer installs a server, where it can, and stops the service that its package starts: the tests start their own.

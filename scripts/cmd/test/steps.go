@@ -149,7 +149,8 @@ func raceTests(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	return goTest(ctx, r, testServers(ctx, r), append([]string{"-race"}, list...)...)
+	servers, _ := testServers(ctx, r)
+	return goTest(ctx, r, servers, append([]string{"-race"}, list...)...)
 }
 
 // moduleTests are those that run on any system.

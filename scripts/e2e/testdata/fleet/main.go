@@ -57,7 +57,8 @@ func duration(variable string) time.Duration {
 	return d
 }
 
-// provider has the people p0, p1 and so on, rotates refresh tokens, and answers a used one again for GRACE.
+// provider has the people p0, p1 and so on, rotates refresh tokens, answers a used one again for GRACE,
+// and revokes none unless REVOKES is true.
 func provider(ctx context.Context) error {
 	options := idtest.Options{AccessTTL: duration("ACCESS_TTL"), Dialect: idtest.Dialect{RefreshGrace: duration("GRACE")}}
 	for i := range 100 {
@@ -69,6 +70,9 @@ func provider(ctx context.Context) error {
 		return err
 	}
 	defer p.Close()
+	if os.Getenv("REVOKES") != "true" { // who signed out is for the replicas to know
+		p.Fail(idtest.Revocation, idtest.Fault{Status: http.StatusInternalServerError})
+	}
 	fmt.Println("provider", p.URL())
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /reused", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, p.RefreshCounts().Reused) })
