@@ -28,8 +28,10 @@ type Client struct {
 	vary    []Field    // the answer of a guard depends on these fields of the request
 	// challenged are the parameters of each challenge to a sender who has no good token.
 	challenged []parameter
+	metadata   []parameter // of each challenge that may lead to a better token
 
 	warnedOfLimit atomic.Bool
+	publishedRoot atomic.Bool // the metadata of an API of this client is at the root
 }
 
 // New validates cfg and returns a client. It does not use the network: the provider's metadata and keys are fetched when
@@ -55,7 +57,7 @@ func New(cfg Config) (*Client, error) {
 		if err != nil {
 			return nil, baseerror.Errorf("idserver: configuration: %w", err)
 		}
-		c.site, c.cors, c.provider.redirectURI = web, cors{cfg.TrustedOrigins}, web.redirectURI
+		c.site, c.cors, c.provider.redirectURI = web, cors{trusted: cfg.TrustedOrigins}, web.redirectURI
 	}
 	if cfg.Audience == defaultAudience && !isSignward(cfg.Authority) {
 		cfg.Logger.Info("idserver: bearer tokens must have Signward's audience, because no other is configured: set Config.Audience (IDSERVER_AUDIENCE) to what this provider puts into aud for this API", "audience", cfg.Audience, "authority", cfg.Authority)

@@ -14,6 +14,7 @@ const (
 	allowMethods     = "Access-Control-Allow-Methods"
 	allowHeaders     = "Access-Control-Allow-Headers"
 	allowMaxAge      = "Access-Control-Max-Age"
+	exposeHeaders    = "Access-Control-Expose-Headers"
 )
 
 // varyOnOrigin keeps caches from serving one origin's response to another.
@@ -22,7 +23,10 @@ var varyOnOrigin = Field{"Vary", "Origin"}
 var onlyVaryOnAll = []Field{varyOnCredentials, varyOnOrigin}
 
 // cors answers for pages of the trusted origins. Without any it changes nothing.
-type cors struct{ trusted []string }
+type cors struct {
+	trusted []string
+	api     *apiPages // of a Resource with published metadata, in place of trusted
+}
 
 // allow lets a page of a trusted origin read an answer. The answer's slices may be shared between requests, so nothing is
 // appended to them in place.
@@ -53,7 +57,10 @@ func (c cors) preflight(origin, methods string) Answer {
 // guard wraps a guard: pages of the trusted origins may read its answers, and preflights are answered if the router
 // passes OPTIONS to it. A preflight never has credentials.
 func (c cors) guard(guard Guard) Guard {
-	if len(c.trusted) == 0 {
+	switch {
+	case c.api != nil:
+		return c.api.guard(guard)
+	case len(c.trusted) == 0:
 		return guard
 	}
 	return func(ctx context.Context, r Request) (context.Context, Answer) {

@@ -234,9 +234,9 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		refusal.RetryAfter = max(retryAfter(d.err), time.Second).Round(time.Second)
 		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
 	case kind.status == http.StatusUnauthorized:
-		a.Add = append(a.Add, challenge(d.code, slices.Concat(d.challenge, c.challenged)...))
+		a.Add = append(a.Add, challenge(d.code, slices.Concat(d.challenge, c.challenged, c.metadata)...))
 	case d.code == CodeInvalidRequest || d.code == CodeInsufficientScope:
-		a.Add = append(a.Add, challenge(d.code, d.challenge...))
+		a.Add = append(a.Add, challenge(d.code, slices.Concat(d.challenge, c.metadata)...))
 	}
 	refusal.SignInURL = c.signInAgain(r, d.code)
 	canSignIn := d.code == CodeNotSignedIn && refusal.SignInURL != "" && !r.hasAuthorization()

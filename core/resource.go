@@ -53,6 +53,24 @@ type ResourceConfig struct {
 	// Identifier and have not expired. A client that it returns is kept until it is closed, at most 1000 of them; nil is
 	// remembered for ten minutes. An error, also of ctx, means that it cannot be told now: 503.
 	FindIssuer func(ctx context.Context, issuer string) (*Client, error)
+
+	// PublishMetadata tells clients that have no token where to get one (RFC 9728), as those of MCP servers want it: [Resource.Routes]
+	// has the document then, for an adapter's Mount on the root router, and each 401, and each 403 for a scope, names it in its
+	// challenge. It is at /.well-known/oauth-protected-resource before the path of Identifier and, for the first such API of a
+	// client, without that path too. Every page may read it. Identifier must be the URL at which clients reach the API. The guards
+	// then check Origin, see Origins, and, if Identifier is on loopback, that Host is. Default: false.
+	PublishMetadata bool
+	// AuthorizationServers are the issuers that the metadata names. Default: those of the client and of Issuers, as they are
+	// configured: Config.Provider.Issuer or Config.Authority.
+	AuthorizationServers []string
+	// MoreScopes are scopes that some requests need beside Scopes. The metadata names both. Default: none.
+	MoreScopes []string
+	// Name is what people are told that the API is called. Default: none.
+	Name string
+	// Origins are those of the pages whose scripts may use the API, each with a token of its own; "*" is all of them. The
+	// guards let them read the answers, and answer their preflights, for which Mount registers OPTIONS at the path of
+	// Identifier. A request from a page of any other origin but Identifier's own is refused: cross_site. Default: none.
+	Origins []string
 }
 
 // maxIdentifier limits a ResourceConfig.Identifier, in bytes.
@@ -81,6 +99,11 @@ func (c *Client) NewResource(cfg ResourceConfig) (*Resource, error) {
 			return nil, baseerror.Errorf("idserver: resource: %w", err)
 		}
 		c.provider.alsoClose(as.issuers.asking.Close)
+	}
+	if cfg.PublishMetadata {
+		if err := as.publish(&cfg, c).Err(); err != nil {
+			return nil, baseerror.Errorf("idserver: resource: %w", err)
+		}
 	}
 	return &Resource{as}, nil
 }
@@ -116,6 +139,7 @@ func (cfg *ResourceConfig) faults(of *Config) (faults fault.List) {
 	if u, err := url.Parse(cfg.Identifier); cfg.IgnoreFinalSlash && (err != nil || u.Scheme == "" || u.Host == "") {
 		faults.Add("IgnoreFinalSlash", "", "needs an Identifier that is a URL")
 	}
+	faults = append(faults, cfg.publishedFaults()...)
 	for _, scope := range cfg.Scopes {
 		if !claims.IsScope(scope) {
 			faults.Add("Scopes", "", "has %q, which is not one scope", shown(scope))
@@ -202,9 +226,16 @@ func (r *Resource) ValidateAccessToken(ctx context.Context, accessToken string) 
 	return &known.user, nil
 }
 
-// Routes implements [Guards]. A resource has no routes, and mounting it is an error.
-func (r *Resource) Routes(string) ([]Route, error) {
-	return nil, baseerror.New("idserver: a Resource has no routes to mount: mount those of the Client")
+// Routes implements [Guards]. They are the API's metadata, for the root router: see ResourceConfig.PublishMetadata. It is an error
+// if it is not published.
+func (r *Resource) Routes(mount string) ([]Route, error) {
+	switch {
+	case r.as.documents == nil:
+		return nil, baseerror.New("idserver: a Resource without PublishMetadata has no routes to mount: mount those of the Client")
+	case mount == "" || strings.Trim(mount, "/") != "":
+		return nil, baseerror.Errorf("idserver: the metadata of a Resource is mounted at %q: mount it on the root router", mount)
+	}
+	return r.as.served("", r.as.documents), nil
 }
 
 // CheckHeaderLimit implements [Guards]. A resource has no cookies, and any limit will do.
