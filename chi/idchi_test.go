@@ -20,6 +20,7 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 	auth := idchi.New(client)
 	r := chi.NewRouter()
 	auth.Mount(r)
+	idchi.New(adaptertest.Published(client)).Mount(r)
 	r.Route("/suite", func(r chi.Router) {
 		r.With(auth.LoadUser()).Get("/open", seen)
 		r.With(auth.RequireUser()).Get("/user", seen)
@@ -54,6 +55,7 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	auth := idchi.New(client)
 	mux := http.NewServeMux()
 	auth.Mount(mux)
+	idchi.New(adaptertest.Published(client)).Mount(mux)
 	mux.Handle("GET /suite/open", auth.LoadUser()(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/user", auth.RequireUser()(http.HandlerFunc(seen)))
 	mux.Handle("POST /suite/user", auth.RequireUser()(http.HandlerFunc(seen)))

@@ -155,7 +155,7 @@ func (p *apiPages) guard(guard Guard) Guard {
 			if _, ok := trialIn(ctx); ok {
 				return ctx, p.client.deny(err)
 			}
-			return ctx, p.client.refuse(ctx, &r, err)
+			return ctx, p.allow("", p.client.refuse(ctx, &r, err))
 		}
 		if origin != "" && r.Method == http.MethodOptions && r.value("Access-Control-Request-Method") != "" && len(r.values(p.client.header)) == 0 {
 			return ctx, p.allow(origin, Answer{Status: http.StatusNoContent, Set: []Field{

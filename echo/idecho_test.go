@@ -21,6 +21,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	auth := idecho.New(client)
 	e := echo.New()
 	auth.Mount(e.Group("/auth"))
+	idecho.New(adaptertest.Published(client)).Mount(e)
 	suite := e.Group("/suite")
 	suite.GET("/open", seen, auth.LoadUser())
 	suite.GET("/user", seen, auth.RequireUser())

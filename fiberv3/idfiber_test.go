@@ -36,6 +36,7 @@ func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) err
 	cfg.ReadBufferSize = 16 << 10
 	app := fiber.New(cfg)
 	auth.Mount(app.Group("/auth"))
+	idfiber.New(adaptertest.Published(client)).Mount(app)
 	suite := app.Group("/suite")
 	suite.Get("/open", auth.LoadUser(), seen)
 	suite.Get("/user", auth.RequireUser(), seen)

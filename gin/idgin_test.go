@@ -25,6 +25,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	auth := idgin.New(client)
 	r := gin.New()
 	auth.Mount(r.Group("/auth"))
+	idgin.New(adaptertest.Published(client)).Mount(r)
 	suite := r.Group("/suite")
 	suite.GET("/open", auth.LoadUser(), seen)
 	suite.GET("/user", auth.RequireUser(), seen)

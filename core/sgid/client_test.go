@@ -289,7 +289,7 @@ func TestRoutes(t *testing.T) {
 		if p.Requests(idtest.UserInfo) != 0 || p.Requests(idtest.Discovery) != 0 {
 			t.Error("signing in asks userinfo or the metadata")
 		}
-		if _, size := b.cookies(); size > 1400 {
+		if _, size := b.cookies(); size > 1500 {
 			t.Errorf("the session has %d bytes: are there data in it?", size)
 		}
 		response, body := b.do("GET", "/me", navigation...)

@@ -20,7 +20,7 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
+	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, publishedMetadata, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2,
 }
 
@@ -363,6 +363,35 @@ func resources(s *suite) {
 	v.step("alice's session at either", "AnyOf", "GET", "/suite/either", aPage)
 	v.step("the API's token at either", "AnyOf", "GET", "/suite/either", bearer(alices))
 	v.step("a bad token at either", "the answer of the first", "GET", "/suite/either", bearer("abc"))
+}
+
+// publishedMetadata tests what tells a client without a token where to get one (RFC 9728), and which pages may ask.
+func publishedMetadata(s *suite) {
+	v := s.visitor(s.serve())
+	const page, evil = "https://pages.example", "https://evil.example"
+	fromPage := func(origin string, header map[string][]string) map[string][]string {
+		return with(header, "Origin", origin)
+	}
+	preflight := func(origin string) map[string][]string {
+		return map[string][]string{
+			"Origin": {origin}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization,content-type,mcp-protocol-version,x-other"},
+		}
+	}
+	for _, path := range []string{"/.well-known/oauth-protected-resource/suite/mcp", "/.well-known/oauth-protected-resource"} {
+		v.step("the metadata of an API, at "+path, "RFC 9728 section 3", "GET", path, fromPage(evil, aProgram))
+		v.step("what a page may send for it, at "+path, "every page may read it", "OPTIONS", path, preflight(evil))
+	}
+	token := s.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"], c["scope"] = suiteOrigin+"/suite/mcp", "orders:read" })
+	bearer := with(aProgram, "Authorization", "Bearer "+token)
+	v.step("no token at an API with metadata", "where to get one", "GET", "/suite/mcp", aProgram)
+	v.step("a bad token at an API with metadata", "where to get a better one", "GET", "/suite/mcp", with(aProgram, "Authorization", "Bearer abc"))
+	v.step("a token at an API with metadata", "alice", "GET", "/suite/mcp", bearer)
+	v.step("a token without the scope at an API with metadata", "step up", "GET", "/suite/mcp-write", bearer)
+	v.step("a page that may use the API", "it reads the answer", "GET", "/suite/mcp", fromPage(page, bearer))
+	v.step("a page that may use the API, without a token", "it reads the challenge", "GET", "/suite/mcp", fromPage(page, aProgram))
+	v.step("a page that may not use the API", "MCP, DNS rebinding", "GET", "/suite/mcp", fromPage(evil, bearer))
+	v.step("what a page may send to the API", "Authorization, Content-Type and MCP's", "OPTIONS", "/suite/mcp", preflight(page))
+	v.step("what a page that may not use the API may send", "nothing", "OPTIONS", "/suite/mcp", preflight(evil))
 }
 
 // issuers tests an API that takes the tokens of two issuers.

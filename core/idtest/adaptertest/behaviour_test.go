@@ -55,6 +55,11 @@ func (a *adapter) serve(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
+	published, err := Published(a.client).Routes("/")
+	if err != nil {
+		return err
+	}
+	routes = append(routes, published...)
 	for _, route := range routes {
 		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) {
 			a.write(w, route.Serve(r.Context(), a.request(r)))

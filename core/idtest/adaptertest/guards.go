@@ -15,7 +15,10 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 	if err != nil {
 		panic(err) // the clients are the suite's own
 	}
+	mcp := Published(client)
 	return map[string]idserver.Guard{
+		"/mcp":           mcp.RequireUser(),
+		"/mcp-write":     mcp.RequireScope("orders:write"),
 		"/issuers":       several.RequireUser(),
 		"/api":           api.RequireUser(),
 		"/api-get":       api.RequireScope("orders:read"),
@@ -28,6 +31,22 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 		"/anyof":         idserver.AnyOf(client.RequireScope("orders:read"), client.RequireRole("admin")),
 	}
 }
+
+// Published returns an API of the application of a suite that publishes its metadata. An application mounts it on the root router,
+// as it does with the client: idgin.New(adaptertest.Published(client)).Mount(r). For a client, it is always the same.
+func Published(client *idserver.Client) *idserver.Resource {
+	api, ok := publishedAPIs.Load(client)
+	if !ok {
+		api, _ = publishedAPIs.LoadOrStore(client, resource(client, idserver.ResourceConfig{
+			Identifier: suiteOrigin + "/suite/mcp", PublishMetadata: true, Scopes: []string{"orders:read"}, MoreScopes: []string{"orders:write"},
+			Name: "The suite's API", Origins: []string{"https://pages.example"},
+		}))
+	}
+	return api.(*idserver.Resource)
+}
+
+// publishedAPIs are those of [Published], by their client.
+var publishedAPIs sync.Map
 
 // beside are clients of other issuers than an application's own, by that client, for the guards that take both.
 var beside sync.Map
