@@ -57,7 +57,7 @@ func ConfigFromEnv(listen net.Addr) (idserver.Config, *Provider, error) {
 	if !devenv.IsLoopbackURL(cfg.BaseURL) {
 		return cfg, nil, fmt.Errorf("IDSERVER_AUTHORITY is not set, and BASE_URL (%s) is not on loopback, where alone the development provider may sign in: set IDSERVER_AUTHORITY, IDSERVER_CLIENT_ID and SESSION_SECRET", cfg.BaseURL)
 	}
-	var options Options
+	options := Options{Registration: true} // as clients of an MCP server want it
 	if ttl := os.Getenv("IDTEST_ACCESS_TTL"); ttl != "" {
 		d, err := time.ParseDuration(ttl)
 		if err != nil || d < time.Second {

@@ -15,7 +15,7 @@ var packages = map[string]string{
 	"idserver": "core", "sgid": "core/sgid", "sgidtest": "core/sgid/sgidtest", "idtest": "core/idtest",
 	"singpass": "core/singpass", "singpasstest": "core/singpass/singpasstest",
 	"adaptertest": "core/idtest/adaptertest", "idgin": "gin", "idecho": "echo", "idfiber": "fiber", "idchi": "chi",
-	"idgrpc": "grpc", "postgresstore": "core/store/postgresstore",
+	"idgrpc": "grpc", "idmcp": "mcp", "postgresstore": "core/store/postgresstore",
 	"redisstore": "core/store/redisstore",
 }
 

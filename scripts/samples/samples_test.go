@@ -21,7 +21,7 @@ const root = "../.."
 var frameworks = []string{"gin", "echo", "echov5", "fiber", "fiberv3", "chi"}
 
 // adapters are those and what carries guards alone.
-var adapters = append(slices.Clone(frameworks), "grpc")
+var adapters = append(slices.Clone(frameworks), "grpc", "mcp")
 
 // stores are the modules of stores.
 var stores = []string{"core/store/postgresstore", "core/store/redisstore"}

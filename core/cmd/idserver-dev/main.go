@@ -57,6 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Addr:      s.addr,
 		Audience:  s.audience,
 		AccessTTL: s.accessTTL,
+
+		Registration: true, // as clients of MCP servers want it
 		Clients: []idtest.Client{
 			{ID: s.clientID, Secret: s.clientSecret, JWKSURI: s.clientJWKS, AnyLoopbackRedirect: true},
 			{ID: idtest.ExamplePublicClient, AnyLoopbackRedirect: true},

@@ -38,6 +38,7 @@ var adapters = []adapterModule{
 	{"fiberv3", "github.com/gofiber/fiber/v3", 27},
 	{"chi", "github.com/go-chi/chi/v5", 13},
 	{"grpc", "google.golang.org/grpc", 18},
+	{"mcp", "github.com/modelcontextprotocol/go-sdk", 19},
 }
 
 // stores are modules that are consumed like adapters, and have no example of their own. What they bring comes with nothing else.
