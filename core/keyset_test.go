@@ -666,3 +666,48 @@ func TestMisconfiguredKeys(t *testing.T) {
 		}
 	})
 }
+
+// The signing key changes every five seconds. A good token is let in, or waits with 503; it is never called bad. If each key was
+// published before it signed, all are let in.
+func TestKeysChangeEveryFiveSeconds(t *testing.T) {
+	for name, row := range map[string]struct{ ahead, goesOn bool }{"at once": {false, false}, "published ahead": {true, true}} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newStrictWorld(t, 15*time.Minute, idtest.Dialect{}, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" })
+			clients := []*idserver.Client{w.Client}
+			for range 2 {
+				clients = append(clients, w.client(t, func(c *idserver.Config) { c.BaseURL, c.SessionSecret = "", "" }))
+			}
+			seen := map[int]int{}
+			before := w.provider.MintAccessToken("alice")
+			for range 10 {
+				if row.ahead {
+					w.provider.AnnounceKey()
+				}
+				for range 10 {
+					for _, token := range []string{w.provider.MintAccessToken("alice"), before} {
+						for _, client := range clients {
+							b := &browser{t, client, nil}
+							_, a := b.pass(client.RequireUser(), "GET", "/api", bearer(token))
+							seen[a.Status]++
+							switch {
+							case !a.Ends():
+							case a.Status != 503 || row.goesOn || field(a, "Retry-After") == "":
+								t.Fatalf("a good token: %d %s, Retry-After %q", a.Status, a.Body, field(a, "Retry-After"))
+							}
+						}
+					}
+					time.Sleep(500 * time.Millisecond)
+				}
+				before = w.provider.MintAccessToken("alice")
+				w.provider.RotateKey()
+			}
+			t.Logf("%v, %d requests for the keys", seen, w.provider.Requests(idtest.KeySet))
+			if !row.goesOn && seen[503] == 0 {
+				t.Error("nothing was held back: the keys are fetched without limit")
+			}
+			if most := 3 * (3 + 6); w.provider.Requests(idtest.KeySet) > most {
+				t.Errorf("%d requests for the keys within 50 s, of three clients; at most %d", w.provider.Requests(idtest.KeySet), most)
+			}
+		}))
+	}
+}

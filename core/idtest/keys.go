@@ -98,20 +98,48 @@ type keyring struct {
 	algorithm string // is not changed
 	mu        sync.RWMutex
 	keys      []signingKey
-	withdrawn int    // how many of them are no longer published
-	document  []byte // published in place of the set, unless nil
+	withdrawn int         // how many of them are no longer published
+	next      *signingKey // published, and not yet in use; nil: none
+	document  []byte      // published in place of the set, unless nil
 }
 
 func (k *keyring) add(private *rsa.PrivateKey) {
+	key := k.keyOf(private)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys = append(k.keys, key)
+}
+
+// keyOf makes the signing key, which has an EC key beside it where that signs.
+func (k *keyring) keyOf(private *rsa.PrivateKey) signingKey {
 	key := signingKey{id: rand.Text(), private: private}
 	if k.algorithm == "ES256" {
 		if key.ec = firstECKey(); private != firstKey() {
 			key.ec = newECKey()
 		}
 	}
+	return key
+}
+
+// rotate has the key sign that was announced, or else a new one.
+func (k *keyring) rotate() {
+	k.mu.Lock()
+	next := k.next
+	k.next = nil
+	if next != nil {
+		k.keys = append(k.keys, *next)
+	}
+	k.mu.Unlock()
+	if next == nil {
+		k.add(newKey())
+	}
+}
+
+func (k *keyring) announce(private *rsa.PrivateKey) {
+	key := k.keyOf(private)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.keys = append(k.keys, key)
+	k.next = &key
 }
 
 func (k *keyring) current() signingKey {
@@ -138,7 +166,11 @@ func (k *keyring) set() []byte {
 		return k.document
 	}
 	keys := []map[string]string{}
-	for _, key := range k.keys[k.withdrawn:] {
+	published := slices.Clone(k.keys[k.withdrawn:])
+	if k.next != nil {
+		published = append(published, *k.next)
+	}
+	for _, key := range published {
 		element := map[string]string{"use": "sig", "alg": k.algorithm, "kid": key.id}
 		maps.Copy(element, key.public())
 		keys = append(keys, element)
@@ -197,8 +229,13 @@ func decodePart(part string, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// RotateKey generates a new key, which signs from now on and is published next to the older ones.
-func (p *Provider) RotateKey() { p.keys.add(newKey()) }
+// RotateKey generates a new key, which signs from now on and is published next to the older ones. If there is one of
+// [Provider.AnnounceKey], that one signs.
+func (p *Provider) RotateKey() { p.keys.rotate() }
+
+// AnnounceKey generates a key that is published from now on, and signs from the next [Provider.RotateKey] on: what providers do
+// who publish a key before they use it. It takes the place of one that was announced before.
+func (p *Provider) AnnounceKey() { p.keys.announce(newKey()) }
 
 // WithdrawKey removes all keys but the signing key from the published set.
 func (p *Provider) WithdrawKey() {
