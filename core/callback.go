@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/budget"
 	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
@@ -111,9 +112,14 @@ func codeOfResponse(name string) RefusalCode {
 func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.Login) (*Tokens, error) {
 	key := sha256.Sum256([]byte("code\x00" + login.State))
 	return flown(w.exchanges.Do(ctx, key, func(ctx context.Context) (*Tokens, error) {
-		tokens, err := w.provider.exchangeCode(ctx, code, &AuthorizationRequest{
-			RedirectURI: w.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
-			MaxAge: time.Duration(login.MaxAge) * time.Second, Scopes: login.Scopes, ProofKey: login.ProofKey,
+		if err := w.attempts.take(login.Browser); err != nil {
+			return nil, err
+		}
+		tokens, err := w.withinBudget(ctx, budget.SignIn, func() (*Tokens, error) {
+			return w.provider.exchangeCode(ctx, code, &AuthorizationRequest{
+				RedirectURI: w.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
+				MaxAge: time.Duration(login.MaxAge) * time.Second, Scopes: login.Scopes, ProofKey: login.ProofKey,
+			})
 		})
 		if tokens != nil && err != nil {
 			w.revoke(ctx, tokens.RefreshToken)

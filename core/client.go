@@ -74,7 +74,7 @@ func New(cfg Config) (*Client, error) {
 // isSignward reports whether an authority is a tenant of Signward, or a provider on loopback, which stands in for one.
 func isSignward(authority string) bool {
 	u, err := url.Parse(authority)
-	return err == nil && (isLoopback(u.Hostname()) || strings.HasSuffix("."+u.Hostname(), ".signward.com"))
+	return err == nil && isLoopback(u.Hostname()) || isSignwardTenant(authority)
 }
 
 // Close stops the client's background work (fetching metadata and keys, refreshing tokens) and waits for it to end.

@@ -224,6 +224,12 @@ type ProviderConfig struct {
 	Algorithms []string
 	// Leeway is the clock skew allowed when checking exp, nbf and iat, at most 5 min. Default: 10 s.
 	Leeway time.Duration
+	// TokenRequestsPerMinute is how many token requests the callback and the sessions of all replicas send within a minute, at
+	// most 1,000; -1: as many as come. Half of them are for refreshes alone: strangers, who can begin sign-ins and send codes that
+	// they made up, cannot use them up. What is too much waits: a sign-in is answered with 503 and can be reloaded, and a session goes on as it
+	// does while the provider is down. Requests by hand (such as [Client.ExchangeCode]) are not counted. Default: 10 at a
+	// tenant of Signward, which answers as many to one address (set what your plan has), otherwise -1.
+	TokenRequestsPerMinute int
 	// RolesSeparator, if set, splits roles that come as one text, such as "," for "admin,user" (Glewlwyd). Default: nothing is
 	// split, because a comma or space may be part of a name.
 	RolesSeparator string

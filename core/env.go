@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -21,6 +22,7 @@ import (
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
 //   - IDSERVER_TIMEOUT and IDSERVER_LEEWAY, durations such as 10s;
 //   - IDSERVER_PUSHED_AUTHORIZATION and IDSERVER_DPOP, true or false;
+//   - IDSERVER_TOKEN_REQUESTS_PER_MINUTE, a number;
 //   - IDSERVER_LOG_SUBJECT, IDSERVER_RESPONSE_MODE and IDSERVER_PROFILE;
 //   - APPLICATION_NAME, BASE_URL, SESSION_SECRET and SESSION_SECRET_OLD, the last separated by commas;
 //   - TRUSTED_ORIGINS, separated by spaces or commas.
@@ -53,6 +55,8 @@ func ConfigFromEnv() Config {
 			Tenants:             wordsFromEnv("IDSERVER_TENANTS"),
 			PushedAuthorization: flagFromEnv(&faults, "Provider.PushedAuthorization", "IDSERVER_PUSHED_AUTHORIZATION"),
 			Leeway:              durationFromEnv(&faults, "Provider.Leeway", "IDSERVER_LEEWAY"),
+
+			TokenRequestsPerMinute: numberFromEnv(&faults, "Provider.TokenRequestsPerMinute", "IDSERVER_TOKEN_REQUESTS_PER_MINUTE"),
 		},
 		HTTP:              HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
 		ResponseMode:      os.Getenv("IDSERVER_RESPONSE_MODE"),
@@ -107,6 +111,20 @@ func flagFromEnv(faults *fault.List, field, variable string) bool {
 		faults.Add(field, variable, "%q: want true or false", text)
 		return false
 	}
+}
+
+// numberFromEnv reads a number. 0 is refused because it would mean the default, which nobody means who writes 0.
+func numberFromEnv(faults *fault.List, field, variable string) int {
+	text := strings.TrimSpace(os.Getenv(variable))
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n == 0 {
+		faults.Add(field, variable, "%q: want a number, such as 60", text)
+		return 0
+	}
+	return n
 }
 
 // keysFromEnv reads private keys; nil if there are none.

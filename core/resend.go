@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/budget"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 )
 
@@ -29,7 +30,8 @@ func (w *web) sendRefresh(ctx context.Context, s *session, lost bool) (*Tokens, 
 	if lost {
 		w.rememberLoss(s)
 	}
-	tokens, err := w.provider.refreshToken(ctx, &s.tokens)
+	send := func() (*Tokens, error) { return w.provider.refreshToken(ctx, &s.tokens) }
+	tokens, err := w.withinBudget(ctx, budget.Refresh, send)
 	var again resends
 	for tokens == nil && unanswered(err) {
 		if !errors.Is(err, endpoint.ErrUnsent) {
@@ -41,7 +43,7 @@ func (w *web) sendRefresh(ctx context.Context, s *session, lost bool) (*Tokens, 
 		if retryAfter(err) > 0 || !again.wait(ctx) {
 			return nil, err
 		}
-		tokens, err = w.provider.refreshToken(ctx, &s.tokens)
+		tokens, err = w.withinBudget(ctx, budget.Refresh, send)
 	}
 	if tokens == nil && endsSession(err) && w.lost.Has(s.refreshKey) {
 		w.cfg.Logger.WarnContext(ctx, "idserver: the provider refuses a refresh token of which an answer was lost: it is used up because of that, or because somebody else has used it (theft); the session is over",

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/signward/idserver-go/core/internal/budget"
 	"github.com/signward/idserver-go/core/internal/fault"
 	"github.com/signward/idserver-go/core/internal/jose"
 	"github.com/signward/idserver-go/core/internal/seal"
@@ -123,6 +124,9 @@ func (c *Config) checkProvider(faults *fault.List) {
 	}
 	if p.Leeway < 0 || p.Leeway > maxLeeway {
 		faults.Add("Provider.Leeway", "IDSERVER_LEEWAY", "%v: want 0 to %v", p.Leeway, maxLeeway)
+	}
+	if n := p.TokenRequestsPerMinute; n < -1 || n > budget.Most {
+		faults.Add("Provider.TokenRequestsPerMinute", "IDSERVER_TOKEN_REQUESTS_PER_MINUTE", "%d: want 1 to %d, or -1 for no limit", n, budget.Most)
 	}
 	p.checkAccessTokens(faults)
 }

@@ -98,6 +98,8 @@ func TestNewRefuses(t *testing.T) {
 		"alg none":                  {func(c *idserver.Config) { c.Provider.Algorithms = []string{"none"} }, []string{"Algorithms", "none"}},
 		"an empty algorithm":        {func(c *idserver.Config) { c.Provider.Algorithms = []string{""} }, []string{"Algorithms"}},
 		"too much leeway":           {func(c *idserver.Config) { c.Provider.Leeway = 5*time.Minute + 1 }, []string{"Leeway", "5m0s"}},
+		"too many token requests":   {func(c *idserver.Config) { c.Provider.TokenRequestsPerMinute = 1001 }, []string{"TokenRequestsPerMinute", "IDSERVER_TOKEN_REQUESTS_PER_MINUTE", "1000"}},
+		"fewer than none":           {func(c *idserver.Config) { c.Provider.TokenRequestsPerMinute = -2 }, []string{"TokenRequestsPerMinute"}},
 		"leeway below zero":         {func(c *idserver.Config) { c.Provider.Leeway = -1 }, []string{"Leeway"}},
 		"timeout below zero":        {func(c *idserver.Config) { c.HTTP.Timeout = -1 }, []string{"Timeout"}},
 		"a name of two lines":       {func(c *idserver.Config) { c.ApplicationName = "Or\nders" }, []string{"ApplicationName (APPLICATION_NAME)", "control"}},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signward/idserver-go/core/internal/budget"
 	"github.com/signward/idserver-go/core/internal/cookies"
 	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/endpoint"
@@ -36,8 +37,10 @@ type web struct {
 	redirectURI string
 
 	ring      *seal.Ring
-	vault     *vault.Vault  // what replicas share; nil without Config.Store
-	leases    *lease.Leases // of refreshes; nil without Config.Store
+	vault     *vault.Vault   // what replicas share; nil without Config.Store
+	leases    *lease.Leases  // of refreshes; nil without Config.Store
+	budget    *budget.Budget // of token requests
+	attempts  attempts       // to complete a sign-in
 	names     cookies.Names
 	jar       cookies.Jar
 	loginJar  cookies.Jar // for a sign-in in progress
@@ -91,6 +94,7 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		w.leases = newLeases(cfg, w.vault)
 	}
 	w.markers = newMarkers(cfg, w.vault, p.streams)
+	w.budget, w.attempts = newBudget(cfg, w.vault), newAttempts(cfg.Now)
 	return w, nil
 }
 

@@ -190,6 +190,7 @@ func callbacks(s *suite) {
 		s.provider.Fail(idtest.Token, fault)
 		v.step("callback when the token endpoint "+name, "502 for good, 503 for now", "GET", back, aPage)
 		s.provider.Heal(idtest.Token)
+		s.clock.advance(30 * time.Second) // until then nobody asks where the rate was limited
 	}
 	v, back = fresh()
 	s.provider.Fail(idtest.Token, idtest.Fault{Status: 503, Once: true})
