@@ -47,6 +47,10 @@ func (w *web) completeAttempt(ctx context.Context, r *Request, p callbackParamet
 	if err := checkResponseIssuer(p, m); err != nil {
 		return Answer{}, refused(CodeIssuerMismatch, p.unproven(err), forget)
 	}
+	lost := w.lostSession(login)
+	if p.err != "" && lost != nil {
+		return w.beginAloud(ctx, r, login, p.refused(), forget)
+	}
 	if p.err == "invalid_scope" && w.provider.asksOffline(m) && w.mayRestart(r, login.State) {
 		return w.beginOnline(ctx, r, login, p.refused(), forget)
 	}
@@ -60,10 +64,19 @@ func (w *web) completeAttempt(ctx context.Context, r *Request, p callbackParamet
 	if w.markers.Has(endings.SessionMark(tokens.session)) { // its session is over, begun by another answer, or was refused
 		return w.spentCallback(ctx, r, login)
 	}
+	if lost != nil {
+		if err := w.goesOn(ctx, lost, tokens); err != nil {
+			w.discard(ctx, tokens)
+			return w.beginAloud(ctx, r, login, err, forget)
+		}
+	}
 	s, err := w.beginSession(withUnprovenName(withAppData(ctx, login.AppData), w.unprovenName(p)), tokens)
 	if err != nil {
 		w.discard(ctx, tokens)
 		return Answer{}, signInRefused(ctx, err, tokens.User, forget)
+	}
+	if lost != nil {
+		s = s.goneOn(lost)
 	}
 	return w.signedIn(ctx, r, s, login, forget)
 }
@@ -144,7 +157,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 		return notKept(err)
 	}
 	target := cmp.Or(login.ReturnTo, w.cfg.AfterSignIn, w.home())
-	login.Nonce, login.Verifier, login.ProofKey, login.AppData, login.Scopes = "", "", nil, nil, nil
+	login.Nonce, login.Verifier, login.ProofKey, login.AppData, login.Scopes, login.Lost = "", "", nil, nil, nil, nil
 	login.ReturnTo, login.Spent = target, w.now().UnixMilli()
 	spent, err := w.keepLogin(r, login)
 	if err != nil {

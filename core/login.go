@@ -56,7 +56,13 @@ func (w *web) login(ctx context.Context, r *Request) (Answer, error) {
 		return Answer{}, refused(CodeInvalidLogin, err)
 	}
 	kept := sessioncodec.Login{ReturnTo: w.returnTo(query.Get("return_to")), AppData: appData}
-	return w.begin(ctx, r, asJSON, kept, extra, "")
+	lost, forget := w.takeLost(ctx, r, extra)
+	if lost != nil && !asJSON && !w.cfg.Provider.NoLinkParameters {
+		silently(&kept, extra, lost)
+	}
+	a, err := w.begin(ctx, r, asJSON, kept, extra, "")
+	a.Add = append(a.Add, forget...)
+	return a, err
 }
 
 // authorizeOptions returns the options of a sign-in: what its link says lies beneath what the application configures,
@@ -93,6 +99,12 @@ func (w *web) begin(
 	options, err := w.authorizeOptions(ctx, r, link)
 	if err != nil {
 		return Answer{}, err
+	}
+	if kept.Lost != nil && options.Extra.Get("prompt") != "none" { // the application wants the person to be asked, always
+		kept.Lost = nil
+		if options.Extra.Get("id_token_hint") == link.Get("id_token_hint") {
+			delete(options.Extra, "id_token_hint")
+		}
 	}
 	if mark == onlineMark && len(options.Scopes) == 0 {
 		options.Scopes = onlineScopes(m)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,7 +43,7 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	if err != nil {
 		return Answer{}, err
 	}
-	cookies := append(w.sessions.drop(r.cookies()), w.forgetSpentLogins(r)...)
+	cookies := slices.Concat(w.sessions.drop(r.cookies()), w.forgetSpentLogins(r), w.forgetLost(r))
 	if s == nil {
 		return goTo(asJSON, home, cookies...)
 	}

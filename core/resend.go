@@ -45,7 +45,7 @@ func (w *web) sendRefresh(ctx context.Context, s *session, lost bool) (*Tokens, 
 		}
 		tokens, err = w.withinBudget(ctx, budget.Refresh, send)
 	}
-	if tokens == nil && endsSession(err) && w.lost.Has(s.refreshKey) {
+	if tokens == nil && endsSession(err) && usedUp(err) && w.lost.Has(s.refreshKey) {
 		w.cfg.Logger.WarnContext(ctx, "idserver: the provider refuses a refresh token of which an answer was lost: it is used up because of that, or because somebody else has used it (theft); the session is over",
 			"issuer", s.user.Issuer, "subject", s.user.Subject, "error", err)
 		return nil, errors.Join(errMayBeLost, err)

@@ -204,7 +204,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
 		w.provider.streams.End(s.ends.ID, errNotGoneOn)
-		return v, refused(CodeNotSignedIn, nil, append(w.sessions.drop(r.cookies()), w.wasKept(s, err, now)...)...)
+		return v, refused(CodeNotSignedIn, nil, slices.Concat(w.sessions.drop(r.cookies()), w.wasKept(s, err, now), w.markLost(s, err, now))...)
 	}
 	if next != nil {
 		w.provider.streams.Extend(w.admission(next))

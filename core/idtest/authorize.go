@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // SetAuthorizationResponse sets a function that may change the parameters of every authorization response, successful
@@ -92,6 +93,8 @@ type authorizationRequest struct {
 	jkt                string // the key that the code is bound to
 	pushed             string // the request_uri of a request that was pushed
 	posted             bool   // response_mode=form_post
+	silent             bool   // prompt=none
+	idTokenHint        string
 }
 
 // authorize shows the sign-in page and receives the choice made there. The page posts to its own URL, so that the request
@@ -111,6 +114,10 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	if fault != nil {
 		p.respond(w, request, url.Values{"error": {fault.Code}, "error_description": {fault.Description}})
+		return
+	}
+	if request.silent {
+		p.authorizeSilently(w, request)
 		return
 	}
 	if r.Method != http.MethodPost {
@@ -139,18 +146,46 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		refusalPage(w, fmt.Sprintf("There is no user %q.", form.Get("user")))
 		return
 	}
-	now := p.now()
+	p.respondWithCode(w, request, person.Login, p.now())
+}
+
+// respondWithCode answers a request with a code for a person who signed in at authTime.
+func (p *Provider) respondWithCode(w http.ResponseWriter, request authorizationRequest, login string, authTime time.Time) {
 	p.respond(w, request, url.Values{"code": {p.grants.addCode(code{
 		grant: &grant{
-			client: request.client.ID, login: person.Login, scope: request.scope, resource: request.resource,
-			sid: rand.Text(), authTime: now,
+			client: request.client.ID, login: login, scope: request.scope, resource: request.resource,
+			sid: rand.Text(), authTime: authTime,
 		},
 		redirectURI: request.redirectURI,
 		challenge:   request.challenge,
 		nonce:       request.nonce,
 		jkt:         request.jkt,
-		expires:     now.Add(codeTTL),
+		expires:     p.now().Add(codeTTL),
 	})}})
+}
+
+// authorizeSilently answers a request with prompt=none.
+func (p *Provider) authorizeSilently(w http.ResponseWriter, request authorizationRequest) {
+	p.registry.mu.RLock()
+	kept := p.registry.signedIn
+	p.registry.mu.RUnlock()
+	person, ok := p.registry.person(kept.login)
+	fault := &oauthError{Code: "login_required", Description: "no sign-in is kept here"}
+	if ok && request.idTokenHint != "" {
+		hinted, err := p.keys.verify(request.idTokenHint)
+		if ok = err == nil && hinted["sub"] == person.Subject; !ok {
+			fault.Description = "another person is signed in than id_token_hint says"
+		}
+	}
+	if !ok {
+		p.respond(w, request, url.Values{"error": {fault.Code}, "error_description": {fault.Description}})
+		return
+	}
+	if request.pushed != "" && !p.pushed.use(request.pushed) {
+		refusalPage(w, "the request_uri was used before")
+		return
+	}
+	p.respondWithCode(w, request, person.Login, kept.since)
 }
 
 // addressee determines where the response goes. As long as that is in doubt there is no redirect: the person is told, not
@@ -216,9 +251,8 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 		return fault("invalid_request", "code_challenge is not a SHA-256 hash in base64url")
 	case slices.Contains(prompt, "none") && len(prompt) > 1:
 		return fault("invalid_request", "prompt none goes with no other")
-	case slices.Contains(prompt, "none"):
-		return fault("login_required", "no sign-in is kept here")
 	}
+	a.silent, a.idTokenHint = slices.Contains(prompt, "none"), params.Get("id_token_hint")
 	return checkResource(a.resource)
 }
 

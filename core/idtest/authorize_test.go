@@ -79,6 +79,27 @@ func TestAuthorizationRequestRefusedWithRedirect(t *testing.T) {
 	equal(t, "error of a repeated parameter", target.Query().Get("error"), "invalid_request")
 }
 
+// prompt=none is answered for whose sign-in is kept, and for nobody else.
+func TestAuthorizeSilently(t *testing.T) {
+	t.Parallel()
+	p := idtest.NewProvider(t)
+	p.SetSignedIn("alice")
+	for name, row := range map[string]struct{ hint, code string }{
+		"no hint": {"", ""}, "alice's": {p.MintIDToken("alice", idtest.ExampleClient), ""},
+		"bob's": {p.MintIDToken("bob", idtest.ExampleClient), "login_required"}, "made up": {"a.b.c", "login_required"},
+	} {
+		changes := []string{"prompt", "none"}
+		if row.hint != "" {
+			changes = append(changes, "id_token_hint", row.hint)
+		}
+		response := signIn(t, p, "bob", changes...)
+		equal(t, name+": error", response.Get("error"), row.code)
+		equal(t, name+": a code", response.Has("code"), row.code == "")
+	}
+	p.SetSignedIn("")
+	equal(t, "error when nobody is", signIn(t, p, "alice", "prompt", "none").Get("error"), "login_required")
+}
+
 func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	p := idtest.NewProvider(t)

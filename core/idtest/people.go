@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Person is someone whom the provider signs in. Empty fields are left out of tokens, except for the roles, which are then
@@ -52,6 +53,15 @@ func People() []Person {
 // the new claims.
 func (p *Provider) SetPerson(person Person) { p.registry.setPerson(person) }
 
+// SetSignedIn has the provider keep the sign-in of a person, as if in every browser: a request with prompt=none (OpenID Connect Core
+// section 3.1.2.1) is then answered with a code for them, unless its id_token_hint is somebody else's. "" is nobody, which is how it
+// begins: prompt=none is answered with login_required. Other requests show the page, whoever is signed in.
+func (p *Provider) SetSignedIn(login string) {
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
+	p.registry.signedIn = keptSignIn{login, p.now()}
+}
+
 // standardClaims returns the claims about a person that the scope asks for, OpenID Connect Core section 5.4.
 func (person Person) standardClaims(scope string) map[string]any {
 	claims := map[string]any{"sub": person.Subject}
@@ -83,11 +93,18 @@ func hasScope(scope, name string) bool { return slices.Contains(strings.Fields(s
 
 // registry holds the people who can be signed in and the clients that can ask for it.
 type registry struct {
-	mu      sync.RWMutex
-	clients []Client
-	people  []Person
+	mu       sync.RWMutex
+	clients  []Client
+	people   []Person
+	signedIn keptSignIn
 
 	registered int // clients that registered themselves
+}
+
+// keptSignIn is whose sign-in the provider keeps, since when.
+type keptSignIn struct {
+	login string
+	since time.Time
 }
 
 func (g *registry) fill(clients []Client, people []Person) {

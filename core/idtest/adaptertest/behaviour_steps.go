@@ -491,6 +491,18 @@ func renewal(s *suite) {
 	s.clock.advance(2 * time.Minute)
 	v.step("a session whose refresh is refused", "it is over", "GET", "/suite/user", aPage)
 	s.provider.Heal(idtest.Token)
+	v.step("a sign-in after that", "an answer may have been lost: silent, once", "GET", "/auth/login", aPage)
+
+	s.provider.SetSignedIn("alice")
+	v.signIn("alice")
+	s.clock.advance(14*time.Minute + 30*time.Second)
+	isRefresh := func(form url.Values) bool { return form.Get("grant_type") == "refresh_token" }
+	s.provider.Fail(idtest.Token, idtest.Fault{Lost: true, Once: true, When: isRefresh})
+	e := v.step("a session whose refresh was lost", "a strict provider has ended it", "GET", "/suite/user", aPage)
+	e = v.step("a sign-in after a lost answer", "OpenID Connect Core section 3.1.2.1: prompt=none", "GET", e.Header.Get("Location"), aPage)
+	v.step("the callback of a silent sign-in", "the session goes on, back at its page", "GET", v.comeBack(e.Header.Get("Location"), ""), aPage)
+	v.step("alice after a silent sign-in", "signed in", "GET", "/suite/user", aPage)
+	s.provider.SetSignedIn("")
 
 	v.signIn("bob")
 	s.clock.advance(61 * time.Minute)

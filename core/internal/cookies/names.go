@@ -13,6 +13,7 @@ type Names struct {
 	Login   string // the prefix of the name of each sign-in that is pending
 	Browser string // binds the pending sign-ins to a browser
 	Kept    string // says for a moment that the browser had a session cookie
+	Lost    string // holds for a moment what a silent sign-in needs to go on with a session
 }
 
 // NamesOf returns different names for applications that browsers would not keep apart: cookies are shared by all ports of
@@ -33,8 +34,10 @@ func NamesOf(base *url.URL, routes string) Names {
 		name += "-" + hex.EncodeToString(sum[:4])
 	}
 	if base.Scheme != "https" {
-		return Names{name, name + "-login-", name + "-browser", name + "-kept"}
+		return Names{name, name + "-login-", name + "-browser", name + "-kept", name + "-lost"}
 	}
-	// Login cookies have the path of the routes, which the prefix __Host- does not allow.
-	return Names{"__Host-" + name, "__Secure-" + name + "-login-", "__Host-" + name + "-browser", "__Host-" + name + "-kept"}
+	// Login cookies and that of a lost session have the path of the routes, which the prefix __Host- does not allow.
+	return Names{
+		"__Host-" + name, "__Secure-" + name + "-login-", "__Host-" + name + "-browser", "__Host-" + name + "-kept", "__Secure-" + name + "-lost",
+	}
 }

@@ -13,15 +13,15 @@ func TestNamesOf(t *testing.T) {
 		base, routes string
 		want         Names // empty: any that no other has
 	}{
-		{"https://app.example", "", Names{"__Host-idserver", "__Secure-idserver-login-", "__Host-idserver-browser", "__Host-idserver-kept"}},
-		{"https://app.example:8443", "", Names{"__Host-idserver-8443", "__Secure-idserver-8443-login-", "__Host-idserver-8443-browser", "__Host-idserver-8443-kept"}},
-		{"https://app.example/one", "", Names{"__Host-idserver-7692c3ad", "__Secure-idserver-7692c3ad-login-", "__Host-idserver-7692c3ad-browser", "__Host-idserver-7692c3ad-kept"}},
+		{"https://app.example", "", Names{"__Host-idserver", "__Secure-idserver-login-", "__Host-idserver-browser", "__Host-idserver-kept", "__Secure-idserver-lost"}},
+		{"https://app.example:8443", "", Names{"__Host-idserver-8443", "__Secure-idserver-8443-login-", "__Host-idserver-8443-browser", "__Host-idserver-8443-kept", "__Secure-idserver-8443-lost"}},
+		{"https://app.example/one", "", Names{"__Host-idserver-7692c3ad", "__Secure-idserver-7692c3ad-login-", "__Host-idserver-7692c3ad-browser", "__Host-idserver-7692c3ad-kept", "__Secure-idserver-7692c3ad-lost"}},
 		{"https://app.example", "/second", Names{}},
 		{"https://app.example", "/third", Names{}},
 		{"https://app.example/one", "/second", Names{}},
 		{"https://app.example/one/second", "", Names{}}, // the same text without what is between them
-		{"http://127.0.0.1", "", Names{"idserver", "idserver-login-", "idserver-browser", "idserver-kept"}},
-		{"http://127.0.0.1:8080", "", Names{"idserver-8080", "idserver-8080-login-", "idserver-8080-browser", "idserver-8080-kept"}},
+		{"http://127.0.0.1", "", Names{"idserver", "idserver-login-", "idserver-browser", "idserver-kept", "idserver-lost"}},
+		{"http://127.0.0.1:8080", "", Names{"idserver-8080", "idserver-8080-login-", "idserver-8080-browser", "idserver-8080-kept", "idserver-8080-lost"}},
 		{"http://127.0.0.1:8080", "/second", Names{}},
 	} {
 		t.Run(row.base+row.routes, func(t *testing.T) {

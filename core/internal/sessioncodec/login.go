@@ -22,6 +22,7 @@ type Login struct {
 	Spent    int64    // when it led to a session; 0: not yet
 	Scopes   []string // that were asked for, if not those of every sign-in
 	ProofKey []byte   // the private key that the access token will be bound to
+	Lost     []byte   // the session that a silent sign-in goes on with, packed
 
 	unknown []member
 }
@@ -38,6 +39,7 @@ var loginFields = []field[Login]{
 	number("spent", func(l *Login) *int64 { return &l.Spent }),
 	texts("scopes", func(l *Login) *[]string { return &l.Scopes }),
 	octets("proof_key", func(l *Login) *[]byte { return &l.ProofKey }),
+	octets("lost", func(l *Login) *[]byte { return &l.Lost }),
 }
 
 // String prints nothing of a login: all of it is confidential.

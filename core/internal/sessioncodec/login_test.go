@@ -16,8 +16,13 @@ func fullLogin() Login {
 	}
 }
 
+// silentLogin is a sign-in that goes on with a session that was lost.
+func silentLogin() Login {
+	return Login{State: "lost", Begun: 1795530408123, Lost: []byte("session")}
+}
+
 func TestPackLogin(t *testing.T) {
-	for name, l := range map[string]Login{"full": fullLogin(), "least": {State: "s"}, "with a key": {State: "s", ProofKey: []byte("key")}} {
+	for name, l := range map[string]Login{"full": fullLogin(), "least": {State: "s"}, "with a key": {State: "s", ProofKey: []byte("key")}, "silent": silentLogin()} {
 		t.Run(name, func(t *testing.T) {
 			packed, err := PackLogin(l)
 			if err != nil {
@@ -89,7 +94,7 @@ func TestUnknownSurvivesInLogin(t *testing.T) {
 func TestGoldenLogin(t *testing.T) {
 	old := fullLogin()
 	old.MaxAge = 0 // which the first version did not write
-	for name, want := range map[string]Login{"login-v1.txt": old, "login-v1-max-age.txt": fullLogin()} {
+	for name, want := range map[string]Login{"login-v1.txt": old, "login-v1-max-age.txt": fullLogin(), "login-v1-silent.txt": silentLogin()} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := UnpackLogin(golden(t, name)); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("not what was packed, %v", err)
