@@ -330,7 +330,7 @@ func TestHealth(t *testing.T) {
 	if err := control.Do(t.Context(), "acl", "setuser", "default", "+info").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := control.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+	if err := control.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.HealthCtx(t.Context()); err == nil || !strings.Contains(err.Error(), "replica") {
@@ -339,6 +339,22 @@ func TestHealth(t *testing.T) {
 	server.Kill()
 	if err := s.HealthCtx(t.Context()); err == nil {
 		t.Error("a server that is gone: no error")
+	}
+}
+
+// A server that lacks a command repeats its arguments, and no error has them.
+func TestErrorsHaveNoSecrets(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "EVALSHA", "", "--rename-command", "AUTH", "", "--rename-command", "HELLO", "")
+	_, swap := open(t, server.URL()).SwapCtx(t.Context(), "key", []byte("old-value"), []byte("new-value"), time.Now().Add(time.Hour))
+	_, _, auth := open(t, withPassword(server.URL(), "user:pass-word")).FindCtx(t.Context(), "key")
+	for name, err := range map[string]error{"swap": swap, "auth": auth} {
+		switch {
+		case err == nil || !strings.Contains(err.Error(), "unknown command"):
+			t.Errorf("%s: %v", name, err)
+		case strings.Contains(err.Error(), "value"), strings.Contains(err.Error(), "pass-word"), strings.Contains(err.Error(), "beginning"):
+			t.Errorf("%s: the error has what must not be told: %v", name, err)
+		}
 	}
 }
 
