@@ -115,6 +115,11 @@ func TestDPoP(t *testing.T) {
 			if err != nil || user.Email == "" {
 				t.Errorf("userinfo: %v, %v", user, err)
 			}
+			if name == "not" { // a token that is not the session's is not bound to its key
+				if _, err := w.UserInfo(ctx, w.provider.MintAccessToken("alice"), aliceSubject); err != nil {
+					t.Errorf("userinfo with another token: %v", err)
+				}
+			}
 			first := seen.all[0].jkt
 			ids := map[string]bool{}
 			for _, one := range seen.all {
@@ -183,6 +188,9 @@ func TestDPoPNonceOnce(t *testing.T) {
 					}
 					n++
 					h := http.Header{"Dpop-Nonce": header(n)}
+					if n > 5 { // or it would never end
+						h = http.Header{}
+					}
 					return &http.Response{StatusCode: 400, Header: h, Body: io.NopCloser(strings.NewReader(`{"error":"use_dpop_nonce"}`)), Request: r}, nil
 				})}
 			})
@@ -371,6 +379,8 @@ type api struct {
 	seen   []string
 	header string // scheme of its challenge
 	bodies []string
+
+	changes bool // it wants another nonce each time, up to the fifth
 }
 
 func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -393,7 +403,9 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader("answer")), Request: r}, nil
 	}
-	a.seen = append(a.seen, r.Header.Get("Authorization"))
+	if a.seen = append(a.seen, r.Header.Get("Authorization")); a.changes && len(a.seen) < 5 {
+		a.nonce = fmt.Sprint("another-", len(a.seen))
+	}
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "DPoP ")
 	checked, err := dpop.Check(r.Header.Get("DPoP"), dpop.Rules{
 		Method: r.Method, URL: r.URL.String(), AccessToken: token, Algorithms: []string{"ES256"}, Now: a.w.clock.Now(), MaxAge: time.Minute,
@@ -451,6 +463,10 @@ func TestTransportProves(t *testing.T) {
 		other.nonce, other.seen, other.header = "third", nil, `Bearer error="use_dpop_nonce"`
 		if a := send(nil); a.StatusCode != 401 || len(other.seen) != 1 {
 			t.Errorf("a challenge of another scheme: %d, %d requests", a.StatusCode, len(other.seen))
+		}
+		other.header, other.seen, other.changes = `DPoP error="use_dpop_nonce"`, nil, true
+		if a := send(nil); a.StatusCode != 401 || len(other.seen) != 2 {
+			t.Errorf("another nonce each time: %d, %d requests", a.StatusCode, len(other.seen))
 		}
 		elsewhere, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://evil.example/", nil)
 		if err != nil {

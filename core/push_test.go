@@ -119,6 +119,8 @@ func TestPushRefused(t *testing.T) {
 		"a number":               {body(201, `{"request_uri":1}`), idserver.CodeProviderError, ""},
 		"no URI":                 {body(201, `{"request_uri":"a b"}`), idserver.CodeProviderError, "no URI"},
 		"line breaks":            {body(201, `{"request_uri":"urn:a\r\nSet-Cookie: b"}`), idserver.CodeProviderError, "no URI"},
+		"a space":                {body(201, `{"request_uri":"urn:a b"}`), idserver.CodeProviderError, "no URI"},
+		"a bracket":              {body(201, `{"request_uri":"urn:<a>"}`), idserver.CodeProviderError, "no URI"},
 		"a path":                 {body(201, `{"request_uri":"/a"}`), idserver.CodeProviderError, "no URI"},
 		"a long one":             {body(201, `{"request_uri":"urn:`+strings.Repeat("a", 1024)+`"}`), idserver.CodeProviderError, "longer than"},
 		"200 with an error":      {body(200, `{"error":"invalid_scope"}`), idserver.CodeProviderError, "Config.Scopes"},
