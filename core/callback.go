@@ -14,6 +14,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 // completeLogin answers the callback: it completes a sign-in.
@@ -153,7 +154,12 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 		return Answer{}, refused(codeOfSaving(err), err, forget)
 	}
 	cookies, err := w.sessions.save(ctx, r.cookies(), foundSession{}, s)
-	if err != nil {
+	switch {
+	case err == errSignedOut: // by a request with another answer to the same sign-in
+		return w.spentCallback(ctx, r, login)
+	case errors.Is(err, vault.ErrAway): // reloading the page tries again with the same tokens
+		return Answer{}, err
+	case err != nil:
 		return notKept(err)
 	}
 	target := cmp.Or(login.ReturnTo, w.cfg.AfterSignIn, w.home())

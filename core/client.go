@@ -34,9 +34,10 @@ type Client struct {
 	publishedRoot atomic.Bool // the metadata of an API of this client is at the root
 }
 
-// New validates cfg and returns a client. It does not use the network: the provider's metadata and keys are fetched when
-// first needed, so a provider that is down does not keep a program from starting. The error joins everything that is
-// wrong with the configuration.
+// New validates cfg and returns a client. It does not wait for the network: the provider's metadata and keys are fetched when
+// first needed, and Config.Store is looked at in the background, with a warning if something is wrong with it (see
+// [Client.Health]), so that neither keeps a program from starting. The error joins everything that is wrong with the
+// configuration.
 func New(cfg Config) (*Client, error) {
 	rolesConfigured := len(cfg.RolesClaim) > 0
 	cfg = cfg.withDefaults()

@@ -120,6 +120,14 @@ type Config struct {
 	// deployment it is not true, if the new process starts before the old one has ended.
 	SingleReplica bool
 
+	// ServerSessions keeps sessions in Store, and in the cookie only which one it is, so that large tokens and hundreds of groups
+	// have room (up to 256 kB for one session), and nothing of a session that was signed out is left. A request takes one round trip to the
+	// store, and a store that is away lets nobody in: 503 store_unavailable, with the cookie kept. Sessions move into the store
+	// with the browser's next request, and back into cookies, where they have room there, if it is no longer set and Store still
+	// is; nobody is signed out by either. Default: false, sessions live in sealed cookies, and the store serves for
+	// coordination.
+	ServerSessions bool
+
 	// AdmitUser is called with the user at each sign-in, once every check has passed, and at each refresh, but not for
 	// bearer access tokens: what must hold for them too belongs in [Client.Require]. It may add roles or claims
 	// ([User.Set]). An error refuses the user and is logged: the sign-in with the code sign_in_refused, and at a refresh the

@@ -50,6 +50,7 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	latest := w.latest(ctx, s)                  // it may have been refreshed in the meantime, in another tab
 	already, _ := w.markers.Ended(ctx, &s.ends) // if the store is away, the provider is asked once more
 	w.end(ctx, s)
+	w.sessions.end(context.WithoutCancel(ctx), s)
 	ctx, cancel := context.WithTimeout(ctx, 2*revokeWithin) // the cookies are deleted by this answer
 	defer cancel()
 	if !already { // an old cookie need not have the provider asked again and again

@@ -7,40 +7,64 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/cookies"
 	"github.com/signward/idserver-go/core/internal/memo"
+	"github.com/signward/idserver-go/core/internal/sessioncodec"
 )
 
 // sealedSessions are sessions that live in the browser's cookies, sealed.
 type sealedSessions struct{ w *web }
 
-// openedSession is a session, and whether it was sealed with an old secret.
+// openedSession is what a cookie holds: a session, or a reference to one that lives in a store.
 type openedSession struct {
 	*session
-	old bool
+	reference *sessioncodec.Reference
+	old       bool // it was sealed with an old secret
 }
 
 // openedOverhead is what an opened session takes besides its text, in bytes.
 const openedOverhead = 3 << 9
 
 func (k sealedSessions) load(_ context.Context, lines []string, now time.Time) (foundSession, error) {
+	opened, err := k.open(lines)
+	switch {
+	case err != nil:
+		return foundSession{}, err
+	case opened.reference != nil: // a replica with a store can tell what it refers to
+		return foundSession{}, errForeignSession
+	}
+	return k.found(opened, now)
+}
+
+// open returns what is in a request's cookies.
+func (k sealedSessions) open(lines []string) (*openedSession, error) {
 	w := k.w
 	value, ok := cookies.Chunked(lines, w.names.Session)
 	if !ok {
-		return foundSession{}, errNoSession
+		return nil, errNoSession
 	}
-	opened := w.opened.Get(value)
-	if opened == nil {
-		packed, old, err := w.ring.Open(w.names.Session, value)
-		if err != nil {
-			return foundSession{}, noSession(err)
-		}
-		s, size, err := unpackSession(packed, w.cfg.ClientID)
-		if err != nil {
-			return foundSession{}, noSession(err)
-		}
-		e := &memo.Entry[openedSession]{Key: []byte(value), Value: openedSession{s, old}}
-		w.opened.Put(e, len(value)+2*size+openedOverhead)
-		opened = &e.Value
+	if opened := w.opened.Get(value); opened != nil {
+		return opened, nil
 	}
+	packed, old, err := w.ring.Open(w.names.Session, value)
+	if err != nil {
+		return nil, noSession(err)
+	}
+	e, size := &memo.Entry[openedSession]{Key: []byte(value), Value: openedSession{old: old}}, 0
+	if sessioncodec.IsReference(packed) {
+		var ref sessioncodec.Reference
+		ref, err = sessioncodec.UnpackReference(packed)
+		e.Value.reference = &ref
+	} else {
+		e.Value.session, size, err = unpackSession(packed, w.cfg.ClientID)
+	}
+	if err != nil {
+		return nil, noSession(err)
+	}
+	w.opened.Put(e, len(value)+2*size+openedOverhead)
+	return &e.Value, nil
+}
+
+func (k sealedSessions) found(opened *openedSession, now time.Time) (foundSession, error) {
+	w := k.w
 	if w.over(opened.session, now) {
 		return foundSession{}, errNoSession
 	}
@@ -54,14 +78,19 @@ func (k sealedSessions) save(_ context.Context, lines []string, _ foundSession, 
 	if err != nil {
 		return nil, fmt.Errorf("%w: the provider's claims are too many or nest too deep: %w", errTooLarge, err)
 	}
+	return k.write(lines, packed, min(w.cfg.Session.Idle, w.cfg.Session.Max-w.now().Sub(s.signedIn)))
+}
+
+// write writes cookies that hold what is packed.
+func (k sealedSessions) write(lines []string, packed []byte, life time.Duration) ([]Field, error) {
+	w := k.w
 	value, err := w.ring.Seal(w.cfg.Rand, w.names.Session, packed)
 	if err != nil {
 		return nil, err
 	}
-	life := min(w.cfg.Session.Idle, w.cfg.Session.Max-w.now().Sub(s.signedIn))
 	written, err := w.jar.SetChunked(lines, w.names.Session, value, "/", int(life.Seconds()))
 	if err != nil {
-		return nil, fmt.Errorf("%w: it has %d bytes, and cookies hold %d: ask for fewer scopes, or have the provider put less into its tokens", errTooLarge, len(value), cookies.MaxTotal)
+		return nil, fmt.Errorf("%w: it has %d bytes, and cookies hold %d: set ServerSessions, ask for fewer scopes, or have the provider put less into its tokens", errTooLarge, len(value), cookies.MaxTotal)
 	}
 	return setCookies(written), nil
 }
@@ -69,3 +98,6 @@ func (k sealedSessions) save(_ context.Context, lines []string, _ foundSession, 
 func (k sealedSessions) drop(lines []string) []Field {
 	return setCookies(k.w.jar.DeleteChunked(lines, k.w.names.Session, "/"))
 }
+
+// end has nothing to do: nobody but the browser has the session.
+func (sealedSessions) end(context.Context, *session) {}

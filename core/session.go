@@ -16,6 +16,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/seal"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
+	"github.com/signward/idserver-go/core/internal/vault"
 )
 
 // session is a sign-in as it is kept. One that was opened from a cookie is shared by requests and is never modified.
@@ -35,18 +36,24 @@ type session struct {
 func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	tokens.User = user
 	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
-	s.ends = endings.Session{
-		ID: endings.SessionMark(kept.ID), Person: endings.PersonMark(user.Issuer, user.Subject), Provider: endings.UnnamedMark(user.Issuer, user.Subject),
-		Began: signedIn.UnixMilli(), Issued: kept.Issued, Outlived: kept.Outlived,
-	}
-	if kept.ProviderSession != "" {
-		s.ends.Provider = endings.ProviderMark(user.Issuer, kept.ProviderSession)
-	}
+	s.ends = endedBy(kept.ID, user.Issuer, user.Subject, kept.ProviderSession)
+	s.ends.Began, s.ends.Issued, s.ends.Outlived = signedIn.UnixMilli(), kept.Issued, kept.Outlived
 	if tokens.RefreshToken != "" {
 		s.refreshKey = refreshKeyOf(user.Issuer, tokens)
 	}
 	if len(tokens.ProofKey) > 0 {
 		s.proofKey = sync.OnceValues(func() (*dpop.Key, error) { return dpop.ParseKey(tokens.ProofKey) })
+	}
+	return s
+}
+
+// endedBy returns by what a session can be ended.
+func endedBy(id [32]byte, issuer, subject, providerSession string) endings.Session {
+	s := endings.Session{
+		ID: endings.SessionMark(id), Person: endings.PersonMark(issuer, subject), Provider: endings.UnnamedMark(issuer, subject),
+	}
+	if providerSession != "" {
+		s.Provider = endings.ProviderMark(issuer, providerSession)
 	}
 	return s
 }
@@ -149,12 +156,21 @@ type sessionKeeper interface {
 	save(ctx context.Context, cookies []string, found foundSession, s *session) ([]Field, error)
 	// drop has the browser forget its session.
 	drop(cookies []string) []Field
+	// end forgets a session that is over. What it was ended by says so without that.
+	end(ctx context.Context, s *session)
 }
 
 // foundSession is a session as it was found.
 type foundSession struct {
 	*session
-	renew bool // it should be saved again: a tenth of the idle time has passed, or the secret is an old one
+	renew bool // it should be saved again: a tenth of the idle time has passed, the secret is an old one, or it moves
+
+	// Of a session in a store:
+	stored    storedSession           // what the store has of it
+	reference *sessioncodec.Reference // that the cookie has; nil: it has the session itself
+	old       bool                    // the cookie was sealed with an old secret
+	moves     bool                    // from the cookie into the store
+	settles   bool                    // the browser has come with what it was given when the session moved
 }
 
 // sessionOf returns the session of a request, or nil if there is none that can be opened here. The error is that of a store
@@ -204,6 +220,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	case err != nil:
 		w.cfg.Logger.InfoContext(ctx, "idserver: the session is over", "subject", s.user.Subject, "error", err)
 		w.provider.streams.End(s.ends.ID, errNotGoneOn)
+		w.sessions.end(context.WithoutCancel(ctx), s)
 		return v, refused(CodeNotSignedIn, nil, slices.Concat(w.sessions.drop(r.cookies()), w.wasKept(s, err, now), w.markLost(s, err, now))...)
 	}
 	if next != nil {
@@ -221,7 +238,11 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 	}
 	var fields []Field
 	if mayRenew {
-		if fields, err = w.sessions.save(ctx, r.cookies(), found, next); err != nil {
+		fields, err = w.sessions.save(ctx, r.cookies(), found, next)
+		switch {
+		case err == errSignedOut: // while this request was answered
+			return v, refused(CodeNotSignedIn, nil, w.sessions.drop(r.cookies())...)
+		case err != nil:
 			return v, refused(codeOfSaving(err), err)
 		}
 	}
@@ -257,8 +278,11 @@ func (w *web) mayRenew(r *Request) bool {
 var errTooLarge = errors.New("the session is too large")
 
 func codeOfSaving(err error) RefusalCode {
-	if errors.Is(err, errTooLarge) {
+	switch {
+	case errors.Is(err, errTooLarge):
 		return CodeSessionTooLarge
+	case errors.Is(err, vault.ErrAway):
+		return CodeStoreUnavailable
 	}
 	return CodeInternal
 }

@@ -99,8 +99,9 @@ func TestSessionOfAnotherVersionIsKept(t *testing.T) {
 		packed  []byte
 		deleted bool
 	}{
-		"another version": {[]byte{2, 1, 2, 3}, false},
+		"another version": {[]byte{3, 1, 2, 3}, false},
 		"nothing of ours": {[]byte{1, 1, 2, 3}, true},
+		"no reference":    {[]byte{2, 1, 2, 3}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			value, err := c.site.(*web).ring.Seal(c.cfg.Rand, c.site.(*web).names.Session, row.packed)

@@ -27,6 +27,8 @@ type site interface {
 	sessionCookie() string
 	// wayHome is the root of the application, unless the request is for that.
 	wayHome(r Request) string
+	// storeHealth reports what is wrong with Config.Store.
+	storeHealth(ctx context.Context) error
 	// close ends the background work.
 	close()
 }
@@ -42,6 +44,8 @@ func (apiOnly) loginURL() string         { return "" }
 func (apiOnly) sessionCookie() string    { return "" }
 func (apiOnly) wayHome(Request) string   { return "" }
 func (apiOnly) close()                   {}
+
+func (apiOnly) storeHealth(context.Context) error { return nil } // it uses none
 func (apiOnly) stream(*session) (endings.Admission, func() error) {
 	return endings.Admission{}, nil // there are no sessions
 }

@@ -26,6 +26,10 @@ import (
 // happened, or not, or happens yet. The store itself repeats no write after an error, unless it knows that the write did not happen.
 // The caller repeats CommitCtx and DeleteCtx as it likes.
 //
+// A store may say what is wrong with its settings, such as a policy that evicts values, in a method HealthCtx(ctx context.Context)
+// error: [New] logs a warning then, and [Client.Health] returns it. It need not say whether the store answers, which is seen
+// without it.
+//
 // Each method returns soon after ctx has ended, with an error: the caller waits 300 ms, mostly. If ctx has ended before the call, the
 // method does nothing and returns an error. No error has a secret in it, such as a password of the store's URL. All methods are called
 // concurrently. Neither side changes a value's bytes after it has handed them over.
@@ -86,6 +90,9 @@ type ManyFinder interface {
 // checkStore checks what the store can do, and never calls it.
 func (c *Config) checkStore(faults *fault.List) {
 	if c.Store == nil {
+		if c.ServerSessions {
+			faults.Add("ServerSessions", "", "is set and Store is not: set where sessions are to live, such as redisstore, postgresstore or, for one process, memorystore")
+		}
 		return
 	}
 	if v := reflect.ValueOf(c.Store); v.Kind() == reflect.Pointer && v.IsNil() {

@@ -9,14 +9,14 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// plainStore is a Store and nothing else. New must not call it: it panics.
+// plainStore is a Store and nothing else. It panics when it is called, which New must survive.
 type plainStore struct{ idserver.Store }
 
 // swappingStore is one in which replicas can agree.
 type swappingStore struct{ plainStore }
 
 func (swappingStore) SwapCtx(context.Context, string, []byte, []byte, time.Time) (bool, error) {
-	panic("New called the store")
+	panic("this store panics")
 }
 
 func TestNewChecksStore(t *testing.T) {

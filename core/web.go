@@ -2,11 +2,13 @@ package idserver
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/budget"
@@ -50,6 +52,10 @@ type web struct {
 	refreshes *flight.Group[*Tokens]
 	markers   *endings.Markers
 	lost      *expiring.Set // the refresh keys of sessions of whose refresh an answer was lost
+
+	background context.Context // ends with Close
+	stop       context.CancelFunc
+	watching   sync.WaitGroup // looks at the store
 }
 
 func newWeb(cfg Config, p *provider) (*web, error) {
@@ -89,9 +95,12 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 		return nil, err
 	}
 	w.sessions = sealedSessions{w}
+	w.background, w.stop = context.WithCancel(context.Background())
 	if cfg.Store != nil {
 		w.vault = vault.New(vault.Options{Store: cfg.Store, Ring: w.ring, Rand: cfg.Rand, Now: cfg.Now})
 		w.leases = newLeases(cfg, w.vault)
+		w.sessions = storedSessions{w, sealedSessions{w}}
+		w.watchStore()
 	}
 	w.markers = newMarkers(cfg, w.vault, p.streams)
 	w.budget, w.attempts = newBudget(cfg, w.vault), newAttempts(cfg.Now)
@@ -148,6 +157,8 @@ func (w *web) loginURL() string { return w.path("/login") }
 func (w *web) sessionCookie() string { return w.names.Session }
 
 func (w *web) close() {
+	w.stop()
+	w.watching.Wait()
 	w.exchanges.Close()
 	w.refreshes.Close()
 	w.opened.Clear()

@@ -50,7 +50,7 @@ func (c *Client) engineConfig() idserver.Config {
 		ApplicationName: cfg.ApplicationName, BaseURL: cfg.BaseURL, RoutesPath: cfg.RoutesPath, CallbackPath: cfg.CallbackPath, SessionSecret: cfg.SessionSecret,
 		AfterSignIn: cfg.AfterSignIn, AfterSignOut: cfg.AfterSignOut, TrustedOrigins: cfg.TrustedOrigins,
 		Session: cfg.Session, HTTP: cfg.HTTP, TokenCacheBytes: cfg.TokenCacheBytes,
-		Store: cfg.Store, SingleReplica: cfg.SingleReplica, StrictSignOut: cfg.StrictSignOut,
+		Store: cfg.Store, SingleReplica: cfg.SingleReplica, StrictSignOut: cfg.StrictSignOut, ServerSessions: cfg.ServerSessions,
 		AdmitUser: cfg.AdmitUser, UserInfoResponse: cfg.UserInfoResponse, RenderRefusal: cfg.RenderRefusal, Events: cfg.Events,
 		Logger: cfg.Logger, LogSubject: cfg.LogSubject, Now: cfg.Now, Rand: cfg.Rand,
 		Provider: idserver.ProviderConfig{

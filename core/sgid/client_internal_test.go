@@ -19,7 +19,7 @@ func TestEngineConfig(t *testing.T) {
 		ClientID: "id", ClientSecret: "s", Scopes: []string{"openid", "x"}, ApplicationName: "Ice cream", BaseURL: "https://app.example", RoutesPath: "/in", CallbackPath: "/back",
 		SessionSecret: "secret", AfterSignIn: "/a", AfterSignOut: "/b", TrustedOrigins: []string{"https://spa.example"},
 		Session: idserver.SessionConfig{Idle: time.Minute}, HTTP: idserver.HTTPConfig{Timeout: time.Second}, TokenCacheBytes: 1,
-		Store: struct{ idserver.Store }{}, SingleReplica: true, StrictSignOut: true,
+		Store: struct{ idserver.Store }{}, SingleReplica: true, StrictSignOut: true, ServerSessions: true,
 		AdmitUser:        func(context.Context, *idserver.User) error { return nil },
 		UserInfoResponse: func(context.Context, *idserver.User) (any, error) { return nil, nil },
 		RenderRefusal:    func(context.Context, idserver.Refusal) idserver.Rendered { return idserver.Rendered{} },

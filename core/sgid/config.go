@@ -62,6 +62,8 @@ type Config struct {
 	SingleReplica bool
 	// StrictSignOut refuses sessions while the Store is away, as in [idserver.Config].
 	StrictSignOut bool
+	// ServerSessions keeps sessions in the Store, which has room for all that people share, as in [idserver.Config].
+	ServerSessions bool
 
 	// AdmitUser is called with the user at each sign-in, once every check has passed. It may modify the user and, by
 	// returning an error, refuse them, as in [idserver.Config]. In ctx, [Client.UserInfoFrom] finds what they agreed to

@@ -93,6 +93,8 @@ type Config struct {
 	// store is away, as in [idserver.Config].
 	Store                        idserver.Store
 	SingleReplica, StrictSignOut bool
+	// ServerSessions keeps sessions in the Store, which has room for Myinfo's data, as in [idserver.Config].
+	ServerSessions bool
 
 	// AdmitUser is called with the user at each sign-in, once every check has passed, as in [idserver.Config]. In ctx, [IdentityFrom]
 	// has what the ID token says of the person, and [Client.PersonFrom] asks Myinfo. What is to be kept of it in the session, it

@@ -90,7 +90,7 @@ func TestEngineConfig(t *testing.T) {
 		Product: Login, Environment: Staging, ClientID: "id", Keys: []idserver.ClientKey{{ID: "k"}}, Scopes: []string{"openid"}, Context: "C", Message: "M", MinimumLevel: 3, Issuer: "i",
 		ApplicationName: "Orders", BaseURL: "https://a.example", RoutesPath: "/x", CallbackPath: "/y", SessionSecret: "secret", AfterSignIn: "/a", AfterSignOut: "/b",
 		TrustedOrigins: []string{"https://spa.example"}, Session: idserver.SessionConfig{Idle: time.Minute, NoIDToken: true}, HTTP: idserver.HTTPConfig{Timeout: time.Second}, Leeway: time.Minute, TokenCacheBytes: 1,
-		Store: struct{ idserver.Store }{}, SingleReplica: true, StrictSignOut: true,
+		Store: struct{ idserver.Store }{}, SingleReplica: true, StrictSignOut: true, ServerSessions: true,
 		AdmitUser:        func(context.Context, *idserver.User) error { return nil },
 		UserInfoResponse: func(context.Context, *idserver.User) (any, error) { return nil, nil },
 		RenderRefusal:    func(context.Context, idserver.Refusal) idserver.Rendered { return idserver.Rendered{} },

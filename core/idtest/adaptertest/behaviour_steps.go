@@ -21,7 +21,7 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, publishedMetadata, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
-	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2,
+	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2, serverSessions,
 }
 
 // clientKeys tests an application without a secret: it publishes its keys, and authenticates with one.

@@ -20,6 +20,7 @@ const (
 	partIDToken      = 4
 	partRefreshToken = 5
 	partProofKey     = 6
+	partSession      = 7 // a whole session, as it is in a store
 )
 
 // maxParts limits how many parts a session has, known and unknown.
@@ -63,6 +64,14 @@ func cut(in []byte) (data, rest []byte, err error) {
 		return nil, nil, fmt.Errorf("%w: a length", ErrMalformed)
 	}
 	return in[n : n+int(length)], in[n+int(length):], nil
+}
+
+// readID reads the part of a session's id.
+func readID(data []byte) (id [32]byte, err error) {
+	if len(data) != len(id) {
+		return id, fmt.Errorf("%w: a session id of %d bytes", ErrMalformed, len(data))
+	}
+	return [32]byte(data), nil
 }
 
 // A compact JWS has three segments, a compact JWE five.

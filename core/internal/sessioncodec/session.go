@@ -46,6 +46,7 @@ type Record struct {
 	Version         int64  // how often the tokens were refreshed
 	Outlived        int64  // no sign-out up to here is meant for it
 	Confirmed       int64  // the beginning of the latest epoch of the store in which it was begun or refreshed
+	Moves           int64  // how often the session had moved into a store when it was written (see Stored)
 
 	AccessToken  string
 	IDToken      string
@@ -85,6 +86,7 @@ var recordFields = []field[Record]{
 	number("version", func(r *Record) *int64 { return &r.Version }),
 	number("outlived", func(r *Record) *int64 { return &r.Outlived }),
 	number("confirmed", func(r *Record) *int64 { return &r.Confirmed }),
+	number("moves", func(r *Record) *int64 { return &r.Moves }),
 }
 
 // String names the user and nothing else: a record holds tokens.
@@ -209,9 +211,8 @@ func (r *Record) readPart(p part) (err error) {
 		r.unknown, err = readObject(r, recordFields, p.data)
 		return err
 	case partID:
-		if copy(r.ID[:], p.data) != len(p.data) || len(p.data) != len(r.ID) {
-			return fmt.Errorf("%w: a session id of %d bytes", ErrMalformed, len(p.data))
-		}
+		r.ID, err = readID(p.data)
+		return err
 	case partProofKey:
 		if len(p.data) > 0 {
 			r.ProofKey = bytes.Clone(p.data)

@@ -41,6 +41,7 @@ func TestPack(t *testing.T) {
 		"full":                    full(),
 		"least":                   least(),
 		"with what came later":    with(full(), func(r *Record) { r.Issued, r.Outlived, r.Confirmed = 1795530400000, 1795530400001, 1795530400002 }),
+		"moved":                   with(full(), func(r *Record) { r.Moves = 2 }),
 		"an encrypted token":      with(least(), func(r *Record) { r.IDToken = "e30.AA.AQ.Ag.Aw" }),
 		"segments that are empty": with(least(), func(r *Record) { r.IDToken = ".." }),
 	} {

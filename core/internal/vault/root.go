@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/seal"
@@ -25,10 +26,11 @@ import (
 // store before may be lost then, such as who signed out, and what was written since can still be read.
 
 const (
-	lookEvery = 30 * time.Second    // how long the root is used before it is looked up again, without any sign of a change
-	lookTries = 8                   // how often others may change it meanwhile
-	rootKept  = 90 * 24 * time.Hour // without a process that looks
-	rootAnew  = 7 * 24 * time.Hour  // how old a copy is when it is written again
+	lookEvery   = 30 * time.Second    // how long the root is used before it is looked up again, without any sign of a change
+	lookAtLeast = time.Hour           // the same, while what is found shows that it has not changed
+	lookTries   = 8                   // how often others may change it meanwhile
+	rootKept    = 90 * 24 * time.Hour // without a process that looks
+	rootAnew    = 7 * 24 * time.Hour  // how old a copy is when it is written again
 )
 
 // root is the root as it is stored. Times are in milliseconds since 1970.
@@ -84,6 +86,14 @@ type opened struct {
 	ring   *seal.Ring // of values
 	stored []byte     // the first copy, as it is in the store
 	looked time.Time
+
+	confirmed atomic.Int64 // when it was last found to be as it was, by the way, in milliseconds
+}
+
+// isFresh reports whether the root need not be looked up.
+func (o *opened) isFresh(now time.Time) bool {
+	since := now.Sub(o.looked).Abs()
+	return since < lookEvery || since < lookAtLeast && now.Sub(time.UnixMilli(o.confirmed.Load())).Abs() < lookEvery
 }
 
 func openRoot(r root, stored []byte, looked time.Time) (*opened, error) {
@@ -167,7 +177,7 @@ func (v *Vault) Doubt() { v.stale.Store(true) }
 // root returns the root, which it looks up if it is not known, in doubt, or old. All who wait share one look.
 func (v *Vault) root(ctx context.Context) (*opened, error) {
 	o := v.known.Load()
-	if o != nil && !v.stale.Load() && v.now().Sub(o.looked).Abs() < lookEvery {
+	if o != nil && !v.stale.Load() && o.isFresh(v.now()) {
 		return o, nil
 	}
 	o, err := v.looks.Do(ctx, [32]byte{}, func(ctx context.Context) (*opened, error) { return v.look(ctx, v.next) })
@@ -175,6 +185,18 @@ func (v *Vault) root(ctx context.Context) (*opened, error) {
 		err = fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return o, err
+}
+
+// findsRoot reports whether all there is of the root is found with values: with several secrets, another copy may say something
+// else.
+func (v *Vault) findsRoot() bool { return v.many != nil && len(v.rings) == 1 }
+
+// rootThatIsFound is root for who finds out in the same round trip whether it has changed.
+func (v *Vault) rootThatIsFound(ctx context.Context) (*opened, error) {
+	if o := v.known.Load(); o != nil && v.findsRoot() && !v.stale.Load() && v.now().Sub(o.looked).Abs() < lookAtLeast {
+		return o, nil
+	}
+	return v.root(ctx)
 }
 
 // next decides what the root is, by what was found: nil if there is none.

@@ -140,7 +140,7 @@ func (v *Vault) FindsMany() bool { return v.many != nil }
 // be opened, Unreadable tells.
 func (v *Vault) FindMany(ctx context.Context, keys []Key) ([]*Value, error) {
 	for range lookTries {
-		o, err := v.root(ctx)
+		o, err := v.rootThatIsFound(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -182,7 +182,11 @@ func (v *Vault) findWithRoot(ctx context.Context, o *opened, names []string) (st
 		return nil, false, err
 	}
 	last := len(stored) - 1
-	return stored[:last], bytes.Equal(stored[last], o.stored), nil
+	same = bytes.Equal(stored[last], o.stored)
+	if same && v.findsRoot() {
+		o.confirmed.Store(v.now().UnixMilli())
+	}
+	return stored[:last], same, nil
 }
 
 // Commit writes a value, in place of any other. The error is ErrAway or ErrTooLarge.
