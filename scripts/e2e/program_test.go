@@ -116,7 +116,14 @@ func (l *lockedBuffer) String() string {
 // stopped with SIGTERM when the test ends, and must then end well.
 func start(t *testing.T, env []string, name string, args ...string) *process {
 	t.Helper()
+	return startIn(t, "", env, name, args...)
+}
+
+// startIn is start in another folder.
+func startIn(t *testing.T, dir string, env []string, name string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, command: exec.Command(name, args...), lines: make(chan string, 1024)}
+	p.command.Dir = dir
 	for _, variable := range os.Environ() {
 		switch key, _, _ := strings.Cut(variable, "="); {
 		case strings.HasPrefix(key, "IDSERVER_"), strings.HasPrefix(key, "SGID_"), strings.HasPrefix(key, "SESSION_SECRET"), key == "ADDR", key == "BASE_URL", key == "IDTEST_ACCESS_TTL":
