@@ -88,6 +88,7 @@ func replica(ctx context.Context) error {
 	defer store.Close()
 	cfg, ahead := idserver.ConfigFromEnv(), duration("CLOCK")
 	cfg.Store, cfg.Now = store, func() time.Time { return time.Now().Add(ahead) }
+	cfg.StrictSignOut = os.Getenv("STRICT") == "true"
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
