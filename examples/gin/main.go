@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := &http.Server{Handler: app(ctx, client), ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: app(ctx, idgin.New(client), client.Health), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {
@@ -70,14 +70,13 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(ctx context.Context, client *idserver.Client) http.Handler {
-	auth := idgin.New(client)
+func app(ctx context.Context, auth *idgin.Auth, health func(context.Context) error) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), recovery()) // codes and cookies do not belong in a log
 
 	auth.Mount(r.Group("/auth"))
-	r.GET("/ready", ready(client))
+	r.GET("/ready", ready(health))
 	r.GET("/", auth.LoadUser(), page("home"))
 	r.GET("/profile", auth.RequireUser(), page("profile"))
 	r.GET("/admin", auth.RequireRole("admin"), page("admin"))
@@ -102,16 +101,6 @@ func recovery() gin.HandlerFunc {
 		log.Printf("panic in %s %s: %v\n%s", c.Request.Method, c.FullPath(), cause, debug.Stack())
 		c.AbortWithStatus(http.StatusInternalServerError)
 	})
-}
-
-// ready is for the load balancer: 503 while this replica cannot look up sessions or sign anybody in.
-func ready(client *idserver.Client) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		if err := client.Health(c.Request.Context()); err != nil {
-			log.Print(err)
-			c.Status(http.StatusServiceUnavailable)
-		}
-	}
 }
 
 func page(name string) gin.HandlerFunc {
