@@ -22,10 +22,11 @@ type Client struct {
 	// them on the root router only.
 	documents []siteRoute
 
-	issuers *issuers   // whose tokens an API takes; nil: the provider's alone
-	tokens  tokenRules // of the bearer tokens that guards take
-	header  string     // the field that they come in, in canonical form
-	vary    []Field    // the answer of a guard depends on these fields of the request
+	introspection *introspection // of an API; nil: tokens are verified here
+	issuers       *issuers       // whose tokens an API takes; nil: the provider's alone
+	tokens        tokenRules     // of the bearer tokens that guards take
+	header        string         // the field that they come in, in canonical form
+	vary          []Field        // the answer of a guard depends on these fields of the request
 	// challenged are the parameters of each challenge to a sender who has no good token.
 	challenged []parameter
 	metadata   []parameter // of each challenge that may lead to a better token

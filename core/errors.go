@@ -79,7 +79,7 @@ const (
 	ReasonIssuedAt        Reason = "issued_at"     // iat is missing or too long ago
 	ReasonAuthTime        Reason = "auth_time"     // the user signed in too long ago for max_age, or the token does not say when
 	ReasonNonce           Reason = "nonce"         // nonce is not the one that was sent
-	ReasonRevoked         Reason = "revoked"       // this client revoked it
+	ReasonRevoked         Reason = "revoked"       // this client revoked it, or the provider says that it is not active
 	ReasonSubject         Reason = "subject"       // sub is missing, too long, or not the expected one
 	ReasonEncryption      Reason = "encryption"    // not encrypted for a key of Config.ClientKeys that decrypts, or not in a way that is accepted
 	ReasonAccessTokenHash Reason = "at_hash"       // at_hash does not match the access token

@@ -243,12 +243,17 @@ func (s *issuers) keep(iss string, c *Client) error {
 // judge verifies an access token. by is the client whose provider issued it, and revoked the number of revocations before.
 func (c *Client) judge(ctx context.Context, token string, now time.Time) (by *Client, known *proven, revoked int64, err error) {
 	by = c
-	if c.issuers != nil {
+	opaque := c.introspection != nil && !isJWS(token)
+	if c.issuers != nil && !opaque {
 		if by, err = c.issuers.of(ctx, token, now); err != nil {
 			return c, nil, 0, err
 		}
 	}
 	revoked = by.provider.revoked.Added()
+	if by.introspection != nil && (opaque || by.introspection.all) {
+		known, err = by.introspection.judge(ctx, token, now)
+		return by, known, revoked, err
+	}
 	known, err = by.provider.validateAccessToken(ctx, token, by.tokens, now)
 	return by, known, revoked, err
 }

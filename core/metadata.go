@@ -21,6 +21,7 @@ type metadata struct {
 	UserInfoEndpoint            string
 	PushedAuthorizationEndpoint string
 	RequiresPushed              bool // RFC 9126 section 5
+	IntrospectionEndpoint       string
 	RevocationEndpoint          string
 	EndSessionEndpoint          string
 	JWKSURI                     string
@@ -45,7 +46,7 @@ func parseMetadata(document []byte) (*metadata, error) {
 	m := new(metadata)
 	for name, field := range map[string]*string{
 		"issuer": &m.Issuer, "authorization_endpoint": &m.AuthorizationEndpoint, "token_endpoint": &m.TokenEndpoint,
-		"jwks_uri": &m.JWKSURI, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint,
+		"jwks_uri": &m.JWKSURI, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint, "introspection_endpoint": &m.IntrospectionEndpoint,
 		"end_session_endpoint": &m.EndSessionEndpoint, "pushed_authorization_request_endpoint": &m.PushedAuthorizationEndpoint,
 	} {
 		if value := object.Get(name); value != "" && value != "null" {
@@ -88,7 +89,7 @@ func (m *metadata) override(e Endpoints) {
 	for field, value := range map[*string]string{
 		&m.AuthorizationEndpoint: e.Authorization, &m.TokenEndpoint: e.Token, &m.JWKSURI: e.JWKS,
 		&m.PushedAuthorizationEndpoint: e.PushedAuthorization,
-		&m.UserInfoEndpoint:            e.UserInfo, &m.RevocationEndpoint: e.Revocation, &m.EndSessionEndpoint: e.EndSession,
+		&m.UserInfoEndpoint:            e.UserInfo, &m.RevocationEndpoint: e.Revocation, &m.IntrospectionEndpoint: e.Introspection, &m.EndSessionEndpoint: e.EndSession,
 	} {
 		if value != "" {
 			*field = value
@@ -152,6 +153,7 @@ func (m *metadata) checkEndpoints(cfg Config, web bool) error {
 		{"userinfo_endpoint", &m.UserInfoEndpoint, false, false},
 		{"pushed_authorization_request_endpoint", &m.PushedAuthorizationEndpoint, false, false},
 		{"revocation_endpoint", &m.RevocationEndpoint, false, false},
+		{"introspection_endpoint", &m.IntrospectionEndpoint, false, false},
 		{"end_session_endpoint", &m.EndSessionEndpoint, false, true},
 	} {
 		if *endpoint.url == "" {

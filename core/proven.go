@@ -118,8 +118,12 @@ func sameKeyIn(set []jose.Key, h jose.Header, key *jose.Key) *jose.Key {
 // maxRevoked limits how many revoked tokens are remembered.
 const maxRevoked = 10_000
 
-// signedHash is the hash of the signed part only: anybody can change an ECDSA signature into a second valid one.
+// signedHash is the hash of the signed part only: anybody can change an ECDSA signature into a second valid one. Of what is no
+// JWS, it is that of all.
 func signedHash(token string) [32]byte {
+	if strings.Count(token, ".") != 2 {
+		return sha256.Sum256([]byte(token))
+	}
 	return sha256.Sum256([]byte(token[:max(0, strings.LastIndexByte(token, '.'))]))
 }
 
@@ -133,7 +137,12 @@ func (p *provider) forgetToken(ctx context.Context, token string) {
 	p.proven.Delete(token)
 	message, err := jose.Parse(token)
 	if err != nil {
-		return // not a JWT, and never accepted here
+		if p.introspects.Load() { // until no answer of before is used any more; if there are too many, these go first
+			hash := signedHash(token)
+			p.revoked.Add(hash, p.now().Add(maxIntrospected+introspectionLimit))
+			p.streams.End(hash, errRevoked)
+		}
+		return // not a JWT, and otherwise never accepted here
 	}
 	// A provider accepts the revocation of any string. Only what may be accepted here takes up memory: forged tokens
 	// would push the real ones out of it.

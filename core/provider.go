@@ -39,8 +39,10 @@ type provider struct {
 	clientKeys  clientKeys
 	nonces      dpopNonces
 
-	closed  atomic.Bool
-	closing closing
+	closed atomic.Bool
+	// introspects says that tokens are asked about, so that one that is no JWT may be accepted.
+	introspects atomic.Bool
+	closing     closing
 
 	rolesConfigured bool // Config.RolesClaim is not the default
 }

@@ -44,6 +44,18 @@ type ResourceConfig struct {
 	// Header is the field of the request that holds the access token, alone or after "Bearer": a gateway in front may put it into
 	// a field of its own. The Authorization header is then not looked at. Default: Authorization.
 	Header string
+	// Introspect asks the provider what access tokens stand for (RFC 7662), as this client and with its authentication: "opaque"
+	// about those that are no JWT, "all" about every one, which notices soon what was revoked. A JWT that is verified here and
+	// not good is never asked about. The answer must have aud, and its claims are checked as those of a JWT; one about a refresh
+	// token, an ID token or a token that is bound to a key is refused. A token that is not active is a 401, a provider that
+	// cannot be asked a 503. At most 32 requests run at once. Default: no token is asked about.
+	Introspect string
+	// IntrospectionKept is how long an answer is used again, and so how long a token may live that the provider has revoked: at
+	// most 60 s, and never beyond its exp; [Client.RevokeToken] ends it at once. A negative value keeps none. That a token is
+	// not active is kept for 5 s. Default: 10 s.
+	IntrospectionKept time.Duration
+	// SignedIntrospection asks for answers that are signed (RFC 9701), and takes no others.
+	SignedIntrospection bool
 	// Issuers are other clients whose issuers' tokens are taken too, if they are for Identifier: each with its own keys, place of
 	// the roles and default leeway. See [Issuers]. Default: none.
 	Issuers []*Client
@@ -92,6 +104,11 @@ func (c *Client) NewResource(cfg ResourceConfig) (*Resource, error) {
 	}
 	if len(cfg.Scopes) > 0 {
 		as.challenged = []parameter{{"scope", strings.Join(cfg.Scopes, " ")}}
+	}
+	if cfg.Introspect != "" {
+		as.introspection = newIntrospection(as, &cfg)
+		c.provider.introspects.Store(true)
+		c.provider.alsoClose(as.introspection.asking.Close)
 	}
 	if len(cfg.Issuers) > 0 || cfg.FindIssuer != nil {
 		as.issuers = newIssuers(as, &cfg)
@@ -148,6 +165,7 @@ func (cfg *ResourceConfig) faults(of *Config) (faults fault.List) {
 	if cfg.Leeway > maxLeeway {
 		faults.Add("Leeway", "", "%v: want at most %v", cfg.Leeway, maxLeeway)
 	}
+	cfg.checkIntrospection(of, &faults)
 	if slices.Contains(cfg.Issuers, nil) {
 		faults.Add("Issuers", "", "have a nil among them")
 	}
@@ -163,6 +181,26 @@ func (cfg *ResourceConfig) faults(of *Config) (faults fault.List) {
 		faults.Add("Header", "", "%q: want the name of a header field that is not a browser's own, such as X-Access-Token", shown(cfg.Header))
 	}
 	return faults
+}
+
+func (cfg *ResourceConfig) checkIntrospection(of *Config, faults *fault.List) {
+	const field = "Introspect"
+	switch cfg.Introspect {
+	case "":
+		if cfg.SignedIntrospection || cfg.IntrospectionKept != 0 {
+			faults.Add(field, "", "is empty, and SignedIntrospection or IntrospectionKept is set: set it to %s or %s", introspectOpaque, introspectAll)
+		}
+		return
+	case introspectOpaque, introspectAll:
+	default:
+		faults.Add(field, "", "%q: want %s or %s", cfg.Introspect, introspectOpaque, introspectAll)
+	}
+	if of.ClientID == "" || of.ClientSecret == "" && len(of.ClientKeys) == 0 { // RFC 7662 section 2.1
+		faults.Add(field, "", "needs a client that authenticates: set Config.ClientID and a ClientSecret or ClientKeys")
+	}
+	if cfg.IntrospectionKept > maxIntrospected {
+		faults.Add("IntrospectionKept", "", "%v: want at most %v", cfg.IntrospectionKept, maxIntrospected)
+	}
 }
 
 // isTokenField reports whether a token may come in a field: "" stands for the default. Not in one that browsers fill in by

@@ -21,6 +21,7 @@ const (
 	Revocation    Endpoint = "revocation"    // /connect/revoke
 	EndSession    Endpoint = "end session"   // /connect/endsession
 
+	Introspection       Endpoint = "introspection"        // /connect/introspect
 	PushedAuthorization Endpoint = "pushed authorization" // /connect/par
 
 	Registration        Endpoint = "registration"                  // /connect/register, with Options.Registration
@@ -36,6 +37,7 @@ var paths = map[Endpoint]string{
 	Revocation:    "/connect/revoke",
 	EndSession:    "/connect/endsession",
 
+	Introspection:       "/connect/introspect",
 	PushedAuthorization: "/connect/par",
 
 	Registration:        "/connect/register",
@@ -64,6 +66,8 @@ func (p *Provider) metadata() map[string]any {
 		"token_endpoint_auth_methods_supported":            []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
 		"token_endpoint_auth_signing_alg_values_supported": assertionAlgorithms,
 		"revocation_endpoint_auth_methods_supported":       []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
+		"introspection_endpoint_auth_methods_supported":    []string{"client_secret_post", "client_secret_basic", "private_key_jwt"},
+		"introspection_signing_alg_values_supported":       []string{p.keys.algorithm},
 		"authorization_response_iss_parameter_supported":   true,
 		"backchannel_logout_supported":                     true,
 		"backchannel_logout_session_supported":             true,
@@ -73,7 +77,7 @@ func (p *Provider) metadata() map[string]any {
 	for member, e := range map[string]Endpoint{
 		"authorization_endpoint": Authorization, "token_endpoint": Token, "userinfo_endpoint": UserInfo,
 		"revocation_endpoint": Revocation, "end_session_endpoint": EndSession, "jwks_uri": KeySet,
-		"pushed_authorization_request_endpoint": PushedAuthorization, "registration_endpoint": Registration,
+		"pushed_authorization_request_endpoint": PushedAuthorization, "registration_endpoint": Registration, "introspection_endpoint": Introspection,
 	} {
 		if path := p.path(e); path != "" {
 			metadata[member] = p.URL() + path

@@ -20,8 +20,8 @@ const defaultScope = "openid profile email roles"
 
 // hooks are the functions with which a test edits the provider's responses.
 type hooks struct {
-	metadata, tokenResponse, idToken, accessToken, userInfo hook[map[string]any]
-	authorizationResponse                                   hook[url.Values]
+	metadata, tokenResponse, idToken, accessToken, userInfo, introspection hook[map[string]any]
+	authorizationResponse                                                  hook[url.Values]
 }
 
 type hook[T any] struct{ atomic.Pointer[func(T)] }
@@ -77,6 +77,15 @@ func (p *Provider) mustPerson(login string) Person {
 type grantOf struct{ clientID, scope, resource, jti, jkt string }
 
 func (p *Provider) accessToken(person Person, of grantOf, edit ...func(map[string]any)) string {
+	claims := p.accessTokenClaims(person, of)
+	for _, change := range edit {
+		change(claims)
+	}
+	return p.sign(cmp.Or(p.options.Dialect.AccessTokenType, "at+jwt"), claims) // RFC 9068 section 2.1
+}
+
+// accessTokenClaims are what an access token says, or stands for.
+func (p *Provider) accessTokenClaims(person Person, of grantOf) map[string]any {
 	now := p.now()
 	claims := map[string]any{
 		"iss": p.URL(), "sub": person.Subject, "aud": cmp.Or(of.resource, p.options.Audience),
@@ -90,10 +99,7 @@ func (p *Provider) accessToken(person Person, of grantOf, edit ...func(map[strin
 		claims["cnf"] = map[string]any{"jkt": of.jkt} // RFC 9449 section 6.1
 	}
 	applyEdits(claims, p.options.Dialect.AccessTokenClaims, &p.hooks.accessToken)
-	for _, change := range edit {
-		change(claims)
-	}
-	return p.sign(cmp.Or(p.options.Dialect.AccessTokenType, "at+jwt"), claims) // RFC 9068 section 2.1
+	return claims
 }
 
 // idToken contains no tenant and no roles: with Signward, those are in the access token.

@@ -58,6 +58,7 @@ type Provider struct {
 
 	registry registry
 	grants   ledger
+	opaque   opaqueTokens
 	keys     keyring
 	faults   faultTable
 	hooks    hooks
@@ -252,6 +253,7 @@ func (p *Provider) routes() http.Handler {
 		mux.Handle(p.base.Path+"/dev/token", allow(p.devToken, post))
 	}
 	endpoint(Revocation, p.revoke, post)
+	endpoint(Introspection, p.introspect, post)
 	endpoint(EndSession, p.endSession, get, post)
 	mux.Handle(p.base.Path+"/{$}", allow(p.home, get))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -17,6 +17,7 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 	if fault == nil {
 		token := form.Get("token")
+		p.opaque.forget(token)
 		fault = p.grants.revoke(token, p.tokenID(token), client.ID)
 	}
 	if fault != nil {

@@ -262,7 +262,7 @@ var heading1 = regexp.MustCompile(`<h1>.*?</h1>`)
 // lines does not matter.
 func splitVary(values []string) (fields []string) {
 	for field := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		if field = strings.TrimSpace(field); slices.Contains([]string{"Authorization", "Cookie", "Origin", "X-App"}, field) && !slices.Contains(fields, field) {
+		if field = strings.TrimSpace(field); slices.Contains([]string{"Authorization", "Cookie", "Origin", "X-App", "X-Access-Token"}, field) && !slices.Contains(fields, field) {
 			fields = append(fields, field)
 		}
 	}
@@ -277,6 +277,7 @@ var (
 	pushedInQuery = regexp.MustCompile(`\b(request_uri|dpop_jkt)=[A-Za-z0-9._~%-]{20,}`)
 	tokenHash     = regexp.MustCompile(`\btoken [0-9a-f]{16}`)
 	bearerToken   = regexp.MustCompile(`[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
+	opaqueToken   = regexp.MustCompile(`[A-Z2-7]{26}-[A-Z2-7]{26}`)
 )
 
 // masked replaces what differs between runs: sealed values, secrets and addresses.
@@ -293,6 +294,7 @@ func (s *suite) masked(text string) string {
 	text = secretInQuery.ReplaceAllString(text, "$1=*")
 	text = pushedInQuery.ReplaceAllString(text, "$1=*")
 	text = tokenHash.ReplaceAllString(text, "token *")
+	text = opaqueToken.ReplaceAllString(text, "<opaque token>")
 	return bearerToken.ReplaceAllString(text, "<token>")
 }
 

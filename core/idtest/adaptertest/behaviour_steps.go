@@ -20,7 +20,9 @@ import (
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
-	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers, scopes, resources, publishedMetadata, issuers, cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
+	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers,
+	scopes, resources, publishedMetadata, issuers, introspected,
+	cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2, serverSessions,
 }
 
@@ -419,6 +421,33 @@ func issuers(s *suite) {
 	v.step("alice's session where two issuers' tokens are taken", "never the cookie", "GET", "/suite/issuers", aPage)
 	other.Fail(idtest.KeySet, idtest.Fault{Status: 503})
 	s.visitor(s.serve()).step("a token of the first issuer, while the other is away", "they are apart", "GET", "/suite/issuers", bearer(s.provider.MintAccessToken("alice")))
+}
+
+// introspected tests an API that asks the provider about tokens that are no JWT.
+func introspected(s *suite) {
+	v := s.visitor(s.serve())
+	forAPI := func(c map[string]any) { c["aud"] = suiteAPI }
+	at := func(name, why, token string) {
+		v.step(name, why, "GET", "/suite/introspected", with(aProgram, "Authorization", "Bearer "+token))
+	}
+	alices := s.provider.MintOpaqueToken("alice", forAPI)
+	at("alice's opaque token", "RFC 7662", alices)
+	at("alice's JWT, where opaque tokens are asked about", "verified here", s.provider.MintAccessToken("alice", forAPI))
+	at("bob's opaque token, without the role", "roles as of a JWT", s.provider.MintOpaqueToken("bob", forAPI))
+	at("alice's opaque token for another API", "another audience", s.provider.MintOpaqueToken("alice"))
+	at("an opaque token that nobody issued", "not active", "nothing")
+	at("a spoiled JWT, where opaque tokens are asked about", "it is not asked about", s.provider.MintAccessToken("alice", forAPI)+"x")
+	at("an opaque token of other characters", "RFC 6750 section 2.1", "a,"+alices)
+	s.provider.SetIntrospection(func(answer map[string]any) { answer["token_use"] = "refresh_token" })
+	at("an opaque token that the provider calls a refresh token", "Hydra calls those active", s.provider.MintOpaqueToken("alice", forAPI))
+	s.provider.SetIntrospection(nil)
+	s.provider.Fail(idtest.Introspection, idtest.Fault{Body: `{"active":true,"active":true}`})
+	at("an opaque token, and an answer with duplicate members", "not known is not invalid", s.provider.MintOpaqueToken("alice", forAPI))
+	s.provider.Fail(idtest.Introspection, idtest.Fault{Status: 503})
+	at("an opaque token while the provider is away", "503 and never 401", s.provider.MintOpaqueToken("alice", forAPI))
+	at("alice's opaque token again", "the answer is kept for ten seconds", alices)
+	s.provider.Fail(idtest.Introspection, idtest.Fault{OAuthError: "invalid_client", Status: 401})
+	at("an opaque token, and the client may not ask", "the operator's to mend", s.provider.MintOpaqueToken("alice", forAPI))
 }
 
 func cookieLines(s *suite) {

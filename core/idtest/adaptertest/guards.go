@@ -11,6 +11,7 @@ import (
 func Guards(client *idserver.Client) map[string]idserver.Guard {
 	api := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, IgnoreFinalSlash: true, OnlyTyped: true, Scopes: []string{"orders:read"}})
 	gateway := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, Header: "X-Access-Token"})
+	introspecting := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, Introspect: "opaque", Scopes: []string{"orders:read"}})
 	several, err := idserver.Issuers(append([]*idserver.Client{client}, clientsBeside(client)...)...)
 	if err != nil {
 		panic(err) // the clients are the suite's own
@@ -19,6 +20,7 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 	return map[string]idserver.Guard{
 		"/mcp":           mcp.RequireUser(),
 		"/mcp-write":     mcp.RequireScope("orders:write"),
+		"/introspected":  introspecting.RequireRole("admin"),
 		"/issuers":       several.RequireUser(),
 		"/api":           api.RequireUser(),
 		"/api-get":       api.RequireScope("orders:read"),
