@@ -26,6 +26,16 @@ func TestAllocations(t *testing.T) {
 	api := w.resource(t, idserver.ResourceConfig{Identifier: ordersAPI, IgnoreFinalSlash: true, OnlyTyped: true})
 	ofAPI := byToken
 	ofAPI.Header = http.Header{"Authorization": {"Bearer " + w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = ordersAPI + "/" })}}
+	for by, r := range map[string]idserver.Request{"a token": byToken, "a session": bySession} {
+		behind, _ := w.RequireUser()(ctx, r)
+		if n := testing.AllocsPerRun(100, func() {
+			if c, err := idserver.ClaimsOf[looseClaims](behind); err != nil || len(*c) == 0 {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("ClaimsOf by %s: %v allocations, want 0", by, n)
+		}
+	}
 	for name, guard := range map[string]idserver.Guard{"RequireUser": api.RequireUser(), "RequireScope": api.RequireScope("openid"), "LoadUser": api.LoadUser()} {
 		if n := testing.AllocsPerRun(100, func() {
 			if _, a := guard(ctx, ofAPI); a.Ends() {

@@ -24,7 +24,8 @@ type userContext struct {
 	found       int64 // when, in nanoseconds
 	revoked     int64 // the number of revocations before
 
-	trial *trial // nil: no guard of AnyOf is being asked
+	typed *typedClaims // of the token or the session; nil in a context of WithUser
+	trial *trial       // nil: no guard of AnyOf is being asked
 }
 
 // reuseFor is how long a guard behind another reuses the user that was found: long enough for the middleware in between.
@@ -80,7 +81,7 @@ func (c *Client) behind(ctx context.Context, r *Request, v *identity) *userConte
 	return &userContext{
 		Context: ctx, user: v.user, accessToken: v.accessToken, session: v.session, fields: v.fields,
 		client: c, by: cmp.Or(v.by, c), credentials: c.credentials(r, bySession), bySession: bySession,
-		until: v.until, found: v.found.UnixNano(), revoked: v.revoked,
+		typed: v.typed, until: v.until, found: v.found.UnixNano(), revoked: v.revoked,
 	}
 }
 

@@ -204,6 +204,7 @@ func (c *Client) signInInstead(r *Request, err error) string {
 type identity struct {
 	user        *User
 	by          *Client // whose provider issued the token; nil: the client's that the guard is of
+	typed       *typedClaims
 	accessToken string
 	session     *session // nil: a bearer token
 	until       int64    // when the bearer token is over, in milliseconds, with the leeway
@@ -253,7 +254,7 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 		return v, refused(CodeProviderUnavailable, err)
 	}
 	until := known.facts.expiry + by.tokens.leeway.Milliseconds()
-	return identity{user: &known.user, by: by, accessToken: token, until: until, found: now, revoked: revoked}, nil
+	return identity{user: &known.user, typed: &known.typed, by: by, accessToken: token, until: until, found: now, revoked: revoked}, nil
 }
 
 // isToken68 reports whether s can be a bearer token, RFC 6750 section 2.1.

@@ -18,13 +18,14 @@ type proven struct {
 	set     atomic.Pointer[jose.Key] // the first of the key set in which key was last found
 	revoked atomic.Int64             // the number of revocations when it was last found not to be among them
 	facts   accessFacts
-	user    User                     // its first field, Issuer, is read together with the facts and is next to them in memory
+	user    User // its first field, Issuer, is read together with the facts and is next to them in memory
+	typed   typedClaims
 	key     atomic.Pointer[jose.Key] // the key that it is signed with, from that set
 }
 
 // provenOverhead is what a remembered token takes besides its own text and its user's, in bytes: the structure above, its
 // place in the memo, and what the allocator rounds up.
-const provenOverhead = 490
+const provenOverhead = 522
 
 // stringSize is what a string takes besides its text, in bytes.
 const stringSize = 16

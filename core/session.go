@@ -29,6 +29,7 @@ type session struct {
 	kept       sessioncodec.Record       // its id, and what else there is to write again, such as what a later version wrote
 	ends       endings.Session           // by what it can be ended
 	refreshKey [32]byte                  // identifies its next refresh
+	typed      typedClaims               // of its user
 	proofKey   func() (*dpop.Key, error) // made when it is first needed; nil: the access token is bound to none
 }
 
@@ -247,7 +248,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		}
 	}
 	return identity{
-		user: next.user, accessToken: next.tokens.AccessToken, session: next, fields: fields, found: now, revoked: revoked,
+		user: next.user, typed: &next.typed, accessToken: next.tokens.AccessToken, session: next, fields: fields, found: now, revoked: revoked,
 	}, nil
 }
 

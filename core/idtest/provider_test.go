@@ -402,7 +402,7 @@ func TestBaseURL(t *testing.T) {
 func TestOtherPaths(t *testing.T) {
 	t.Parallel()
 	p := idtest.NewProvider(t)
-	for _, path := range []string{"/unknown", "/connect/introspect", "/connect/token/", "/.well-known/jwks"} {
+	for _, path := range []string{"/unknown", "/connect/introspection", "/connect/token/", "/.well-known/jwks"} {
 		a := get(t, p, path)
 		equal(t, path+": status", a.status, http.StatusNotFound)
 		equal(t, path+": Content-Type", a.header.Get("Content-Type"), "application/problem+json")
