@@ -29,14 +29,14 @@ type session struct {
 	kept       sessioncodec.Record       // its id, and what else there is to write again, such as what a later version wrote
 	ends       endings.Session           // by what it can be ended
 	refreshKey [32]byte                  // identifies its next refresh
-	typed      typedClaims               // of its user
+	typed      *typedClaims              // of its user
 	proofKey   func() (*dpop.Key, error) // made when it is first needed; nil: the access token is bound to none
 }
 
 // newSession makes a complete session. The fields of kept that the other arguments hold do not count.
 func newSession(kept sessioncodec.Record, user *User, tokens Tokens, signedIn, seen time.Time) *session {
 	tokens.User = user
-	s := &session{kept: kept, user: user, tokens: tokens, signedIn: signedIn, seen: seen}
+	s := &session{kept: kept, user: user, typed: new(typedClaims), tokens: tokens, signedIn: signedIn, seen: seen}
 	s.ends = endedBy(kept.ID, user.Issuer, user.Subject, kept.ProviderSession)
 	s.ends.Began, s.ends.Issued, s.ends.Outlived = signedIn.UnixMilli(), kept.Issued, kept.Outlived
 	if tokens.RefreshToken != "" {
@@ -248,7 +248,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		}
 	}
 	return identity{
-		user: next.user, typed: &next.typed, accessToken: next.tokens.AccessToken, session: next, fields: fields, found: now, revoked: revoked,
+		user: next.user, typed: next.typed, accessToken: next.tokens.AccessToken, session: next, fields: fields, found: now, revoked: revoked,
 	}, nil
 }
 
