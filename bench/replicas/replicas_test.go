@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/idtest"
-	"github.com/signward/idserver-go/core/store/memorystore"
 )
 
 // What scripts/soak sets.
 var (
 	soak   = flag.Duration("for", 0, "run every framework with every kind of provider, for this long each, and print a table")
 	only   = flag.String("frameworks", "", "which frameworks of these, with commas between; default: all")
+	where  = flag.String("store", "redis", "what the replicas share, of these: memory or redis")
 	people = flag.Int("browsers", 100, "how many browsers")
 )
 
@@ -32,10 +32,10 @@ func TestReplicas(t *testing.T) {
 	}
 	for _, name := range []string{"grace 60 s, losses", "strict, losses"} {
 		t.Run(name, func(t *testing.T) {
-			for _, framework := range []string{"gin", "fiber"} {
-				t.Run(framework, func(t *testing.T) {
+			for framework, store := range map[string]string{"gin": "memory", "fiber": "redis"} {
+				t.Run(framework+", "+store, func(t *testing.T) {
 					t.Parallel()
-					run(t, framework, name, *people, 20*time.Second)
+					run(t, framework, name, store, *people, 20*time.Second)
 				})
 			}
 		})
@@ -48,6 +48,9 @@ func soakAll(t *testing.T) {
 	if *only != "" {
 		chosen = strings.Split(*only, ",")
 	}
+	if stores[*where] == nil {
+		t.Fatalf("there is no store %q", *where)
+	}
 	fmt.Println("| framework | provider | requests | sign-outs | expiries | lost answers | grants | 503 | wrong user |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
 	for _, framework := range chosen {
@@ -56,7 +59,7 @@ func soakAll(t *testing.T) {
 		}
 		for _, name := range slices.Sorted(maps.Keys(modes)) {
 			t.Run(framework+"/"+name, func(t *testing.T) {
-				o := run(t, framework, name, *people, *soak)
+				o := run(t, framework, name, *where, *people, *soak)
 				fmt.Printf("| %s | %s | %d | %d | %d | %d | %d | %d | %d |\n", framework, name,
 					o.requests, o.signOuts, o.expiries, o.grants.Lost, o.grants.Answered, o.unavailable, o.wrong)
 			})
@@ -72,10 +75,10 @@ type outcome struct {
 }
 
 // run lets a crowd visit a site, and checks what must hold for the mode.
-func run(t *testing.T, framework, modeName string, browsers int, length time.Duration) outcome {
+func run(t *testing.T, framework, modeName, store string, browsers int, length time.Duration) outcome {
 	t.Helper()
 	m := modes[modeName]
-	s := newSite(t, framework, m, browsers, memorystore.New())
+	s := newSite(t, framework, m, browsers, stores[store](t))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	begun := time.Now()
