@@ -188,6 +188,10 @@ func TestHold(t *testing.T) {
 				if wait := there.Take(t.Context(), Refresh); wait != LongestHold {
 					t.Errorf("a year is %v", wait)
 				}
+				time.Sleep(LongestHold)
+				if wait := there.Take(t.Context(), Refresh); wait != 0 {
+					t.Errorf("after a quarter of an hour it waits for %v", wait)
+				}
 			})
 		})
 	}
