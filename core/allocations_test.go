@@ -6,6 +6,7 @@ package idserver_test
 
 import (
 	"net/http"
+	"runtime"
 	"testing"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -74,5 +75,30 @@ func TestAllocations(t *testing.T) {
 				t.Errorf("%s behind another guard by %s: %v allocations, want 0", name, by, n)
 			}
 		}
+	}
+}
+
+// A session that is not remembered is opened with few allocations, most of them what is kept of it.
+func TestAllocationsOfUnknownSession(t *testing.T) {
+	w := newWorld(t, func(c *idserver.Config) { c.TokenCacheBytes = -1 })
+	r := w.signedIn(t, "alice").request("GET", "/api", []edit{fetches})
+	guard, ctx := w.RequireUser(), t.Context()
+	ask := func() {
+		if _, a := guard(ctx, r); a.Ends() {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+	}
+	if n := testing.AllocsPerRun(100, ask); n > 18 {
+		t.Errorf("%v allocations, want at most 18", n)
+	}
+	const times = 1000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		ask()
+	}
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) / times; n > 10<<10 {
+		t.Errorf("%d bytes, want at most 10 kB", n)
 	}
 }

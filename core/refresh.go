@@ -227,5 +227,12 @@ func (w *web) admitAgain(ctx context.Context, tokens *Tokens) (user *User, err e
 // refreshKeyOf identifies a refresh, by issuer and tokens: the refresh token alone stays the same where the provider does not
 // rotate it, and a session with short-lived access tokens would be served the result of its last refresh as that of the next.
 func refreshKeyOf(issuer string, tokens Tokens) [32]byte {
-	return sha256.Sum256([]byte("refresh\x00" + issuer + "\x00" + tokens.RefreshToken + "\x00" + tokens.AccessToken))
+	in := make([]byte, 0, 4<<10) // on the stack, if that is enough
+	for i, s := range [...]string{"refresh", issuer, tokens.RefreshToken, tokens.AccessToken} {
+		if i > 0 {
+			in = append(in, 0)
+		}
+		in = append(in, s...)
+	}
+	return sha256.Sum256(in)
 }

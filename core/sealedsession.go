@@ -3,6 +3,8 @@ package idserver
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/cookies"
@@ -34,6 +36,9 @@ func (k sealedSessions) load(_ context.Context, lines []string, now time.Time) (
 	return k.found(opened, now)
 }
 
+// scratches hold plaintexts while they are unpacked: nothing that is unpacked stays in them.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
 // open returns what is in a request's cookies.
 func (k sealedSessions) open(lines []string) (*openedSession, error) {
 	w := k.w
@@ -44,7 +49,10 @@ func (k sealedSessions) open(lines []string) (*openedSession, error) {
 	if opened := w.opened.Get(value); opened != nil {
 		return opened, nil
 	}
-	packed, old, err := w.ring.Open(w.names.Session, value)
+	scratch := scratches.Get().(*[]byte)
+	defer scratches.Put(scratch)
+	*scratch = slices.Grow((*scratch)[:0], len(value))
+	packed, old, err := w.ring.OpenIn(*scratch, w.names.Session, value)
 	if err != nil {
 		return nil, noSession(err)
 	}

@@ -10,12 +10,15 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"hash"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Every value is encrypted with an AES-256 key of its own, derived with HKDF-SHA256 (RFC 5869) from the secret, a random
@@ -46,8 +49,9 @@ var ErrForeign = errors.New("a value that was sealed with another secret, or in 
 type Ring struct{ secrets []secret }
 
 type secret struct {
-	id  [idSize]byte
-	key []byte // HKDF's pseudorandom key
+	id       [idSize]byte
+	key      []byte     // HKDF's pseudorandom key
+	derivers *sync.Pool // with that key: to begin an HMAC costs as much as to use it
 }
 
 // New returns a ring. first seals; first and the others open. application is bound into every value: two applications
@@ -66,7 +70,8 @@ func New(application, first string, others ...string) (*Ring, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.secrets = append(r.secrets, secret{id: [idSize]byte(id), key: prk})
+		derivers := &sync.Pool{New: func() any { return &deriver{mac: hmac.New(sha256.New, prk)} }}
+		r.secrets = append(r.secrets, secret{id: [idSize]byte(id), key: prk, derivers: derivers})
 	}
 	return r, nil
 }
@@ -94,47 +99,65 @@ func (r *Ring) SealBytes(random io.Reader, purpose string, plaintext []byte) ([]
 	if err != nil {
 		return nil, err
 	}
-	return aead.Seal(out, make([]byte, aead.NonceSize()), plaintext, out[:prefixLen]), nil
+	return aead.Seal(out, nonce[:], plaintext, out[:prefixLen]), nil
 }
 
 // Open decrypts what was sealed for purpose. old reports whether it should be sealed again because its secret is no
 // longer the first. The error is ErrOpen or ErrForeign.
 func (r *Ring) Open(purpose, sealed string) (plaintext []byte, old bool, err error) {
+	return r.OpenIn(nil, purpose, sealed)
+}
+
+// OpenIn does what Open does, in the memory of scratch if that has room: the plaintext then is a part of it.
+func (r *Ring) OpenIn(scratch []byte, purpose, sealed string) (plaintext []byte, old bool, err error) {
 	if strings.ContainsAny(sealed, "\r\n") { // Go's decoder skips them, which would give one value many spellings
 		return nil, false, ErrOpen
 	}
-	in, err := encoding.DecodeString(sealed)
+	in, err := encoding.AppendDecode(scratch[:0], []byte(sealed))
 	if err != nil {
 		return nil, false, ErrOpen
 	}
-	return r.OpenBytes(purpose, in)
+	return r.open(in, purpose, in)
 }
 
 // OpenBytes is the inverse of SealBytes, and returns what Open does.
 func (r *Ring) OpenBytes(purpose string, in []byte) (plaintext []byte, old bool, err error) {
+	return r.open(nil, purpose, in)
+}
+
+// open decrypts in, over itself if own is in: nobody else needs it.
+func (r *Ring) open(own []byte, purpose string, in []byte) (plaintext []byte, old bool, err error) {
 	switch {
 	case len(in) < prefixLen:
 		return nil, false, ErrOpen
 	case in[0] != version:
 		return nil, false, ErrForeign
 	}
-	known := false
+	known := 0
+	for _, s := range r.secrets {
+		if s.id == [idSize]byte(in[1:1+idSize]) {
+			known++
+		}
+	}
+	if known == 0 {
+		return nil, false, ErrForeign
+	}
+	var out []byte
+	if own != nil && known == 1 { // what cannot be decrypted is wiped out, and with a second secret it might be
+		out = own[prefixLen:prefixLen]
+	}
 	for i, s := range r.secrets {
-		if [idSize]byte(in[1:1+idSize]) != s.id {
+		if s.id != [idSize]byte(in[1:1+idSize]) {
 			continue
 		}
-		known = true
 		aead, err := s.aead(purpose, in[:prefixLen])
 		if err != nil {
 			return nil, false, ErrOpen
 		}
-		plaintext, err := aead.Open(nil, make([]byte, aead.NonceSize()), in[prefixLen:], in[:prefixLen])
+		plaintext, err := aead.Open(out, nonce[:], in[prefixLen:], in[:prefixLen])
 		if err == nil {
 			return plaintext, i > 0, nil
 		}
-	}
-	if !known {
-		return nil, false, ErrForeign
 	}
 	return nil, false, ErrOpen
 }
@@ -166,15 +189,30 @@ func (r *Ring) Derive(purpose string) [32]byte {
 
 var encoding = base64.RawURLEncoding.Strict()
 
+// nonce is always the same, as the key is always another.
+var nonce [12]byte
+
 // aead derives the cipher for one value.
 func (s secret) aead(purpose string, prefix []byte) (cipher.AEAD, error) {
-	key, err := hkdf.Expand(sha256.New, s.key, string(prefix)+purpose, keySize)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
+	d := s.derivers.Get().(*deriver)
+	defer s.derivers.Put(d)
+	block, err := aes.NewCipher(d.key(prefix, purpose))
 	if err != nil {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
+}
+
+// deriver is HKDF-Expand, RFC 5869 section 2.3, for one pseudorandom key and one block: the HMAC of the info and of the number 1.
+type deriver struct {
+	mac       hash.Hash
+	info, out []byte
+}
+
+func (d *deriver) key(prefix []byte, purpose string) []byte {
+	d.info = append(append(append(d.info[:0], prefix...), purpose...), 1)
+	d.mac.Reset()
+	_, _ = d.mac.Write(d.info)
+	d.out = d.mac.Sum(d.out[:0])
+	return d.out
 }

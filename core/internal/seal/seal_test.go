@@ -2,8 +2,14 @@ package seal
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -59,6 +65,80 @@ func TestOpen(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The key of a value is what HKDF says, of any purpose, and whoever asked before.
+func TestKeyIsHKDF(t *testing.T) {
+	r := ring(t, "app", one)
+	for _, purpose := range []string{"", "session", strings.Repeat("long", 100), "session"} {
+		sealed, err := r.SealBytes(rand.Reader, purpose, []byte("alice"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		prk, err1 := hkdf.Extract(sha256.New, []byte(one), []byte("idserver-go seal v1\x00app"))
+		key, err2 := hkdf.Expand(sha256.New, prk, string(sealed[:prefixLen])+purpose, keySize)
+		block, err3 := aes.NewCipher(key)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plaintext, err := aead.Open(nil, make([]byte, 12), sealed[prefixLen:], sealed[:prefixLen]); string(plaintext) != "alice" || err != nil {
+			t.Errorf("for %.20q: %q, %v", purpose, plaintext, err)
+		}
+	}
+}
+
+// Scratch memory, of whatever size and with whatever in it, changes nothing but where the plaintext is.
+func TestOpenIn(t *testing.T) {
+	r := ring(t, "app", two, one)
+	value := sealed(t, ring(t, "app", one), "session", "alice")
+	for size := range 2 * len(value) {
+		scratch := bytes.Repeat([]byte{0xff}, size)
+		got, old, err := r.OpenIn(scratch, "session", value)
+		if string(got) != "alice" || !old || err != nil {
+			t.Fatalf("%d bytes: %q, %v, %v", size, got, old, err)
+		}
+		if shares := bytes.Contains(scratch, []byte("alice")); shares != (size >= encoding.DecodedLen(len(value))) {
+			t.Errorf("%d bytes: the plaintext is in them: %v", size, shares)
+		}
+		if got, _, err := r.OpenIn(scratch, "login", value); err == nil {
+			t.Errorf("another purpose: %q", got)
+		}
+	}
+}
+
+// The ids of two secrets may be the same: what one cannot open, the other may.
+func TestSecretsWithOneID(t *testing.T) {
+	other, r := ring(t, "app", one), ring(t, "app", two, one)
+	other.secrets[0].id, r.secrets[1].id = r.secrets[0].id, r.secrets[0].id
+	value := sealed(t, other, "session", "alice")
+	for _, scratch := range [][]byte{nil, make([]byte, 200)} {
+		if got, old, err := r.OpenIn(scratch, "session", value); string(got) != "alice" || !old || err != nil {
+			t.Errorf("%q, %v, %v", got, old, err)
+		}
+	}
+}
+
+// What is opened by many at once is not mixed up.
+func TestOpenConcurrently(t *testing.T) {
+	r := ring(t, "app", one)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			purpose := strings.Repeat("p", i)
+			value := sealed(t, r, purpose, purpose+" alice")
+			for range 200 {
+				if got, _, err := r.Open(purpose, value); string(got) != purpose+" alice" || err != nil {
+					t.Errorf("%q, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestOpenRefusesEveryFlippedBit(t *testing.T) {

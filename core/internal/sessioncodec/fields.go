@@ -60,20 +60,24 @@ func appendName(out []byte, name string) ([]byte, error) {
 
 // readObject decodes what writeObject wrote, and returns the members that are not among the fields.
 func readObject[R any](r *R, fields []field[R], text []byte) (unknown []member, err error) {
-	object, err := strictjson.ParseObject(text)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	for name, value := range object.All() {
+	var fault error // the first
+	err = strictjson.EachMember(text, func(name, value string) {
 		f := fieldNamed(fields, name)
 		switch {
+		case fault != nil:
 		case f == nil && len(unknown) == maxMembers:
-			return nil, fmt.Errorf("%w: more than %d unknown members", ErrMalformed, maxMembers)
+			fault = fmt.Errorf("%w: more than %d unknown members", ErrMalformed, maxMembers)
 		case f == nil:
 			unknown = append(unknown, member{name, value})
 		case !f.read(r, value):
-			return nil, fmt.Errorf("%w: %s is of a wrong type, or out of range", ErrMalformed, name)
+			fault = fmt.Errorf("%w: %s is of a wrong type, or out of range", ErrMalformed, name)
 		}
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	case fault != nil:
+		return nil, fault
 	}
 	return unknown, nil
 }

@@ -34,7 +34,7 @@ func (p part) appendTo(out []byte) []byte {
 
 // splitParts is the inverse of appendTo, for all parts. A kind may stand once.
 func splitParts(in []byte) ([]part, error) {
-	var parts []part
+	parts := make([]part, 0, 8)
 	for len(in) > 0 {
 		kind, n := binary.Uvarint(in)
 		if n <= 0 {
@@ -109,19 +109,31 @@ func unpackToken(in []byte) (string, error) {
 	if count == 0 || count > maxSegments {
 		return "", fmt.Errorf("%w: a token of %d segments", ErrMalformed, count)
 	}
-	token := make([]byte, 0, base64url.EncodedLen(len(in))+count)
+	var token strings.Builder
+	token.Grow(base64url.EncodedLen(len(in)) + count) // the lengths take no less than the points and what is rounded up
 	for i := range count {
 		segment, rest, err := cut(in)
 		if err != nil {
 			return "", err
 		}
 		if i > 0 {
-			token = append(token, '.')
+			token.WriteByte('.')
 		}
-		token, in = base64url.AppendEncode(token, segment), rest
+		encodeTo(&token, segment)
+		in = rest
 	}
 	if len(in) > 0 {
 		return "", fmt.Errorf("%w: a token with something behind it", ErrMalformed)
 	}
-	return string(token), nil
+	return token.String(), nil
+}
+
+// encodeTo appends data in base64url, by pieces, so that it is not in memory twice.
+func encodeTo(out *strings.Builder, data []byte) {
+	var encoded [1 << 10]byte
+	for len(data) > 0 {
+		piece := data[:min(len(data), len(encoded)/4*3)]
+		out.Write(base64url.AppendEncode(encoded[:0], piece))
+		data = data[len(piece):]
+	}
 }

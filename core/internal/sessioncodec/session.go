@@ -163,13 +163,16 @@ func (r *Record) tokens() [3]tokenPart {
 	return [...]tokenPart{{partAccessToken, &r.AccessToken}, {partIDToken, &r.IDToken}, {partRefreshToken, &r.RefreshToken}}
 }
 
-// Unpack is the inverse of Pack. size is the number of bytes after decompression. The error is ErrMalformed or ErrVersion.
+// Unpack is the inverse of Pack. size is the number of bytes after decompression. Nothing of the record is in the memory of packed.
+// The error is ErrMalformed or ErrVersion.
 func Unpack(packed []byte) (r Record, size int, err error) {
 	packed, err = versioned(packed)
 	if err != nil {
 		return Record{}, 0, err
 	}
-	plain, err := inflate(packed)
+	in := inflaters.Get().(*inflater)
+	defer in.done()
+	plain, err := in.inflate(packed)
 	if err != nil {
 		return Record{}, 0, err
 	}
@@ -179,7 +182,7 @@ func Unpack(packed []byte) (r Record, size int, err error) {
 	return r, len(plain), nil
 }
 
-// read decodes the parts.
+// read decodes the parts. It keeps nothing of plain.
 func (r *Record) read(plain []byte) error {
 	parts, err := splitParts(plain)
 	if err != nil {
@@ -223,26 +226,45 @@ func (r *Record) readPart(p part) (err error) {
 	return nil
 }
 
+// inflater decompresses, into memory of its own.
+type inflater struct {
+	flate   io.ReadCloser // a flate.Resetter
+	in      bytes.Reader
+	limited io.LimitedReader
+	out     bytes.Buffer
+}
+
+// mostKept limits the memory that an inflater keeps for the next session.
+const mostKept = 32 << 10
+
+// done gives the inflater back. What it returned must not be used any more.
+func (f *inflater) done() {
+	f.in.Reset(nil)
+	if f.out.Cap() > mostKept {
+		f.out = bytes.Buffer{}
+	}
+	inflaters.Put(f)
+}
+
 // inflate decompresses up to MaxSize bytes: a secret may leak, and whoever has it may seal a small value that is large
 // when it is unpacked.
-func inflate(packed []byte) ([]byte, error) {
-	in := bytes.NewReader(packed)
-	inflater := inflaters.Get().(io.ReadCloser)
-	defer inflaters.Put(inflater)
-	if err := inflater.(flate.Resetter).Reset(in, dictionary); err != nil {
+func (f *inflater) inflate(packed []byte) ([]byte, error) {
+	f.in.Reset(packed)
+	if err := f.flate.(flate.Resetter).Reset(&f.in, dictionary); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	var out bytes.Buffer
-	out.Grow(min(4*len(packed), MaxSize) + bytes.MinRead)
-	switch n, err := out.ReadFrom(io.LimitReader(inflater, MaxSize+1)); {
+	f.limited = io.LimitedReader{R: f.flate, N: MaxSize + 1}
+	f.out.Reset()
+	f.out.Grow(min(4*len(packed), MaxSize) + bytes.MinRead)
+	switch n, err := f.out.ReadFrom(&f.limited); {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	case n > MaxSize:
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrMalformed, MaxSize)
-	case in.Len() > 0:
+	case f.in.Len() > 0:
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, errBehind)
 	}
-	return out.Bytes(), nil
+	return f.out.Bytes(), nil
 }
 
 var errBehind = errors.New("something stands behind the session")
@@ -256,5 +278,5 @@ var (
 		}
 		return w
 	}}
-	inflaters = sync.Pool{New: func() any { return flate.NewReaderDict(nil, dictionary) }}
+	inflaters = sync.Pool{New: func() any { return &inflater{flate: flate.NewReaderDict(nil, dictionary)} }}
 )

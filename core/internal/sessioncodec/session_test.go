@@ -203,6 +203,47 @@ func TestUnpackAllocatesLittle(t *testing.T) {
 	}
 }
 
+// Nothing of a session is in the memory that it was unpacked from, or in, which the next one takes.
+func TestUnpackKeepsNothing(t *testing.T) {
+	whole := with(full(), func(r *Record) {
+		r.ProofKey, r.others, r.unknown = []byte("key"), []part{{99, []byte("later")}}, []member{{"later", `{"a":1}`}}
+	})
+	packed, err := Pack(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := Pack(with(least(), func(r *Record) { r.Subject = strings.Repeat("x", 8<<10) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // a pool may be empty
+		in := bytes.Clone(packed)
+		got, _, err := Unpack(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(in)
+		if _, _, err := Unpack(next); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, whole) {
+			t.Fatalf("after the next one was unpacked, it is %#v", got)
+		}
+	}
+}
+
+// Tokens of every length are as they were: they are encoded by pieces.
+func TestTokensOfEveryLength(t *testing.T) {
+	for length := range 3000 {
+		segment := base64url.EncodeToString(bytes.Repeat([]byte{0xa5}, length))
+		for _, token := range []string{segment + "." + segment, "e30." + segment + ".AA", segment[:min(3, len(segment))]} {
+			if got, err := unpackToken(packToken(token)); token != "" && (got != token || err != nil) {
+				t.Fatalf("%d bytes: %d characters, %v, want %d", length, len(got), err, len(token))
+			}
+		}
+	}
+}
+
 // A session that a later version wrote is renewed by this one, and loses nothing.
 func TestUnknownSurvives(t *testing.T) {
 	later := deflated(t, joined(

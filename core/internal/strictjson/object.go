@@ -23,22 +23,34 @@ var errNotObject = errors.New("not a JSON object")
 // document.
 func ParseObject(data []byte) (Object, error) {
 	o := Object{text: string(data)}
-	s := scanner{data: o.text}
-	if s.space(); s.peek() != '{' {
-		return Object{}, errNotObject
-	}
 	o.members = make([]member, 0, min(strings.Count(o.text, ":"), 32))
-	err := s.object(1, func(name, value span) {
-		plain, _ := String(s.data[name.from:name.to])
-		o.members = append(o.members, member{plain, s.data[value.from:value.to]})
-	})
-	if err != nil {
+	if err := eachMember(o.text, func(name, value string) { o.members = append(o.members, member{name, value}) }); err != nil {
 		return Object{}, err
 	}
-	if s.space(); s.at != len(s.data) {
-		return Object{}, errors.New("not JSON: something follows the object")
-	}
 	return o, nil
+}
+
+// EachMember parses data as ParseObject does, and calls each with every member, in order: before it is known whether the rest
+// of data is an object too. Every string that each is given is part of one copy of data.
+func EachMember(data []byte, each func(name, value string)) error {
+	return eachMember(string(data), each)
+}
+
+func eachMember(text string, each func(name, value string)) error {
+	s := scanner{data: text}
+	if s.space(); s.peek() != '{' {
+		return errNotObject
+	}
+	if err := s.object(1, func(name, value span) {
+		plain, _ := String(s.data[name.from:name.to])
+		each(plain, s.data[value.from:value.to])
+	}); err != nil {
+		return err
+	}
+	if s.space(); s.at != len(s.data) {
+		return errors.New("not JSON: something follows the object")
+	}
+	return nil
 }
 
 // Text returns the text of the whole object.

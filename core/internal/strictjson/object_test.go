@@ -38,6 +38,9 @@ func TestParseObjectRefuses(t *testing.T) {
 		if o, err := ParseObject([]byte(in)); err == nil || o.Text() != "" {
 			t.Errorf("%q is read as %v", in, o)
 		}
+		if err := EachMember([]byte(in), func(string, string) {}); err == nil {
+			t.Errorf("%q has members", in)
+		}
 	}
 }
 
@@ -116,8 +119,15 @@ func FuzzParseObject(f *testing.F) {
 		if (err == nil) != (wantErr == nil && want != nil) {
 			t.Fatalf("%q: %v, and Unmarshal says %v", in, err, wantErr)
 		}
+		var members []member
+		if each := EachMember(in, func(name, value string) { members = append(members, member{name, value}) }); (each == nil) != (err == nil) {
+			t.Fatalf("%q: %v, and EachMember says %v", in, err, each)
+		}
 		if err != nil {
 			return
+		}
+		if !slices.Equal(members, o.members) {
+			t.Errorf("%q has %q, and to EachMember %q", in, o.members, members)
 		}
 		n := 0
 		for name, value := range o.All() {
