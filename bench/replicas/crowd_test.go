@@ -15,6 +15,7 @@ import (
 
 const (
 	atOnce = 3                      // requests of a page
+	pages  = 6                      // at once, of all browsers: a slow machine answers fewer of them, and each as soon
 	pause  = 300 * time.Millisecond // between pages
 )
 
@@ -72,23 +73,34 @@ func newBrowser(s *site, who idtest.Person) *browser {
 
 // visits signs in, and asks for pages until that is over.
 func (b *browser) visits(ctx context.Context, c *counts) error {
-	if err := b.site.signIn(ctx, b); err != nil {
+	if err := b.signsIn(ctx); err != nil {
 		return err
 	}
 	c.add(func(c *counts) { c.signIns++ })
 	for ctx.Err() == nil {
-		var requests sync.WaitGroup
-		answers := make([]answer, atOnce)
-		for i := range answers {
-			requests.Go(func() { answers[i], _ = b.get(ctx, pathMe, fetches) }) // one that was cut off at the end has status 0
-		}
-		requests.Wait()
-		if b.took(answers, c) {
+		if b.took(b.asks(ctx), c) {
 			return nil
 		}
 		wait(ctx, pause)
 	}
 	return nil
+}
+
+func (b *browser) signsIn(ctx context.Context) error {
+	defer b.site.enter()()
+	return b.site.signIn(ctx, b)
+}
+
+// asks sends the requests of a page. One that was cut off at the end has status 0.
+func (b *browser) asks(ctx context.Context) []answer {
+	defer b.site.enter()()
+	var requests sync.WaitGroup
+	answers := make([]answer, atOnce)
+	for i := range answers {
+		requests.Go(func() { answers[i], _ = b.get(ctx, pathMe, fetches) })
+	}
+	requests.Wait()
+	return answers
 }
 
 // took counts the answers to a page. It reports whether the session is over.

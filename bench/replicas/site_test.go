@@ -28,6 +28,14 @@ type site struct {
 	hosts    []string // of the replicas
 	turn     atomic.Int64
 	network  *http.Transport // of the browsers
+	visitors chan struct{}   // pages that are being asked for
+}
+
+// enter waits until a page may be asked for. Without, a hundred browsers at a slow machine would wait longer for an answer than
+// anybody is meant to, and their refreshes longer than a lease lasts.
+func (s *site) enter() (leave func()) {
+	s.visitors <- struct{}{}
+	return func() { <-s.visitors }
 }
 
 // mode is what the provider does.
@@ -71,7 +79,10 @@ func newSite(t *testing.T, framework string, m mode, people int, newStore func()
 	if m.loses > 0 {
 		provider.Fail(idtest.Token, idtest.Fault{Lost: true, Every: m.loses, When: isRefresh})
 	}
-	s := &site{provider: provider, network: &http.Transport{MaxIdleConnsPerHost: atOnce * people}}
+	s := &site{
+		provider: provider, visitors: make(chan struct{}, pages),
+		network: &http.Transport{MaxIdleConnsPerHost: atOnce * people},
+	}
 	var listeners []net.Listener
 	for range replicaCount {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -83,6 +94,7 @@ func newSite(t *testing.T, framework string, m mode, people int, newStore func()
 	}
 	s.base = "http://" + s.hosts[0]
 	cfg := provider.Config(s.base)
+	cfg.HTTP.Timeout = 20 * time.Second // what takes longer is sent again, and nobody has lost an answer
 	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	for _, l := range listeners {
 		cfg.Store = newStore()
