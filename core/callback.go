@@ -169,6 +169,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 	if err != nil {
 		return notKept(err)
 	}
+	w.list(ctx, r, s)
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed in", "issuer", s.user.Issuer, "subject", s.user.Subject)
 	tell(ctx, w.cfg.Logger, w.cfg.Events.SignedIn, SignInEvent{s.user.Issuer, s.user.Subject})
 	return seeOther(target, append(cookies, spent...)...), nil

@@ -194,6 +194,12 @@ type SessionConfig struct {
 	// its roles, beyond the expiry of the access token with which they came, while refreshes succeed and do not tell the
 	// roles, after which the roles go. A negative value allows none. Default: 1 h.
 	StaleMax time.Duration
+	// List keeps a list of each person's sessions in Config.Store, which it needs, for [Client.Sessions]: when each began and was
+	// seen, and the family of its browser. Default: none is kept.
+	List bool
+	// Place returns what the list says of where a session is used, such as a city, or an address without its last part: at
+	// most 100 bytes. It must be quick, and is called concurrently. Default: nothing.
+	Place func(ctx context.Context, request Request) string
 	// OldSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one here.
 	OldSecrets []string
 	// NoIDToken keeps ID tokens out of sessions, where they hold what must not lie in a browser, however sealed: [SessionIDTokenFrom]

@@ -75,6 +75,9 @@ func (w *web) outliving(ctx context.Context, s *session) *session {
 // now on, and at the others as soon as they can know.
 func (w *web) end(ctx context.Context, s *session) {
 	err := w.markers.End(context.WithoutCancel(ctx), s.ends.ID, endings.Marker{Before: w.now().UnixMilli()})
+	if err == nil {
+		err = w.unlist(ctx, s)
+	}
 	if err != nil {
 		w.cfg.Logger.WarnContext(ctx, "idserver: a sign-out has not reached the store, and other replicas do not know it yet: it is tried again until they do", "error", err)
 	}

@@ -44,7 +44,7 @@ var printedTypes = map[string]struct {
 	"SignInEvent": {nil, nil}, "SignOutEvent": {nil, nil}, "RefusalEvent": {nil, nil}, "RefreshEvent": {nil, nil}, // issuer and subject
 	"Events": {nil, nil}, "KeysEvent": {nil, nil}, "ProviderEvent": {nil, nil},
 
-	"ProviderConfig": {nil, nil}, "Endpoints": {nil, nil}, "AccessTokenCheck": {nil, nil}, "Route": {nil, nil}, "Resource": {nil, nil}, "ResourceConfig": {nil, nil}, // nothing secret
+	"ProviderConfig": {nil, nil}, "Endpoints": {nil, nil}, "AccessTokenCheck": {nil, nil}, "Route": {nil, nil}, "Resource": {nil, nil}, "ResourceConfig": {nil, nil}, "SessionInfo": {nil, nil}, // nothing secret
 	"Guard": {nil, nil}, "Guards": {nil, nil}, "Header": {nil, nil}, "Store": {nil, nil}, "Swapper": {nil, nil}, "Notifier": {nil, nil}, "ManyFinder": {nil, nil}, // functions and interfaces
 	"Reason": {nil, nil}, "RefusalCode": {nil, nil}, "SubjectLog": {nil, nil}, // constants
 	"DiscoveryError": {nil, nil}, "InvalidTokenError": {nil, nil}, "AuthorizationError": {nil, nil}, // errors hold no secret

@@ -246,6 +246,7 @@ func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err erro
 		case err != nil:
 			return v, refused(codeOfSaving(err), err)
 		}
+		w.list(ctx, r, next)
 	}
 	return identity{
 		user: next.user, typed: next.typed, accessToken: next.tokens.AccessToken, session: next, fields: fields, found: now, revoked: revoked,

@@ -93,6 +93,9 @@ func (c *Config) checkStore(faults *fault.List) {
 		if c.ServerSessions {
 			faults.Add("ServerSessions", "", "is set and Store is not: set where sessions are to live, such as redisstore, postgresstore or, for one process, memorystore")
 		}
+		if c.Session.List {
+			faults.Add("Session.List", "", "is set and Store is not: the list of sessions lives there; memorystore will do for a single process")
+		}
 		return
 	}
 	if v := reflect.ValueOf(c.Store); v.Kind() == reflect.Pointer && v.IsNil() {

@@ -51,7 +51,8 @@ type web struct {
 	exchanges *flight.Group[*Tokens] // of codes
 	refreshes *flight.Group[*Tokens]
 	markers   *endings.Markers
-	lost      *expiring.Set // the refresh keys of sessions of whose refresh an answer was lost
+	lists     *endings.Lists // of people's sessions; nil without Config.Session.List
+	lost      *expiring.Set  // the refresh keys of sessions of whose refresh an answer was lost
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
@@ -104,6 +105,9 @@ func newWeb(cfg Config, p *provider) (*web, error) {
 	}
 	w.markers = newMarkers(cfg, w.vault, p.streams)
 	w.budget, w.attempts = newBudget(cfg, w.vault), newAttempts(cfg.Now)
+	if cfg.Session.List {
+		w.lists = endings.NewLists(w.vault, cfg.Now)
+	}
 	return w, nil
 }
 

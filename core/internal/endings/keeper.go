@@ -198,19 +198,24 @@ func (k *keeper) watch(ctx context.Context) bool {
 	if !due {
 		return true
 	}
-	for some := range slices.Chunk(k.m.o.Streams.Sessions(), mostAsked) {
+	if k.LookAll(ctx, k.m.o.Streams.Sessions()) != nil && k.m.o.Unheard != nil && ctx.Err() == nil {
+		k.m.o.Streams.EndSessions(k.m.o.Unheard)
+	}
+	return true
+}
+
+// LookAll looks sessions up, so that Known is right about them. The error wraps [vault.ErrAway].
+func (k *keeper) LookAll(ctx context.Context, sessions []Session) error {
+	for some := range slices.Chunk(sessions, mostAsked) {
 		var marks []Key
 		for i := range some {
 			marks = append(marks, some[i].marks()...)
 		}
-		if k.lookUp(ctx, marks) != nil {
-			if k.m.o.Unheard != nil && ctx.Err() == nil {
-				k.m.o.Streams.EndSessions(k.m.o.Unheard)
-			}
-			return true
+		if err := k.lookUp(ctx, marks); err != nil {
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
 // lookUp takes over what the store has at marks.

@@ -148,7 +148,7 @@ type Lookup struct {
 // Begin begins to look a session up. The error wraps [vault.ErrAway]: the store has failed a moment ago, and is left alone.
 func (m *Markers) Begin(s *Session) (*Lookup, error) {
 	now := m.o.Now().UnixMilli()
-	if now < m.away.Load() {
+	if m.Resting() {
 		return nil, fmt.Errorf("%w: it failed a moment ago", vault.ErrAway)
 	}
 	l := &Lookup{m: m, s: s, generation: m.looked.begin(), begun: now}
@@ -197,6 +197,9 @@ func (m *Markers) heard(ctx context.Context, err error) {
 		m.away.Store(now + awayPause.Milliseconds())
 	}
 }
+
+// Resting reports whether the store has failed a moment ago, and is left alone.
+func (m *Markers) Resting() bool { return m.o.Now().UnixMilli() < m.away.Load() }
 
 // Away returns how long ago the store answered last.
 func (m *Markers) Away() time.Duration {
