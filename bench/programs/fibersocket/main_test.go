@@ -94,7 +94,7 @@ func TestClock(t *testing.T) {
 		t.Errorf("signed out, it ends with %v", err)
 	}
 
-	again, deadline := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	again, deadline := time.NewTicker(time.Millisecond), time.After(2*time.Minute)
 	defer again.Stop()
 	for left := running(); strings.Contains(left, "fibersocket.clock"); left = running() {
 		select {

@@ -23,7 +23,7 @@ import (
 )
 
 // hangs ends what waits for nothing.
-const hangs = 10 * time.Second
+const hangs = 2 * time.Minute
 
 // application is the program, and a browser.
 type application struct {
