@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -191,10 +192,14 @@ func (f fault) String() string {
 	return text.String()
 }
 
+// lastLines returns the last n lines, and before them the first of more: a test says there what it wanted, and what its programs
+// printed comes after.
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	if len(lines) <= n {
+	first := n / 4
+	if len(lines) <= n+first {
 		return strings.Join(lines, "\n")
 	}
-	return fmt.Sprintf("(%d lines before)\n", len(lines)-n) + strings.Join(lines[len(lines)-n:], "\n")
+	left := fmt.Sprintf("(%d lines more)", len(lines)-n-first)
+	return strings.Join(slices.Concat(lines[:first], []string{left}, lines[len(lines)-n:]), "\n")
 }

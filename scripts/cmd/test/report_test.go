@@ -102,7 +102,7 @@ func TestLastLines(t *testing.T) {
 	if got, want := lastLines("a\nb\nc\n", 3), "a\nb\nc"; got != want {
 		t.Errorf("%q", got)
 	}
-	if got, want := lastLines(strings.Repeat("a\n", 5)+"b\n", 2), "(4 lines before)\na\nb"; got != want {
+	if got, want := lastLines("first\n"+strings.Repeat("a\n", 8)+"b\n", 4), "first\n(5 lines more)\na\na\na\nb"; got != want {
 		t.Errorf("%q", got)
 	}
 }
