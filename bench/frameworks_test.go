@@ -55,11 +55,14 @@ var (
 	errWrongUser = errors.New("the guard let somebody in and does not say whom")
 )
 
-var frameworks = []struct {
+// frameworkRow is a framework, the peers that there are in it, and an application with routes of all.
+type frameworkRow struct {
 	name  string
 	peers []string
 	make  func(tb testing.TB, client *idserver.Client) asker
-}{
+}
+
+var frameworks = []frameworkRow{
 	{"gin", []string{"gin-jwt"}, func(tb testing.TB, client *idserver.Client) asker {
 		gin.SetMode(gin.ReleaseMode)
 		auth := idgin.New(client)
@@ -242,7 +245,9 @@ func overHTTP(h http.Handler) asker {
 	return func(path, header, value string) func() int {
 		request, answer := httptest.NewRequest("GET", path, nil), &discard{}
 		request.Header = http.Header{"Accept": {"application/json"}, header: {value}}
+		fresh := *request
 		return func() int {
+			*request = fresh // without what a peer has put into its context
 			answer.header, answer.status = http.Header{}, http.StatusOK
 			h.ServeHTTP(answer, request)
 			return answer.status

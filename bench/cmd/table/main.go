@@ -84,23 +84,30 @@ func rounds(count int, benchtime string) ([]byte, error) {
 }
 
 // result is what a benchmark took in one round.
-type result struct{ ns, bytes, allocs float64 }
+type result struct{ ns, bytes, allocs, operations float64 }
 
-func ns(r result) float64     { return r.ns }
-func size(r result) float64   { return r.bytes }
-func allocs(r result) float64 { return r.allocs }
+func ns(r result) float64         { return r.ns }
+func size(r result) float64       { return r.bytes }
+func allocs(r result) float64     { return r.allocs }
+func operations(r result) float64 { return r.operations }
 
 // results are by a benchmark's name, and in the order of the rounds.
 type results map[string][]result
 
-var line = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op\s+([\d.]+) B/op\s+([\d.]+) allocs/op`)
+var (
+	line   = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+((?:\s+[\d.e+-]+ \S+)+)$`)
+	metric = regexp.MustCompile(`([\d.e+-]+) (\S+)`)
+)
 
 func parse(text []byte) results {
 	all := results{}
 	for _, m := range line.FindAllSubmatch(text, -1) {
-		number := func(i int) float64 { f, _ := strconv.ParseFloat(string(m[i]), 64); return f }
+		by := map[string]float64{}
+		for _, one := range metric.FindAllSubmatch(m[2], -1) {
+			by[string(one[2])], _ = strconv.ParseFloat(string(one[1]), 64)
+		}
 		name := string(m[1])
-		all[name] = append(all[name], result{number(2), number(3), number(4)})
+		all[name] = append(all[name], result{by["ns/op"], by["B/op"], by["allocs/op"], by["store-ops/req"]})
 	}
 	return all
 }
@@ -332,6 +339,8 @@ route without a guard. The other libraries check issuer and audience as well.
 			goal{what: f.name + ", by session, RequireRole after RequireUser, time added compared with middleware that does nothing", got: all.added(session("both"), session("next"), ns), want: 100, unit: " ns", why: behind},
 			goal{what: f.name + ", by session, RequireRole after RequireUser, allocations added compared with it", got: all.added(session("both"), session("next"), allocs)})
 	}
+
+	goals = append(goals, all.sessionPaths(&b)...)
 
 	short := 0
 	for _, g := range goals {

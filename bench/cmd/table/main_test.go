@@ -13,6 +13,8 @@ BenchmarkCold/alg=RS256/impl=floor-2      1000   300.0 ns/op    16 B/op   1 allo
 BenchmarkCold/alg=RS256/impl=idserver-2   1000   330.0 ns/op   200 B/op  23 allocs/op
 BenchmarkCold/alg=RS256/impl=floor-2      1000   100.0 ns/op    16 B/op   1 allocs/op
 BenchmarkCold/alg=RS256/impl=idserver-2   1000   400.0 ns/op   200 B/op  23 allocs/op
+BenchmarkSessionPath/in=chi/impl=floor-2   1000   400.0 ns/op   0 store-ops/req   200 B/op  2 allocs/op
+BenchmarkSessionPath/in=chi/impl=scs-goredisstore-2   1000   1.2e+03 ns/op   1.002 store-ops/req   300 B/op  9 allocs/op
 `
 
 // A round in which the whole machine was slow changes no ratio, and one that slowed one side only is not the median.
@@ -37,6 +39,7 @@ func TestRounds(t *testing.T) {
 	for _, want := range []string{
 		"A Processor", "| RS256 | idserver | 330 | 1.10 | 200 | 23 |", "| RS256 | jwx | not measured | | | |",
 		"| cold, RS256, times the signature check | 1.1 | 1.15 | met |", "| cold, ES256, allocations | - | 25 | not measured |",
+		"| chi | floor: no session | 400 | 1.0 | 0 | 0 | 0 | 0 |", "| chi | scs, goredisstore: reads gob | 1200 | 3.0 | 800 | 100 | 7 | 1 |",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
