@@ -89,7 +89,9 @@ type Dialect struct {
 	// shows it. Default: the person's claims.
 	UserInfo func(grant Grant) (map[string]any, error)
 
-	// RefuseUserInfo answers a userinfo request without a valid access token. Default: a 401 as of RFC 6750 section 3.
+	// RefuseUserInfo answers a userinfo request without a valid access token, or without a valid DPoP proof of its key: the text of
+	// err then begins with invalid_token, invalid_dpop_proof or use_dpop_nonce. Default: a 401 as of RFC 6750 section 3 or RFC 9449
+	// section 7.1.
 	RefuseUserInfo func(w http.ResponseWriter, err error)
 
 	issuerSuffix string // of the issuer, behind the URL

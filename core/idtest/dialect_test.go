@@ -124,4 +124,8 @@ func TestDialectUserInfo(t *testing.T) {
 		Login: "alice", Subject: alice.Subject, ClientID: idtest.ExampleClient, Scope: "openid profile email roles",
 	})
 	equal(t, "the status of a refusal", get(t, p, "/connect/userinfo").status, http.StatusTeapot)
+	a = get(t, p, "/connect/userinfo", "Authorization", "DPoP unknown")
+	if a.status != http.StatusTeapot || !strings.HasPrefix(a.body, "invalid_token:") {
+		t.Errorf("the refusal of a bound token: %d %s", a.status, a.body)
+	}
 }

@@ -68,11 +68,11 @@ func (p *Provider) refuseUserInfo(w http.ResponseWriter, err error) {
 	challenge := `Bearer realm="idtest"`
 	var fault *oauthError
 	switch {
-	case errors.As(err, &fault):
-		challenge = dpopChallenge(fault.Code, fault.Description)
 	case p.options.Dialect.RefuseUserInfo != nil:
 		p.options.Dialect.RefuseUserInfo(w, err)
 		return
+	case errors.As(err, &fault):
+		challenge = dpopChallenge(fault.Code, fault.Description)
 	case !errors.Is(err, errNoToken):
 		challenge += `, error="invalid_token", error_description="` + err.Error() + `"`
 	}

@@ -87,7 +87,8 @@ func Seen(ctx context.Context, user *idserver.User) string {
 // Run tests an application over HTTP: sign-in, guards, sessions, sign-out and attacks on them. It compares every response
 // (status, header fields, cookies and body, with sealed values masked) with one transcript, the same for all frameworks.
 // It is how an adapter shows that it passes on what the core decides, and it finds what your own middleware removes.
-// Where the router itself answers, [RouterAnswers] lists what is allowed. Run uses no real time and no network but
+// Where the router itself answers, [RouterAnswers] lists what is allowed. It also runs the client modules of the OpenID Foundation's
+// FAPI 2.0 plans. Run uses no real time and no network but
 // loopback.
 func Run(t T, application Application) {
 	t.Helper()
@@ -106,6 +107,7 @@ func Run(t T, application Application) {
 	}
 	halfClosed(newSuite(t, application))
 	encrypted(newSuite(t, application))
+	foundation(t, application)
 }
 
 func newSuite(t T, application Application) *suite {

@@ -9,12 +9,13 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	idserver "github.com/signward/idserver-go/core"
 )
 
-var update = flag.Bool("update", false, "write behaviour.golden anew")
+var update = flag.Bool("update", false, "write behaviour.golden and foundation.golden anew")
 
 // adapter is the least that carries the core: net/http and no more. Its faults are what TestRunBites makes of it.
 type adapter struct {
@@ -123,6 +124,10 @@ func TestRun(t *testing.T) {
 	application := func(client *idserver.Client, listener net.Listener) error { return newAdapter(client).serve(listener) }
 	if *update {
 		if err := os.WriteFile("behaviour.golden", []byte(transcript(record(t, application))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		table := strings.Join(foundationTable(t, application), "\n") + "\n"
+		if err := os.WriteFile("foundation.golden", []byte(table), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
