@@ -41,6 +41,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
+	leave, err := share(&cfg)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -52,7 +57,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := &http.Server{Handler: app(ctx, idchi.New(client)), ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: app(ctx, client), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {
@@ -61,11 +66,13 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(ctx context.Context, auth *idchi.Auth) http.Handler {
+func app(ctx context.Context, client *idserver.Client) http.Handler {
 	r := chi.NewRouter() // middleware.Logger would log whole URIs, and codes do not belong in a log
 	r.Use(middleware.Recoverer, middleware.SetHeader("Content-Type", "text/html; charset=utf-8"))
 
+	auth := idchi.New(client)
 	auth.Mount(r)
+	r.Get("/ready", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(ready(r.Context(), client)) })
 	r.With(auth.LoadUser()).Get("/", page("home"))
 	r.With(auth.RequireUser()).Get("/profile", page("profile"))
 	r.With(auth.RequireRole("admin")).Get("/admin", page("admin"))
@@ -74,6 +81,10 @@ func app(ctx context.Context, auth *idchi.Auth) http.Handler {
 		to := http.NewResponseController(w)
 		live(ctx, r.Context(), w, to.Flush, to.SetWriteDeadline)
 	})
+
+	if replicated() {
+		mountDevices(r, auth, client)
+	}
 
 	r.Route("/api", func(r chi.Router) {
 		r.Use(middleware.SetHeader("Content-Type", "application/json; charset=utf-8"))

@@ -40,6 +40,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
+	leave, err := share(&cfg)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -51,7 +56,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := &http.Server{Handler: app(ctx, idecho.New(client)), ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: app(ctx, client), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {
@@ -60,11 +65,13 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(ctx context.Context, auth *idecho.Auth) http.Handler {
+func app(ctx context.Context, client *idserver.Client) http.Handler {
 	e := echo.New()
 	e.Use(middleware.Recover()) // in a request logger use LogURIPath, not LogURI: that contains codes
 
+	auth := idecho.New(client)
 	auth.Mount(e.Group("/auth"))
+	e.GET("/ready", func(c *echo.Context) error { return c.NoContent(ready(c.Request().Context(), client)) })
 	e.GET("/", page("home"), auth.LoadUser())
 	e.GET("/profile", page("profile"), auth.RequireUser())
 	e.GET("/admin", page("admin"), auth.RequireRole("admin"))
@@ -74,6 +81,10 @@ func app(ctx context.Context, auth *idecho.Auth) http.Handler {
 		live(ctx, c.Request().Context(), c.Response(), to.Flush, to.SetWriteDeadline)
 		return nil
 	}, auth.RequireUser())
+
+	if replicated() {
+		mountDevices(e, auth, client)
+	}
 
 	e.GET("/api/me", func(c *echo.Context) error { return c.JSON(http.StatusOK, idecho.User(c)) }, auth.RequireUser())
 	e.GET("/api/admin", ok, auth.RequireRole("admin"))

@@ -41,6 +41,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
+	leave, err := share(&cfg)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -52,7 +57,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := app(ctx, idfiber.New(client))
+	server := app(ctx, client)
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
 		err := server.Shutdown()
@@ -65,12 +70,14 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(ctx context.Context, auth *idfiber.Auth) *fiber.App {
+func app(ctx context.Context, client *idserver.Client) *fiber.App {
 	// Fiber's default of 4 kB for a request header is too small for session cookies (431).
 	app := fiber.New(fiber.Config{ReadBufferSize: 16 << 10, ReadTimeout: 10 * time.Second})
 	app.Use(logger.New(logger.Config{Format: "${time} ${status} ${method} ${path} ${latency}\n"}), recover.New())
 
+	auth := idfiber.New(client)
 	auth.Mount(app.Group("/auth"))
+	app.Get("/ready", func(c fiber.Ctx) error { c.Status(ready(c.Context(), client)); return nil })
 	app.Get("/", auth.LoadUser(), page("home"))
 	app.Get("/profile", auth.RequireUser(), page("profile"))
 	app.Get("/admin", auth.RequireRole("admin"), page("admin"))
@@ -79,6 +86,10 @@ func app(ctx context.Context, auth *idfiber.Auth) *fiber.App {
 		c.Set("Content-Type", "text/event-stream")
 		return c.SendStreamWriter(func(w *bufio.Writer) { live(ctx, admitted, w, w.Flush, to.SetWriteDeadline) })
 	})
+
+	if replicated() {
+		mountDevices(app, auth, client)
+	}
 
 	app.Get("/api/me", auth.RequireUser(), func(c fiber.Ctx) error { return c.JSON(idfiber.User(c)) })
 	app.Get("/api/admin", auth.RequireRole("admin"), ok)

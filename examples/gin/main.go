@@ -19,7 +19,6 @@ import (
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
-	"github.com/signward/idserver-go/core/store/redisstore"
 	idgin "github.com/signward/idserver-go/gin"
 )
 
@@ -42,14 +41,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Example")
-	if os.Getenv("REDIS_URL") != "" { // what several replicas share
-		store, err := redisstore.FromEnv()
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		cfg.Store = store
+	leave, err := share(&cfg)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -61,7 +57,7 @@ func run(ctx context.Context) error {
 		fmt.Println("provider", provider.URL())
 		fmt.Printf("curl -H 'Authorization: Bearer %s' %s/api/me\n", provider.MintAccessToken("alice"), cfg.BaseURL)
 	}
-	server := &http.Server{Handler: app(ctx, idgin.New(client), client.Health), ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: app(ctx, client), ReadTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.Background()) })
 	if err := server.Serve(listener); err != http.ErrServerClosed {
@@ -70,13 +66,14 @@ func run(ctx context.Context) error {
 	return <-stopped // once the open requests are answered
 }
 
-func app(ctx context.Context, auth *idgin.Auth, health func(context.Context) error) http.Handler {
+func app(ctx context.Context, client *idserver.Client) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), recovery()) // codes and cookies do not belong in a log
 
+	auth := idgin.New(client)
 	auth.Mount(r.Group("/auth"))
-	r.GET("/ready", ready(health))
+	r.GET("/ready", func(c *gin.Context) { c.Status(ready(c.Request.Context(), client)) })
 	r.GET("/", auth.LoadUser(), page("home"))
 	r.GET("/profile", auth.RequireUser(), page("profile"))
 	r.GET("/admin", auth.RequireRole("admin"), page("admin"))
@@ -85,6 +82,10 @@ func app(ctx context.Context, auth *idgin.Auth, health func(context.Context) err
 		to := http.NewResponseController(c.Writer)
 		live(ctx, c.Request.Context(), c.Writer, to.Flush, to.SetWriteDeadline)
 	})
+
+	if replicated() {
+		mountDevices(r, auth, client)
+	}
 
 	api := r.Group("/api")
 	api.GET("/me", auth.RequireUser(), func(c *gin.Context) { c.JSON(http.StatusOK, idgin.User(c)) })

@@ -31,7 +31,8 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"policy": func() string { // a page loads nothing, and runs live.js alone
 		return "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; connect-src 'self'; base-uri 'none'"
 	},
-	"initials": initials,
+	"initials":   initials,
+	"replicated": replicated,
 }).Parse(pagesText))
 
 // hash names an element's text in a Content-Security-Policy.
@@ -40,7 +41,7 @@ func hash(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-var titles = map[string]string{"home": "Home", "profile": "Your profile", "admin": "Administration"}
+var titles = map[string]string{"home": "Home", "profile": "Your profile", "admin": "Administration", "devices": "Your devices"}
 
 // writePage writes one of the pages. user is nil if nobody is signed in.
 func writePage(w io.Writer, name string, user *idserver.User) error {

@@ -126,7 +126,7 @@ func startIn(t *testing.T, dir string, env []string, name string, args ...string
 	p.command.Dir = dir
 	for _, variable := range os.Environ() {
 		switch key, _, _ := strings.Cut(variable, "="); {
-		case strings.HasPrefix(key, "IDSERVER_"), strings.HasPrefix(key, "SGID_"), strings.HasPrefix(key, "SESSION_SECRET"), key == "ADDR", key == "BASE_URL", key == "IDTEST_ACCESS_TTL":
+		case strings.HasPrefix(key, "IDSERVER_"), strings.HasPrefix(key, "SGID_"), strings.HasPrefix(key, "SESSION_SECRET"), key == "ADDR", key == "BASE_URL", key == "REDIS_URL", key == "IDTEST_ACCESS_TTL":
 		default:
 			p.command.Env = append(p.command.Env, variable)
 		}

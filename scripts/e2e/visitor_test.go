@@ -18,6 +18,7 @@ type visitor struct {
 	t      *testing.T
 	app    string
 	client *http.Client
+	always header // of each request
 }
 
 func newVisitor(t *testing.T, app string) *visitor {
@@ -26,7 +27,7 @@ func newVisitor(t *testing.T, app string) *visitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &visitor{t, app, &http.Client{
+	return &visitor{t: t, app: app, client: &http.Client{
 		Jar:           jar,
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -71,8 +72,10 @@ func (v *visitor) do(method, target string, h header, form url.Values) answer {
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	for name, value := range h {
-		request.Header.Set(name, value)
+	for _, some := range []header{v.always, h} {
+		for name, value := range some {
+			request.Header.Set(name, value)
+		}
 	}
 	response, err := v.client.Do(request)
 	if err != nil {

@@ -8,9 +8,11 @@ import (
 )
 
 // Each example is copied by itself, so each has its own copy of what they share: the stylesheet, and where the application
-// is the same, its pages and its event stream.
+// is the same, its pages, its event stream and what replicas share.
 func TestPagesAreTheSame(t *testing.T) {
-	for name, least := range map[string]int{"style.css": 7, "pages.html": 6, "pages.go": 6, "live.go": 6, "live.js": 6} {
+	for name, least := range map[string]int{
+		"style.css": 7, "pages.html": 6, "pages.go": 6, "live.go": 6, "live.js": 6, "devices.go": 6, "replicas.go": 6,
+	} {
 		t.Run(name, func(t *testing.T) {
 			want := read(t, "examples/gin/"+name)
 			copies, err := filepath.Glob(filepath.Join(root, "examples", "*", name))

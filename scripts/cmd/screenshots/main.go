@@ -1,10 +1,12 @@
 // Command screenshots makes the pictures of README.md from the running examples. With a folder as its argument it instead
-// puts a picture of every page there, wide and narrow, light and dark, for somebody to look at.
+// puts a picture of every page there, wide and narrow, light and dark, for somebody to look at; with REDIS_URL, of the page of
+// devices too.
 package main
 
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -58,13 +60,16 @@ func run(args []string) (err error) {
 	defer cancel()
 	ctx, cancel = chromedp.NewContext(ctx)
 	defer cancel()
+	if err := chromedp.Do(ctx); err != nil { // the browser starts: one that never did cannot be ended
+		return err
+	}
 	b := browser{ctx}
 	defer func() { err = errors.Join(err, chromedp.Cancel(ctx)) }()
 
 	if len(args) == 0 {
 		return pictures(b, gin, filepath.Join("docs", "images"))
 	}
-	away, err := start("gin", "IDSERVER_AUTHORITY=http://127.0.0.1:9", "IDSERVER_CLIENT_ID=example", "SESSION_SECRET="+strings.Repeat("x", 32))
+	away, err := start("gin", "IDSERVER_AUTHORITY=http://127.0.0.1:9", "IDSERVER_CLIENT_ID=example", "SESSION_SECRET="+rand.Text()+rand.Text())
 	if err != nil {
 		return err
 	}
@@ -114,6 +119,10 @@ func everyPage(b browser, folder, app, away, sgID string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
+	devices := shot{"", app + "/", ""}
+	if os.Getenv("REDIS_URL") != "" { // otherwise there is no such page
+		devices = shot{"devices", app + "/devices", ""}
+	}
 	for _, size := range []int64{1280, 390} {
 		for _, colour := range []string{"light", "dark"} {
 			if err := b.emulate(colour); err != nil {
@@ -127,6 +136,7 @@ func everyPage(b browser, folder, app, away, sgID string) error {
 				{"home-in", "", `button[value="alice"]`},
 				{"profile", app + "/profile", ""},
 				{"admin", app + "/admin", ""},
+				devices,
 				{"sign-out", app + "/auth/logout", ""},
 				{"", app + "/auth/login", ""},
 				{"", "", `button[value="carol"]`},
