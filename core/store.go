@@ -10,9 +10,9 @@ import (
 
 // Store keeps bytes by key for all replicas of an application: Redis ([core/store/redisstore]), PostgreSQL
 // ([core/store/postgresstore]), the memory of a single process ([core/store/memorystore]), or one of your own. It has the
-// methods of scs's CtxStore, so that stores published for scs that have them, such as pgxstore, fit as they are. What else a
-// store can do is found out in [New]: [Swapper], [Notifier], [ManyFinder]. A store is proved by storetest.Run, in
-// core/idtest/storetest.
+// methods of scs's CtxStore, so that stores published for scs that have them, such as goredisstore, fit as they are, for an
+// application that runs as one process. What else a store can do is found out in [New]: [Swapper], [Notifier], [ManyFinder]. A
+// store is proved by storetest.Run, in core/idtest/storetest.
 //
 // Keys are 1 to 127 printable ASCII bytes without space, and two keys are the same if all their bytes are. Values are 1 byte to
 // 1 MiB, any bytes. The store learns nothing from them: keys are keyed hashes, and values are sealed.
@@ -42,7 +42,7 @@ type Store interface {
 	// without an error did, a FindCtx that begins afterwards sees, on whichever replica it is called.
 	FindCtx(ctx context.Context, key string) (value []byte, found bool, err error)
 	// CommitCtx makes value the value of key until expiry, whatever it was before. With an expiry that has passed, the key has
-	// no value afterwards.
+	// no value afterwards; a store that is no [Swapper] is given none, as stores published for scs keep such a value.
 	CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error
 	// DeleteCtx makes sure that key has no value. It is no error if there was none.
 	DeleteCtx(ctx context.Context, key string) error

@@ -27,7 +27,7 @@ var adapters = append(slices.Clone(frameworks), "grpc", "mcp")
 var stores = []string{"core/store/postgresstore", "core/store/redisstore"}
 
 // beside are packages that a program may use together with ours, and that no module of ours requires but bench.
-var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/"}
+var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/", "github.com/alexedwards/scs/"}
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 

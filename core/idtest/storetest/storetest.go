@@ -133,7 +133,7 @@ func prove(t tester, r replicas) {
 			)
 		}
 	} else {
-		t.Logf("left out: %T has no SwapCtx (idserver.Swapper), so replicas cannot agree: it is for Config.SingleReplica", store)
+		t.Logf("left out: %T has no SwapCtx (idserver.Swapper), so replicas cannot agree: it is for Config.SingleReplica, and is given no expiry that has passed", store)
 	}
 	if _, ok := store.(idserver.ManyFinder); ok {
 		tests = append(tests, namedTest{"FindManyCtx", true, r.of(findsMany)})

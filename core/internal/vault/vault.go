@@ -327,7 +327,8 @@ func (v *Vault) swap(ctx context.Context, name string, old, value []byte, expiry
 	return false, nil // somebody else's is there, in place of old or of ours
 }
 
-// swapHere swaps in a store that cannot, for a process that is the only one.
+// swapHere swaps in a store that cannot, for a process that is the only one. What has expired is deleted: stores that are published
+// for scs may keep it for ever (in Redis, a life that is not positive is none).
 func (v *Vault) swapHere(ctx context.Context, name string, old, value []byte, expiry time.Time) (bool, error) {
 	mu := &v.swaps[maphash.String(v.seed, name)%uint64(len(v.swaps))]
 	mu.Lock()
@@ -339,7 +340,12 @@ func (v *Vault) swapHere(ctx context.Context, name string, old, value []byte, ex
 	if !bytes.Equal(found[0], old) || (found[0] == nil) != (old == nil) {
 		return false, nil
 	}
-	err = v.do(ctx, func(ctx context.Context) error { return v.store.CommitCtx(ctx, name, value, expiry) })
+	err = v.do(ctx, func(ctx context.Context) error {
+		if !v.now().Before(expiry) {
+			return v.store.DeleteCtx(ctx, name)
+		}
+		return v.store.CommitCtx(ctx, name, value, expiry)
+	})
 	return err == nil, err
 }
 

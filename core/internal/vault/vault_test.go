@@ -112,6 +112,25 @@ func TestSwapOnce(t *testing.T) {
 	}
 }
 
+// A store that cannot swap need not know what an expiry is that has passed: those that are published for scs keep such a value.
+func TestSwapPastExpiry(t *testing.T) {
+	for name, expiry := range map[string]time.Time{"passed": begin.Add(-time.Second), "now": begin, "never set": {}} {
+		s := newStore() // it knows of no expiry at all
+		v := replica(t, s, &clock{now: begin}, secretA)
+		commit(t, v, "session", "1", "old")
+		old, err := v.Find(bg, "session", "1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if swapped, err := v.Swap(bg, "session", "1", old, []byte("new"), expiry); err != nil || !swapped {
+			t.Errorf("%s: %t, %v", name, swapped, err)
+		}
+		if got := found(t, v, "session", "1"); got != "-" {
+			t.Errorf("%s: %q is found", name, got)
+		}
+	}
+}
+
 // What a store answers with, or does not, tells nothing; a swap looks for itself.
 func TestSwapWithLostAnswer(t *testing.T) {
 	for name, row := range map[string]struct {
