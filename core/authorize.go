@@ -211,12 +211,6 @@ func (p *provider) asksOffline(m *metadata) bool {
 		!strings.HasSuffix(m.AuthorizationEndpoint, "/protocol/openid-connect/auth")
 }
 
-// NewCodeVerifier returns a fresh PKCE code verifier of 43 characters, RFC 7636 section 4.1.
-func NewCodeVerifier() string { return oauth2.GenerateVerifier() }
-
-// CodeChallenge returns the S256 code challenge of a verifier, RFC 7636 section 4.2.
-func CodeChallenge(verifier string) string { return oauth2.S256ChallengeFromVerifier(verifier) }
-
 // randomText returns 256 random bits as 43 characters of base64url, for a state, a nonce or a verifier.
 func randomText(random io.Reader) (string, error) {
 	var b [32]byte

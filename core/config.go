@@ -167,8 +167,11 @@ type Config struct {
 	// Logger receives what an operator needs to know, and never a secret: problems to fix as warnings, sign-ins and refusals
 	// as information, requests that merely lack credentials at level Debug. Default: slog.Default().
 	Logger *slog.Logger
-	// LogSubject is how the log names people. Default: [SubjectHashed].
-	LogSubject SubjectLog
+	// LogSubject is how the log names people. "hashed" logs a keyed hash of the subject: lines about one person can be joined,
+	// and tell nobody who that is; the key is made from SessionSecret, so that replicas agree, and without one anew at each
+	// start. "plain" logs the subject as it is, and leaves e-mail addresses in the provider's texts. "omitted" logs no subject.
+	// Default: "hashed".
+	LogSubject string
 	// TokenCacheBytes bounds the memory for access tokens whose signature was verified (see [Client.ValidateAccessToken]) and,
 	// as much again, for session cookies that were opened. An entry larger than 1/32 of it is not kept; a negative value
 	// turns both off. Default: 16 MiB, about 10,000 tokens of 1 kB.
@@ -339,7 +342,7 @@ func (c Config) withDefaults() Config {
 	if len(c.RolesClaim) == 0 {
 		c.RolesClaim = []string{"roles"}
 	}
-	c.LogSubject = cmp.Or(c.LogSubject, SubjectHashed)
+	c.LogSubject = cmp.Or(c.LogSubject, subjectHashed)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

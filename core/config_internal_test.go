@@ -16,7 +16,7 @@ func TestDefaults(t *testing.T) {
 		Authority: "https://id.example", Audience: "idserver-api", RoutesPath: "/auth", CallbackPath: "/auth/callback", RolesClaim: []string{"roles"},
 		Session:  SessionConfig{Idle: time.Hour, Max: 12 * time.Hour, StaleMax: time.Hour},
 		Provider: ProviderConfig{WebBaseURL: "https://id.example", Leeway: 10 * time.Second},
-		HTTP:     HTTPConfig{Timeout: 10 * time.Second}, TokenCacheBytes: 16 << 20, LogSubject: SubjectHashed,
+		HTTP:     HTTPConfig{Timeout: 10 * time.Second}, TokenCacheBytes: 16 << 20, LogSubject: subjectHashed,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 	own := Config{
 		Authority: "https://id.example", Audience: "a", RoutesPath: "/r", CallbackPath: "/r/callback", RolesClaim: []string{"g"},
 		Session: SessionConfig{Idle: 1, Max: 1, StaleMax: 1}, Provider: ProviderConfig{WebBaseURL: "https://www.example", Leeway: 1},
-		HTTP: HTTPConfig{Timeout: 1}, TokenCacheBytes: 1, LogSubject: SubjectPlain,
+		HTTP: HTTPConfig{Timeout: 1}, TokenCacheBytes: 1, LogSubject: subjectPlain,
 	}
 	got = own.withDefaults()
 	if got.Logger, got.Now = nil, nil; !reflect.DeepEqual(got, own) {

@@ -61,7 +61,7 @@ func ConfigFromEnv() Config {
 		HTTP:              HTTPConfig{Timeout: durationFromEnv(&faults, "HTTP.Timeout", "IDSERVER_TIMEOUT")},
 		ResponseMode:      os.Getenv("IDSERVER_RESPONSE_MODE"),
 		InsecurePlainHTTP: wordsFromEnv("IDSERVER_INSECURE_PLAIN_HTTP"),
-		LogSubject:        SubjectLog(os.Getenv("IDSERVER_LOG_SUBJECT")),
+		LogSubject:        os.Getenv("IDSERVER_LOG_SUBJECT"),
 	}
 	cfg.fromEnv = faults
 	return cfg

@@ -12,32 +12,25 @@ import (
 	"unicode"
 )
 
-// SubjectLog is how the log names people: see Config.LogSubject.
-type SubjectLog string
-
 // The values of Config.LogSubject.
 const (
-	// SubjectHashed logs a keyed hash of the subject: lines about one person can be joined, and tell nobody who that is.
-	// The key is made from Config.SessionSecret, so that replicas agree; without one it is made anew at each start.
-	SubjectHashed SubjectLog = "hashed"
-	// SubjectPlain logs the subject as it is, and leaves e-mail addresses in the provider's texts.
-	SubjectPlain SubjectLog = "plain"
-	// SubjectOmitted logs no subject.
-	SubjectOmitted SubjectLog = "omitted"
+	subjectHashed  = "hashed"
+	subjectPlain   = "plain"
+	subjectOmitted = "omitted"
 )
 
 // discreet is a slog.Handler that keeps people's names out of the log, whoever writes the line: of the attribute subject
 // it lets pass what Config.LogSubject allows, and in error, which may quote the provider, it covers e-mail addresses.
 type discreet struct {
 	slog.Handler
-	how    SubjectLog
+	how    string
 	key    []byte
 	issuer string
 }
 
 // discreetly wraps the logger of a configuration whose defaults are filled in.
 func discreetly(cfg Config) *slog.Logger {
-	if cfg.LogSubject == SubjectPlain {
+	if cfg.LogSubject == subjectPlain {
 		return cfg.Logger
 	}
 	key := sha256.Sum256([]byte("log\x00" + cfg.SessionSecret))
@@ -54,7 +47,7 @@ func (d discreet) Handle(ctx context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "subject":
-			if d.how == SubjectOmitted {
+			if d.how == subjectOmitted {
 				return true
 			}
 			a.Value = slog.StringValue(d.hash(a.Value.String()))

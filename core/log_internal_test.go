@@ -46,30 +46,30 @@ func FuzzWithoutAddresses(f *testing.F) {
 }
 
 func TestLogSubject(t *testing.T) {
-	line := func(how SubjectLog, secret, authority string) string {
+	line := func(how, secret, authority string) string {
 		var out bytes.Buffer
 		cfg := Config{Authority: authority, SessionSecret: secret, LogSubject: how, Logger: slog.New(slog.NewTextHandler(&out, nil))}
 		discreetly(cfg).With("a", "b").WithGroup("g").Info("signed in", "subject", "6f0c2a3e", "error", "of alice@example.com")
 		_, attributes, _ := strings.Cut(out.String(), "a=b ")
 		return attributes
 	}
-	hashed := line(SubjectHashed, "one", "https://a")
+	hashed := line(subjectHashed, "one", "https://a")
 	if strings.Contains(hashed, "6f0c2a3e") || strings.Contains(hashed, "alice") || !strings.Contains(hashed, "g.subject=") {
 		t.Errorf("hashed: %s", hashed)
 	}
-	if line(SubjectHashed, "one", "https://a") != hashed {
+	if line(subjectHashed, "one", "https://a") != hashed {
 		t.Error("another replica's hash differs: lines cannot be joined")
 	}
-	if line(SubjectHashed, "two", "https://a") == hashed || line(SubjectHashed, "one", "https://b") == hashed {
+	if line(subjectHashed, "two", "https://a") == hashed || line(subjectHashed, "one", "https://b") == hashed {
 		t.Error("the hash does not depend on the secret and the issuer")
 	}
-	if first := line(SubjectHashed, "", "https://a"); first == line(SubjectHashed, "", "https://a") {
+	if first := line(subjectHashed, "", "https://a"); first == line(subjectHashed, "", "https://a") {
 		t.Error("without a secret, everybody can compute the hash")
 	}
-	if got := line(SubjectPlain, "one", "https://a"); !strings.Contains(got, "6f0c2a3e") || !strings.Contains(got, "alice@example.com") {
+	if got := line(subjectPlain, "one", "https://a"); !strings.Contains(got, "6f0c2a3e") || !strings.Contains(got, "alice@example.com") {
 		t.Errorf("plain: %s", got)
 	}
-	if got := line(SubjectOmitted, "one", "https://a"); strings.Contains(got, "subject") || strings.Contains(got, "alice") {
+	if got := line(subjectOmitted, "one", "https://a"); strings.Contains(got, "subject") || strings.Contains(got, "alice") {
 		t.Errorf("omitted: %s", got)
 	}
 }

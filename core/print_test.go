@@ -46,7 +46,7 @@ var printedTypes = map[string]struct {
 
 	"ProviderConfig": {nil, nil}, "Endpoints": {nil, nil}, "AccessTokenCheck": {nil, nil}, "Route": {nil, nil}, "Resource": {nil, nil}, "ResourceConfig": {nil, nil}, "SessionInfo": {nil, nil}, // nothing secret
 	"Guard": {nil, nil}, "Guards": {nil, nil}, "Header": {nil, nil}, "Store": {nil, nil}, "Swapper": {nil, nil}, "Notifier": {nil, nil}, "ManyFinder": {nil, nil}, // functions and interfaces
-	"Reason": {nil, nil}, "RefusalCode": {nil, nil}, "SubjectLog": {nil, nil}, // constants
+	"Reason": {nil, nil}, "RefusalCode": {nil, nil}, // constants
 	"DiscoveryError": {nil, nil}, "InvalidTokenError": {nil, nil}, "AuthorizationError": {nil, nil}, // errors hold no secret
 	"TokenEndpointError": {nil, nil}, "UserInfoError": {nil, nil},
 }

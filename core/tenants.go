@@ -31,10 +31,20 @@ func isNotOfTenant(c rune) bool {
 	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.')
 }
 
-// isTenantID reports whether text is a tenant's ID as tokens have it in tid: a UUID in lower case, and no domain name.
+// isTenantID reports whether text is a tenant's ID as tokens have it in tid: a UUID (RFC 9562 section 4) in lower case, and no
+// domain name.
 func isTenantID(text string) bool {
-	_, err := ParseUUID(text)
-	return err == nil && strings.ToLower(text) == text
+	for i, c := range []byte(text) {
+		switch {
+		case i == 8, i == 13, i == 18, i == 23:
+			if c != '-' {
+				return false
+			}
+		case ('0' > c || c > '9') && ('a' > c || c > 'f'):
+			return false
+		}
+	}
+	return len(text) == 36
 }
 
 // tenantAnswerKept is how long what the application said about a tenant is kept, and mostTenants how many answers.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 )
@@ -383,7 +385,7 @@ func TestExchangeIsBoundToItsAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		for name, spoil := range map[string]func(*idserver.AuthorizationRequest){
-			"another verifier":     func(r *idserver.AuthorizationRequest) { r.CodeVerifier = idserver.NewCodeVerifier() },
+			"another verifier":     func(r *idserver.AuthorizationRequest) { r.CodeVerifier = oauth2.GenerateVerifier() },
 			"no verifier":          func(r *idserver.AuthorizationRequest) { r.CodeVerifier = "" },
 			"another redirect_uri": func(r *idserver.AuthorizationRequest) { r.RedirectURI += "/" },
 		} {

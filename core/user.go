@@ -2,7 +2,6 @@ package idserver
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -238,21 +237,4 @@ func (u *User) readClaims(known strictjson.Object, roles claims.Roles, textIsTru
 	if u.Name == "" {
 		u.Name = strings.TrimSpace(u.GivenName + " " + u.FamilyName)
 	}
-}
-
-// ParseUUID parses a subject or tenant ID as Signward writes them, in the form of RFC 9562 section 4. The subjects of
-// other providers need not be UUIDs: User keeps them as opaque strings.
-func ParseUUID(s string) (uuid [16]byte, err error) {
-	errNotUUID := baseerror.New("idserver: not a UUID")
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return uuid, errNotUUID
-	}
-	digits := strings.ReplaceAll(s, "-", "")
-	if len(digits) != 32 {
-		return uuid, errNotUUID
-	}
-	if _, err := hex.Decode(uuid[:], []byte(digits)); err != nil {
-		return [16]byte{}, errNotUUID
-	}
-	return uuid, nil
 }

@@ -28,9 +28,9 @@ func (c *Config) faults() fault.List {
 		faults.Add("ApplicationName", "APPLICATION_NAME", "%q: want at most %d bytes of UTF-8 without control characters", n, maxApplicationName)
 	}
 	switch c.LogSubject {
-	case SubjectHashed, SubjectPlain, SubjectOmitted:
+	case subjectHashed, subjectPlain, subjectOmitted:
 	default:
-		faults.Add("LogSubject", "IDSERVER_LOG_SUBJECT", "%q: want %s, %s or %s", c.LogSubject, SubjectHashed, SubjectPlain, SubjectOmitted)
+		faults.Add("LogSubject", "IDSERVER_LOG_SUBJECT", "%q: want %s, %s or %s", c.LogSubject, subjectHashed, subjectPlain, subjectOmitted)
 	}
 	for _, pasted := range []struct{ field, variable, value string }{
 		{"ClientID", "IDSERVER_CLIENT_ID", c.ClientID}, {"ClientSecret", "IDSERVER_CLIENT_SECRET", c.ClientSecret},

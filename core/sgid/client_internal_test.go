@@ -24,7 +24,7 @@ func TestEngineConfig(t *testing.T) {
 		UserInfoResponse: func(context.Context, *idserver.User) (any, error) { return nil, nil },
 		RenderRefusal:    func(context.Context, idserver.Refusal) idserver.Rendered { return idserver.Rendered{} },
 		Events:           idserver.Events{KeysFetched: func(context.Context, idserver.KeysEvent) {}},
-		Logger:           slog.Default(), LogSubject: idserver.SubjectPlain, Now: time.Now, Rand: strings.NewReader(""),
+		Logger:           slog.Default(), LogSubject: "plain", Now: time.Now, Rand: strings.NewReader(""),
 		PrivateKey: "k", RedirectURI: "r", Hostname: "h", Leeway: time.Minute,
 	}
 	own := []string{"PrivateKey", "RedirectURI", "Hostname", "Leeway"}

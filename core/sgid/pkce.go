@@ -4,7 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 
-	idserver "github.com/signward/idserver-go/core"
+	"golang.org/x/oauth2"
+
 	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
@@ -32,7 +33,7 @@ func GeneratePKCEPair(length int) (PKCEPair, error) {
 		return PKCEPair{}, baseerror.Errorf("sgid: %w, not %d", ErrPKCEPairLength, length)
 	}
 	verifier := randomText(length)
-	return PKCEPair{verifier, idserver.CodeChallenge(verifier)}, nil
+	return PKCEPair{verifier, oauth2.S256ChallengeFromVerifier(verifier)}, nil
 }
 
 // GenerateCodeVerifier returns a fresh code verifier of length characters, 43 to 128. The error is
@@ -50,7 +51,7 @@ func GenerateCodeChallenge(verifier string) (string, error) {
 	if !within(len(verifier)) {
 		return "", baseerror.Errorf("sgid: %w, not %d", ErrCodeVerifierLength, len(verifier))
 	}
-	return idserver.CodeChallenge(verifier), nil
+	return oauth2.S256ChallengeFromVerifier(verifier), nil
 }
 
 // GenerateNonce returns a fresh nonce of length characters, 43 to 128. The error is [ErrNonceLength].

@@ -110,8 +110,8 @@ type Config struct {
 	Events idserver.Events
 	// Logger receives what an operator needs to know, and never a secret. Default: slog.Default().
 	Logger *slog.Logger
-	// LogSubject is how the log names people. Default: [idserver.SubjectHashed].
-	LogSubject idserver.SubjectLog
+	// LogSubject is how the log names people: "hashed", "plain" or "omitted", as [idserver.Config] says. Default: "hashed".
+	LogSubject string
 	// Now is the clock. It is called concurrently. Default: time.Now.
 	Now func() time.Time
 	// Rand is the source of randomness. It is read concurrently. Default: crypto/rand.

@@ -95,7 +95,7 @@ func TestEngineConfig(t *testing.T) {
 		UserInfoResponse: func(context.Context, *idserver.User) (any, error) { return nil, nil },
 		RenderRefusal:    func(context.Context, idserver.Refusal) idserver.Rendered { return idserver.Rendered{} },
 		Events:           idserver.Events{KeysFetched: func(context.Context, idserver.KeysEvent) {}},
-		Logger:           slog.Default(), LogSubject: idserver.SubjectPlain, Now: time.Now, Rand: io.Reader(strings.NewReader("")),
+		Logger:           slog.Default(), LogSubject: "plain", Now: time.Now, Rand: io.Reader(strings.NewReader("")),
 	}
 	own := []string{"Product", "Environment", "Keys", "Context", "Message", "MinimumLevel", "Issuer", "Leeway", "AdmitUser", "fromEnv"}
 	engine := (&Client{cfg: cfg}).engineConfig()

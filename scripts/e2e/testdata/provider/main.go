@@ -27,7 +27,7 @@ func main() {
 		log.Fatal(err)
 	}
 	cfg := idserver.ConfigFromEnv()
-	cfg.LogSubject = idserver.SubjectPlain
+	cfg.LogSubject = "plain"
 	cfg.Provider.RolesSeparator = os.Getenv("ROLES_SEPARATOR")
 	cfg.AfterSignOut = os.Getenv("AFTER_SIGN_OUT")
 	cfg.Now = func() time.Time { return time.Now().Add(ahead) }
