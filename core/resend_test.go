@@ -163,7 +163,7 @@ func TestLosses(t *testing.T) {
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			w := newStrictWorld(t, 2*time.Second, row.dialect)
-			w.provider.Fail(idtest.Token, idtest.Fault{Lost: true, Every: 10, When: ofRefreshes})
+			w.provider.Fail(idtest.Token, idtest.Fault{Lost: true, Every: 10, When: losable(row.dialect)})
 			lost := crowd(t, w, 30, 60)
 			time.Sleep(resent)
 			n := w.provider.RefreshCounts()
