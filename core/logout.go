@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,12 +37,14 @@ func (w *web) signOut(ctx context.Context, r *Request) (Answer, error) {
 }
 
 // endSession signs out here (the cookies), at the token endpoint (the refresh token) and at the provider (its own
-// session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens even if the others fail.
+// session, OpenID Connect RP-Initiated Logout 1.0 section 2). The first happens even if the others fail. A store that is away and
+// has the session keeps nobody signed in who wants to go: the cookie says which session it is. Its tokens are not known
+// then, and the person is told that the sign-out is not complete.
 func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, error) {
 	home := w.afterSignOut(r)
-	s, err := w.sessionOf(ctx, r)
-	if err != nil {
-		return Answer{}, err
+	s, away := w.sessionOf(ctx, r)
+	if away != nil {
+		s = w.sessions.named(r.cookies(), w.now())
 	}
 	cookies := slices.Concat(w.sessions.drop(r.cookies()), w.forgetSpentLogins(r), w.forgetLost(r))
 	if s == nil {
@@ -56,6 +59,9 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	if !already { // an old cookie need not have the provider asked again and again
 		w.revoke(ctx, latest.RefreshToken)
 	}
+	if away != nil {
+		w.cfg.Logger.WarnContext(ctx, "idserver: signed out while the store is away: the session has ended, and its refresh token was not revoked at the provider", "error", away)
+	}
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)
 	if !already {
 		tell(ctx, w.cfg.Logger, w.cfg.Events.SignedOut, SignOutEvent{s.user.Issuer, s.user.Subject})
@@ -65,7 +71,7 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	if err != nil { // no such endpoint, or the provider is unavailable
 		target = home
 	}
-	a, err := goTo(asJSON, target, cookies...)
+	a, err := w.signedOut(asJSON, target, away == nil, cookies)
 	if err != nil {
 		return a, err
 	}
@@ -73,6 +79,27 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	a.Set = append(a.Set, Field{"Clear-Site-Data", `"cache"`})
 	return a, nil
 }
+
+// signedOut sends the browser on after a sign-out. One that is not complete is told, on a page that goes on by itself: the
+// provider's own session would sign in the next person at this screen.
+func (w *web) signedOut(asJSON bool, target string, complete bool, cookies []Field) (Answer, error) {
+	switch {
+	case complete:
+		return goTo(asJSON, target, cookies...)
+	case asJSON:
+		return jsonAnswer(struct {
+			URL        string `json:"url"`
+			Incomplete bool   `json:"incomplete"`
+		}{target, true}, cookies...)
+	}
+	a := pageAnswer(w.signedOutPage(target))
+	a.Set = append(a.Set, Field{"Refresh", strconv.Itoa(int(readWithin.Seconds())) + "; url=" + target})
+	a.Add = append(a.Add, cookies...)
+	return a, nil
+}
+
+// readWithin is how long the page of a sign-out stands that is not complete.
+const readWithin = 10 * time.Second
 
 // noPostLogout is the value of Config.AfterSignOut with which the provider is told no URI to come back to.
 const noPostLogout = "none"

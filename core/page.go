@@ -22,11 +22,12 @@ type page struct {
 	code        RefusalCode
 }
 
-// action is a link or, if it posts, a button. Its target is a path of this application, or thisPage. A link to anything
-// else is left out: a page of ours must not lead elsewhere, and a javascript: URL would run in it.
+// action is a link or, if it posts, a button. Its target is a path of this application, or thisPage; that of one that leaves is an
+// http URL as well. A link to anything else is left out: a page of ours must not lead elsewhere, and a javascript: URL would
+// run in it.
 type action struct {
 	label, target string
-	posts         bool
+	posts, leaves bool
 }
 
 // thisPage is a link's target that loads the page again, at whatever address and with whatever query it has.
@@ -70,12 +71,18 @@ func (p page) html() []byte {
 func (a action) html() string {
 	target, label := html.EscapeString(a.target), html.EscapeString(a.label)
 	switch {
+	case a.leaves && isHTTP(a.target):
 	case a.target != thisPage && !isLocalPath(a.target):
 		return ""
 	case a.posts:
 		return `<form method="post" action="` + target + `"><button>` + label + "</button></form>\n"
 	}
 	return `<a href="` + target + `">` + label + "</a>\n"
+}
+
+// isHTTP reports whether a target is an http or https URL, and none that would run in a page.
+func isHTTP(target string) bool {
+	return strings.HasPrefix(target, "https://") || strings.HasPrefix(target, "http://")
 }
 
 // nameOf is what a person is called on a page, by which they know the account from their other ones.
@@ -155,4 +162,15 @@ func (w *web) signOutPage(ctx context.Context, r *Request) []byte {
 		p.actions = []action{{label: "Sign out", target: w.signOutURL(r), posts: true}, {label: "Stay signed in", target: w.home()}}
 	}
 	return p.html()
+}
+
+// signedOutPage says that a sign-out holds in this browser, and not yet everywhere. It leads to where a sign-out leads.
+func (w *web) signedOutPage(target string) []byte {
+	return page{
+		application: w.cfg.ApplicationName,
+		title:       "You are signed out in this browser",
+		text: "The rest of the sign-out could not be completed now, and follows as soon as possible. If somebody else may be using your account, " +
+			"sign in and out once more in a few minutes.",
+		actions: []action{{label: "Continue", target: target, leaves: true}},
+	}.html()
 }

@@ -25,7 +25,8 @@ var reference = template.Must(template.New("").Parse(`<!doctype html>
 <p class="user">Signed in as <strong>{{.User}}</strong></p>
 <div class="actions">
 {{if .Local}}<a data-target="{{.Target}}">{{.Label}}</a>
-<form method="post" data-target="{{.Target}}"><button>{{.Label}}</button></form>
+{{end}}{{if .Leads}}<a data-target="{{.Target}}">{{.Label}}</a>
+{{end}}{{if .Local}}<form method="post" data-target="{{.Target}}"><button>{{.Label}}</button></form>
 {{end}}</div>
 {{with .Code}}<footer>Code: {{.}}</footer>
 {{end}}</main>
@@ -35,7 +36,7 @@ var reference = template.Must(template.New("").Parse(`<!doctype html>
 
 // No text leaves its place on the page: it is written as html/template would.
 func FuzzPage(f *testing.F) {
-	for _, s := range []string{"", "Orders", `"><script>alert(1)</script>`, "javascript:alert(1)", "//evil.example", `/a?b="c'd&e`, "/&quot;", "a\x00b", "\xff", "</title>", "+`=", "陳亞明"} {
+	for _, s := range []string{"", "Orders", `"><script>alert(1)</script>`, "javascript:alert(1)", "//evil.example", "https://id.example/end?a=b&c=\"", "HTTPS://id.example", `/a?b="c'd&e`, "/&quot;", "a\x00b", "\xff", "</title>", "+`=", "陳亞明"} {
 		f.Add(s, "The title", "/profile", "Alice Tan")
 		f.Add("Orders", s, "/auth/login?return_to=%2F"+s, s)
 		f.Add("Orders", "The title", s, s)
@@ -43,7 +44,7 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, application, text, target, name string) {
 		got := string(page{
 			application: application, title: text, text: text, user: &User{Subject: "x", Name: name}, userIs: "Signed in as", code: RefusalCode(text),
-			actions: []action{{name, target, false}, {name, target, true}},
+			actions: []action{{label: name, target: target}, {label: name, target: target, leaves: true}, {label: name, target: target, posts: true}},
 		}.html())
 		got = strings.NewReplacer(pageStyle, "", "href=", "data-target=", "action=", "data-target=").Replace(got)
 
@@ -51,10 +52,11 @@ func FuzzPage(f *testing.F) {
 		if name == "" {
 			shown = "x"
 		}
+		local := target == thisPage || isLocalPath(target)
 		var want bytes.Buffer
 		err := reference.Execute(&want, map[string]any{
 			"Application": application, "Title": text, "Text": text, "User": shown, "Code": text, "Label": name, "Target": target,
-			"Local": target == thisPage || isLocalPath(target),
+			"Local": local, "Leads": local || strings.HasPrefix(target, "https://") || strings.HasPrefix(target, "http://"),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -79,6 +79,19 @@ func (k sealedSessions) found(opened *openedSession, now time.Time) (foundSessio
 	return foundSession{session: opened.session, renew: opened.old || now.Sub(opened.seen) > w.cfg.Session.Idle/10}, nil
 }
 
+func (k sealedSessions) named(lines []string, now time.Time) *session {
+	opened, err := k.open(lines)
+	switch {
+	case err != nil:
+		return nil
+	case opened.session != nil:
+		return opened.session
+	}
+	ref := opened.reference
+	kept := sessioncodec.Record{ID: ref.ID, ProviderSession: ref.ProviderSession}
+	return newSession(kept, &User{Issuer: ref.Issuer, Subject: ref.Subject}, Tokens{}, now, now)
+}
+
 // save writes the session's cookies, and deletes those left over from a longer one before it.
 func (k sealedSessions) save(_ context.Context, lines []string, _ foundSession, s *session) ([]Field, error) {
 	w := k.w

@@ -69,6 +69,9 @@ func (s *session) refreshed(user *User, tokens Tokens, now time.Time) *session {
 	kept := s.kept
 	kept.Version = max(kept.Version+1, tokens.version)
 	kept.Confirmed = max(kept.Confirmed, tokens.confirmed)
+	if tokens.version != 0 { // another replica has made them, and may know more of them
+		kept.SetLater(tokens.later)
+	}
 	return newSession(kept, user, tokens, s.signedIn, now)
 }
 
@@ -152,6 +155,9 @@ type sessionKeeper interface {
 	// load returns the session of a request. The error is errNoSession, errForeignSession for one that another replica may be
 	// able to open, or that of a store that is away, which is no verdict.
 	load(ctx context.Context, cookies []string, now time.Time) (foundSession, error)
+	// named returns as much of the session of a request as its cookies say, to end it while the store is away; nil if that is
+	// nothing.
+	named(cookies []string, now time.Time) *session
 	// save keeps s, which is the successor of what was found or, with a zero found, a new session. It returns what the browser
 	// is to be told.
 	save(ctx context.Context, cookies []string, found foundSession, s *session) ([]Field, error)

@@ -90,7 +90,7 @@ func publishedTokens(s *session, packed []byte) (*Tokens, error) {
 		return nil, fmt.Errorf("%w: what another replica has published cannot be used", vault.ErrAway)
 	}
 	tokens := next.tokens
-	tokens.version, tokens.confirmed = next.kept.Version, next.kept.Confirmed
+	tokens.version, tokens.confirmed, tokens.later = next.kept.Version, next.kept.Confirmed, next.kept.Later()
 	return &tokens, nil
 }
 

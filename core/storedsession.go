@@ -317,4 +317,8 @@ func (k storedSessions) end(ctx context.Context, s *session) {
 	}
 }
 
+func (k storedSessions) named(lines []string, now time.Time) *session {
+	return k.sealed.named(lines, now)
+}
+
 func (k storedSessions) drop(lines []string) []Field { return k.sealed.drop(lines) }

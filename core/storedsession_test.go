@@ -3,8 +3,10 @@ package idserver_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"slices"
@@ -151,9 +153,6 @@ func TestServerSessionsWhileTheStoreIsAway(t *testing.T) {
 			if a.Status != 503 || code(t, a) != idserver.CodeStoreUnavailable || field(a, "Retry-After") == "" || cookiesSet(a) != 0 || before == 0 {
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
-			if a := at.route("POST", "/auth/logout", fetches); a.Status != 503 || cookiesSet(a) != 0 {
-				t.Errorf("%s, sign-out: %d %s", name, a.Status, a.Body)
-			}
 		}
 		w.store.setAway(false)
 		time.Sleep(time.Second)
@@ -166,6 +165,93 @@ func TestServerSessionsWhileTheStoreIsAway(t *testing.T) {
 			t.Errorf("the store is back, and the sealed cookie is answered as %s", got)
 		}
 	})
+}
+
+// Who signs out while the store is away, which has the session, is signed out in this browser and at this replica at once, and at the
+// others when the store is back, also if this replica is stopped at that moment. The provider is asked to end its own session,
+// and the person is told that the rest takes longer.
+func TestSignOutWhileTheStoreIsAway(t *testing.T) {
+	for name, test := range map[string]struct{ sealed, script, stopped, noEndpoint bool }{
+		"a page": {}, "a script": {script: true}, "a sealed cookie that is to move": {sealed: true},
+		"this replica is stopped": {stopped: true}, "a provider without an end_session_endpoint": {noEndpoint: true},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			var told []idserver.SignOutEvent
+			w := newReplicas(t, 15*time.Minute, idtest.Dialect{}, inStore, func(c *idserver.Config) {
+				c.Events.SignedOut = func(_ context.Context, e idserver.SignOutEvent) { told = append(told, e) }
+			})
+			target := w.provider.URL() + "/connect/endsession?client_id=example&"
+			if test.noEndpoint {
+				w.provider.SetMetadata(func(m map[string]any) { delete(m, "end_session_endpoint") })
+				target = "/"
+			}
+			b, others := w.signedIn(t, "alice"), w.signedIn(t, "alice")
+			if test.sealed {
+				sealed := w.client(t, func(c *idserver.Config) { c.Store = w.store }, inCookies)
+				b = &browser{t, sealed, map[string]string{}}
+				b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
+			}
+			stolen := copyOf(b.cookies)
+			as := func(i int) *browser { return &browser{t, w.clients[i], copyOf(stolen)} }
+			if !test.sealed {
+				as(1).seen()
+			}
+			w.store.setAway(true)
+			how := navigates
+			if test.script {
+				how = fetches
+			}
+			b = w.at(0, b)
+			a := b.route("POST", "/auth/logout", how)
+			if a.Status != 200 || field(a, "Clear-Site-Data") != `"cache"` || field(a, "Cache-Control") != "no-store" {
+				t.Errorf("%d %v", a.Status, a.Set)
+			}
+			if test.script {
+				var said struct {
+					URL        string
+					Incomplete bool
+				}
+				if err := json.Unmarshal(a.Body, &said); err != nil || !strings.HasPrefix(said.URL, target) || !said.Incomplete {
+					t.Errorf("%s, want %s", a.Body, target)
+				}
+			} else if !strings.HasPrefix(field(a, "Refresh"), "10; url="+target) || !strings.Contains(string(a.Body), "signed out in this browser") ||
+				!strings.Contains(string(a.Body), `<a href="`+html.EscapeString(target)) {
+				t.Errorf("%v %s, want %s", a.Set, a.Body, target)
+			}
+			if b.size() != 0 {
+				t.Error("the browser still has the cookie")
+			}
+			if len(told) != 1 || told[0].Subject != aliceSubject || told[0].Issuer != w.provider.URL() {
+				t.Errorf("told %v", told)
+			}
+			if !strings.Contains(w.log.String(), "signed out while the store is away") {
+				t.Error("the log does not tell")
+			}
+			for i := range w.clients { // the store is away: nobody is let in
+				if _, a := as(i).pass(w.clients[i].RequireUser(), "GET", "/", fetches); a.Status == 200 || a.Status == 0 {
+					t.Errorf("replica %d lets a copy in: %d", i, a.Status)
+				}
+			}
+			time.Sleep(10 * time.Minute)
+			w.store.setAway(false)
+			if test.stopped {
+				w.clients[0].Close()
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			for i := range w.clients {
+				if i == 0 && test.stopped {
+					continue
+				}
+				if got := as(i).seen(); got != "401" {
+					t.Errorf("the store is back, and replica %d answers a copy as %s", i, got)
+				}
+				if got := w.at(i, others).seen(); got != "alice" {
+					t.Errorf("the store is back, and replica %d answers another session of the person as %s", i, got)
+				}
+			}
+		}))
+	}
 }
 
 // A sign-in that could not be written is completed by reloading the page: the code is not sent again.

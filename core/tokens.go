@@ -18,6 +18,7 @@ import (
 	"github.com/signward/idserver-go/core/internal/dpop"
 	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/jose"
+	"github.com/signward/idserver-go/core/internal/sessioncodec"
 	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
@@ -34,12 +35,13 @@ type Tokens struct {
 	rolesFrom    string    // the source of the user's roles
 	rolesExpiry  time.Time // of the access token that they came with; zero: this one
 	first        firstIDToken
-	sid          string    // of the sign-in's ID token: the session at the provider
-	issued       time.Time // iat of the same
-	session      [32]byte  // the id of the session that begins with them
-	version      int64     // of the session, where another replica has refreshed it; 0: this process did
-	confirmed    int64     // the beginning of the store's epoch in which a refresh brought them
-	scopes       []string  // that the token endpoint told; nil: it told none
+	sid          string             // of the sign-in's ID token: the session at the provider
+	issued       time.Time          // iat of the same
+	session      [32]byte           // the id of the session that begins with them
+	version      int64              // of the session, where another replica has refreshed it; 0: this process did
+	confirmed    int64              // the beginning of the store's epoch in which a refresh brought them
+	later        sessioncodec.Later // that a replica of a later version wrote with them; it counts with version
+	scopes       []string           // that the token endpoint told; nil: it told none
 }
 
 // String reports which tokens there are, without printing them.

@@ -223,7 +223,7 @@ func (s *suite) write(name, why, method, target string, header map[string][]stri
 
 // compared are the header fields in the transcript. Those that a server or a proxy adds itself (Date, Content-Length) are
 // left out.
-var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "CDN-Cache-Control", "HX-Redirect", "WWW-Authenticate", "Retry-After", "Allow", "Clear-Site-Data",
+var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "CDN-Cache-Control", "HX-Redirect", "WWW-Authenticate", "Retry-After", "Allow", "Clear-Site-Data", "Refresh",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Expose-Headers", "X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"}
 
 func (s *suite) answerText(e exchange) string {

@@ -79,10 +79,13 @@ func serverSessions(s *suite) {
 	s.clock.advance(7*time.Minute + 30*time.Second)
 	at(one, v).step("a session of the store when its access token ends", "refreshed, and the cookie stays", "GET", "/suite/admin", aPage)
 
+	carol, elsewhere := s.visitor(one).signIn("carol"), s.visitor(two).signIn("carol")
+	carols := carol.cookies("/")
 	store.away.Store(true)
 	at(two, v).step("a session while the store is away", "503 and Retry-After, and the cookie stays", "GET", "/suite/user", aPage)
 	at(two, v).step("a session while the store is away, to a script", "the same as problem+json", "GET", "/suite/user", aScript)
-	at(one, v).step("logout while the store is away", "it is not known whose session it is", "POST", "/auth/logout", aPage)
+	carol.step("logout while the store is away", "signed out in this browser, and told that the rest follows; the page goes on to the provider", "POST", "/auth/logout", aPage)
+	elsewhere.step("logout while the store is away, by a script", "the same, as JSON", "POST", "/auth/logout", aScript)
 	at(one, v).step("a stranger while the store is away", "nothing is needed of it", "GET", "/suite/user", with(aScript, "Cookie", "other=1"))
 	late := s.visitor(one)
 	back := late.comeBack(late.begin(""), "bob")
@@ -90,6 +93,7 @@ func serverSessions(s *suite) {
 	store.away.Store(false)
 	late.step("a callback when the store is back", "the page was reloaded, and the code is not sent again", "GET", back, aPage)
 	at(two, v).step("a session when the store is back", "nobody is signed out", "GET", "/suite/user", aScript)
+	at(one, carol).step("a copy of a cookie that was signed out while the store was away", "it has ended", "GET", "/suite/user", with(aScript, "Cookie", carols))
 
 	copied := v.cookies("/")
 	at(two, v).step("logout of a session of the store", "the cookie goes", "POST", "/auth/logout", aPage)

@@ -57,6 +57,27 @@ type Record struct {
 	others  []part
 }
 
+// Later is what a later version wrote in a record besides. The zero value is nothing.
+type Later struct {
+	unknown []member
+	others  []part
+}
+
+// Later returns what a later version wrote in the record.
+func (r *Record) Later() Later { return Later{r.unknown, r.others} }
+
+// SetLater puts what a later version wrote in another record in the place of what the record has of that.
+func (r *Record) SetLater(l Later) { r.unknown, r.others = l.unknown, l.others }
+
+// String says nothing: there may be tokens.
+func (Later) String() string { return "sessioncodec.Later{}" }
+
+// GoString returns [Later.String].
+func (l Later) GoString() string { return l.String() }
+
+// LogValue returns [Later.String], for package slog.
+func (l Later) LogValue() slog.Value { return slog.StringValue(l.String()) }
+
 // recordFields are the members of the JSON object. The application may have modified the user's fields, so they stand
 // next to the claims that they came from; compression removes the repetition.
 var recordFields = []field[Record]{
