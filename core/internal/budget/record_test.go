@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -19,6 +20,20 @@ func TestRecord(t *testing.T) {
 				t.Errorf("%+v, %v, want %+v", got, err, r)
 			}
 		})
+	}
+}
+
+// Files of earlier versions stay readable for two minor versions. A new one is added when a version is released; none is ever
+// written anew.
+func TestGoldenRecord(t *testing.T) {
+	in, err := os.ReadFile("testdata/record-v1.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decode(in)
+	want := record{hold: 1795530408123, sent: []sent{{1795530400000, SignIn}, {1795530400000, Refresh}, {1795530407777, SignIn}}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
 

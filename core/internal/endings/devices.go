@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/strictjson"
@@ -31,6 +34,8 @@ type Listed struct {
 	Until    int64  `json:"until"` // when it ends in any case
 	Browser  string `json:"browser,omitzero"`
 	Place    string `json:"place,omitzero"`
+
+	later members
 }
 
 // Session is the session as markers see it.
@@ -51,14 +56,16 @@ func NewLists(v *vault.Vault, now func() time.Time) *Lists { return &Lists{v, no
 type list struct {
 	Version  int      `json:"v"`
 	Sessions []Listed `json:"sessions"`
+
+	later members
 }
 
 const listVersion = 1
 
 // Of returns a person's sessions, those that were seen last first. The error wraps [vault.ErrAway].
 func (l *Lists) Of(ctx context.Context, person Key) ([]Listed, error) {
-	_, all, err := l.find(ctx, person)
-	return all, err
+	_, kept, err := l.find(ctx, person)
+	return kept.Sessions, err
 }
 
 // Put adds a session, or takes its place. What was noted when it began stays. The error wraps [vault.ErrAway].
@@ -88,42 +95,49 @@ func (l *Lists) RemoveAll(ctx context.Context, person Key) error {
 }
 
 // find returns a person's list, and the value that it was read from. One that cannot be read is as good as none.
-func (l *Lists) find(ctx context.Context, person Key) (*vault.Value, []Listed, error) {
+func (l *Lists) find(ctx context.Context, person Key) (*vault.Value, list, error) {
 	found, err := l.vault.Find(ctx, listKind, string(person[:]))
 	switch {
 	case errors.Is(err, vault.ErrUnreadable), err == nil && found == nil:
-		return found, nil, nil
+		return found, list{Version: listVersion}, nil
 	case err != nil:
-		return nil, nil, err
+		return nil, list{}, err
 	}
-	var kept list
-	if strictjson.Unmarshal(found.Plain, &kept) != nil || kept.Version != listVersion {
-		return found, nil, nil
+	kept, err := decodeList(found.Plain)
+	switch {
+	case err != nil, kept.Version < listVersion:
+		return found, list{Version: listVersion}, nil
+	case kept.Version > listVersion:
+		return found, list{Version: kept.Version}, nil
 	}
 	now := l.now().UnixMilli()
-	all := slices.DeleteFunc(kept.Sessions, func(s Listed) bool { return s.Until <= now })
+	kept.Sessions = slices.DeleteFunc(kept.Sessions, func(s Listed) bool { return s.Until <= now })
+	kept.Sessions = newest(kept.Sessions)
+	return found, kept, nil
+}
+
+// newest are the sessions of a list that are kept, those that were seen last first.
+func newest(all []Listed) []Listed {
 	slices.SortStableFunc(all, func(a, b Listed) int { return int(b.Seen - a.Seen) })
-	return found, all[:min(len(all), MostListed)], nil
+	return all[:min(len(all), MostListed)]
 }
 
 // change changes a person's list. An empty one is kept until its sessions would have ended: whoever changes it at the same
-// time must not bring it back.
+// time must not bring it back. One of a later version is left alone.
 func (l *Lists) change(ctx context.Context, person Key, edit func([]Listed) []Listed) error {
 	for range writeTries {
-		found, all, err := l.find(ctx, person)
-		if err != nil {
+		found, next, err := l.find(ctx, person)
+		if err != nil || next.Version != listVersion {
 			return err
 		}
-		if all = edit(all); found == nil && len(all) == 0 {
+		if next.Sessions = newest(edit(next.Sessions)); found == nil && len(next.Sessions) == 0 {
 			return nil
 		}
-		slices.SortStableFunc(all, func(a, b Listed) int { return int(b.Seen - a.Seen) })
-		all = all[:min(len(all), MostListed)]
 		until := l.now().UnixMilli() + time.Minute.Milliseconds()
-		for _, s := range all {
+		for _, s := range next.Sessions {
 			until = max(until, s.Until)
 		}
-		plain, err := strictjson.Marshal(list{listVersion, all})
+		plain, err := next.encode()
 		if err != nil {
 			return err
 		}
@@ -133,6 +147,70 @@ func (l *Lists) change(ctx context.Context, person Key, edit func([]Listed) []Li
 		}
 	}
 	return fmt.Errorf("%w: a list does not stay the same", vault.ErrAway)
+}
+
+// members are those that this version does not know: a later one of this program wrote them, and they are kept.
+type members map[string]strictjson.Raw
+
+// decodeList is the inverse of encode. Of another version, nothing but that is read.
+func decodeList(plain []byte) (l list, err error) {
+	var all members
+	if err := strictjson.Unmarshal(plain, &all); err != nil {
+		return list{}, err
+	}
+	if err := strictjson.Unmarshal(all["v"], &l.Version); err != nil || l.Version != listVersion {
+		return l, err
+	}
+	if err := strictjson.Unmarshal(plain, &l); err != nil {
+		return list{}, err
+	}
+	var sessions []members
+	if err := strictjson.Unmarshal(all["sessions"], &sessions); err != nil {
+		return list{}, err
+	}
+	for i := range l.Sessions {
+		l.Sessions[i].later = without[Listed](sessions[i])
+	}
+	l.later = without[list](all)
+	return l, nil
+}
+
+// encode writes the list with all that was read of it.
+func (l *list) encode() ([]byte, error) {
+	sessions := make([]members, len(l.Sessions))
+	for i, s := range l.Sessions {
+		var err error
+		if sessions[i], err = s.later.with(s); err != nil {
+			return nil, err
+		}
+	}
+	all, err := l.later.with(*l)
+	if err != nil {
+		return nil, err
+	}
+	if all["sessions"], err = strictjson.Marshal(sessions); err != nil {
+		return nil, err
+	}
+	return strictjson.Marshal(all)
+}
+
+// without returns the members that are no fields of a struct.
+func without[T any](all members) members {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		delete(all, name)
+	}
+	return all
+}
+
+// with returns the members of a struct, and these.
+func (m members) with(v any) (members, error) {
+	text, err := strictjson.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	all := maps.Clone(m)
+	return all, strictjson.Unmarshal(text, &all)
 }
 
 // cut shortens a text to MaxWords, at the end of a character.

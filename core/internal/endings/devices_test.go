@@ -1,6 +1,7 @@
 package endings
 
 import (
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -122,7 +123,7 @@ func TestListsAreBounded(t *testing.T) {
 
 // A list that cannot be read is as good as none, and does not stay so.
 func TestUnreadableList(t *testing.T) {
-	for name, plain := range map[string]string{"empty": "", "not JSON": "x", "of another version": `{"v":2,"sessions":[]}`, "null": "null", "another type": `{"v":1,"sessions":{}}`, "an ID that is too short": `{"v":1,"sessions":[{"id":"AA==","seen":1}]}`} {
+	for name, plain := range map[string]string{"empty": "", "not JSON": "x", "of no version": `{"v":0,"sessions":[]}`, "null": "null", "another type": `{"v":1,"sessions":{}}`, "an ID that is too short": `{"v":1,"sessions":[{"id":"AA==","seen":1}]}`} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLists(t, newStore())
 			if err := l.vault.Commit(bg, listKind, string(alice[:]), []byte(plain), time.Now().Add(time.Hour)); err != nil {
@@ -137,4 +138,70 @@ func TestUnreadableList(t *testing.T) {
 			has(t, l, alice, 1)
 		})
 	}
+}
+
+// What a later version writes besides stays, in the list and in its sessions; a list in another form is not read, and left alone.
+func TestListsOfALaterVersion(t *testing.T) {
+	commit := func(t *testing.T, l *Lists, plain string) {
+		t.Helper()
+		if err := l.vault.Commit(bg, listKind, string(alice[:]), []byte(plain), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(t, newStore())
+		commit(t, l, string(golden(t, "devices-later.json")))
+		for _, put := range []Listed{listed(2, 200), listed(1, 300)} { // another session, and the one that is there
+			if err := l.Put(bg, alice, put); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Remove(bg, alice, SessionMark([32]byte{2})); err != nil {
+			t.Fatal(err)
+		}
+		if all := has(t, l, alice, 1); all[0].Seen != at(300) {
+			t.Errorf("%+v", all[0])
+		}
+		found, err := l.vault.Find(bg, listKind, string(alice[:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kept := range []string{`"pinned":["a",1]`, `"named":{"by":"alice"}`} {
+			if !strings.Contains(string(found.Plain), kept) {
+				t.Errorf("%s is gone from %s", kept, found.Plain)
+			}
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(t, newStore())
+		const other = `{"v":2,"sessions":{"a":1}}`
+		for _, plain := range []string{other, `{"v":2,"sessions":[]}`} {
+			commit(t, l, plain)
+			if err := l.Put(bg, alice, listed(1, 1)); err != nil {
+				t.Fatal(err)
+			}
+			has(t, l, alice)
+			if found, err := l.vault.Find(bg, listKind, string(alice[:])); err != nil || string(found.Plain) != plain {
+				t.Errorf("%s became %s, %v", plain, found.Plain, err)
+			}
+		}
+	})
+}
+
+// Files of earlier versions stay readable for two minor versions. A new one is added when a version is released; none is ever
+// written anew.
+func TestGoldenList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(t, newStore())
+		if err := l.vault.Commit(bg, listKind, string(alice[:]), golden(t, "devices-v1.json"), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		want := listed(1, 100)
+		want.Provider, want.Issued, want.Outlived = ProviderMark("https://op.example", "sid"), at(0), at(0)-5000
+		want.Browser, want.Place = "Firefox on Linux", "Singapore"
+		all := has(t, l, alice, 1, 2)
+		if all[0].later = nil; !reflect.DeepEqual(all[0], want) {
+			t.Errorf("%+v, want %+v", all[0], want)
+		}
+	})
 }

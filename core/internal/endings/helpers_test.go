@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,16 @@ import (
 )
 
 var bg = context.Background()
+
+// golden returns what an earlier version wrote, or a later one may write.
+func golden(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
 
 // store is a store in memory. fault is asked before each of its operations, by its number, whether nothing happens or the
 // answer is lost.

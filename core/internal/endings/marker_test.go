@@ -1,6 +1,8 @@
 package endings
 
 import (
+	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,6 +67,26 @@ func TestMarkerCode(t *testing.T) {
 	} {
 		if back, _, ok := decodeMarker([]byte(text)); ok {
 			t.Errorf("%s: %v", name, back)
+		}
+	}
+}
+
+// Files of earlier versions stay readable for two minor versions, and what is found by a mark stays found.
+func TestGoldenMarker(t *testing.T) {
+	m, later, ok := decodeMarker(golden(t, "marker-v1.bin"))
+	if want := (Marker{Before: 1795530408123, Issued: 1795530400000}); !ok || m != want || len(later) != 0 {
+		t.Errorf("%v, %q, %v, want %v", m, later, ok, want)
+	}
+	mark, m, ok := parseMessage(string(golden(t, "message-v1.txt")))
+	if want := (Marker{Before: 1795530408123, Issued: 1795530400000}); !ok || m != want || mark != PersonMark("https://op.example", "alice") {
+		t.Errorf("%x, %v, %v, want %v", mark, m, ok, want)
+	}
+	for name, mark := range map[string]Key{
+		"session": SessionMark([32]byte{1}), "sid": ProviderMark("https://op.example", "sid"), "no sid": UnnamedMark("https://op.example", "alice"),
+		"sub": PersonMark("https://op.example", "alice"),
+	} {
+		if line := name + " " + hex.EncodeToString(mark[:]); !slices.Contains(strings.Split(string(golden(t, "marks-v1.txt")), "\n"), line) {
+			t.Errorf("the mark is now %q", line)
 		}
 	}
 }

@@ -2,8 +2,12 @@ package lease
 
 import (
 	"bytes"
+	"context"
+	"os"
 	"reflect"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestRecord(t *testing.T) {
@@ -26,6 +30,61 @@ func TestRecord(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Files of earlier versions stay readable for two minor versions. A new one is added when a version is released; none is ever
+// written anew.
+func TestGoldenRecord(t *testing.T) {
+	in, err := os.ReadFile("testdata/record-v1.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decode(in)
+	want := record{
+		version: 7, payload: []byte("payload"), holder: [16]byte{1, 15: 2}, until: 1795530408123, fence: 3, pause: 1795530408124,
+		lost: true, over: true, later: []byte{},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
+// What a later version wrote behind a record is still there when the grant was refreshed, and when its last version was.
+func TestLaterSurvivesARefresh(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newStore(), &provider{}
+		here, there := replica(t, s, 0), replica(t, s, 0)
+		refresh(t.Context(), here, 0, p, 1)
+		edit := func(change func(r *record)) (r record) {
+			t.Helper()
+			found, err := here.options.Vault.Find(t.Context(), kind, "g")
+			if err == nil {
+				r, err = decode(found.Plain)
+			}
+			if err == nil && change != nil {
+				change(&r)
+				err = here.options.Vault.Commit(t.Context(), kind, "g", r.encode(), time.Now().Add(time.Hour))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		edit(func(r *record) { r.later = []byte("of a later version") })
+		for version := int64(1); version < 4; version++ {
+			refresh(t.Context(), there, version, p, 1)
+			if r := edit(nil); r.version != version+1 || string(r.later) != "of a later version" {
+				t.Errorf("version %d has %q behind it", r.version, r.later)
+			}
+		}
+		if _, err := here.Do(t.Context(), grant(4), func(context.Context, bool) Attempt { return Attempt{Over: true} }); err != nil {
+			t.Fatal(err)
+		}
+		if r := edit(nil); !r.over || string(r.later) != "of a later version" {
+			t.Errorf("%+v", r)
+		}
+	})
 }
 
 func TestRecordsThatAreNone(t *testing.T) {
