@@ -2,9 +2,14 @@ package idserver_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -560,4 +565,248 @@ func TestNoIDToken(t *testing.T) {
 			t.Errorf("signed out at %s", field(a, "Location"))
 		}
 	})
+}
+
+const sessionCookie = "idserver-8080"
+
+// writtenLater puts into a browser what a later version would have written of its session.
+func (b *browser) writtenLater() {
+	b.t.Helper()
+	value, err := b.client.WithLater(b.cookies[sessionCookie])
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.cookies[sessionCookie] = value
+}
+
+// keepsLater fails the test unless a browser's cookie is not the one from before, and has what a later version wrote.
+func (b *browser) keepsLater(before, after string, words ...string) {
+	b.t.Helper()
+	value := b.cookies[sessionCookie]
+	kept, err := b.client.Later(value)
+	if err != nil || value == before {
+		b.t.Errorf("%s: the cookie is the old one: %t; %v", after, value == before, err)
+	}
+	for _, word := range words {
+		if !strings.Contains(kept, word) {
+			b.t.Errorf("%s: it has lost %q: %s", after, word, kept)
+		}
+	}
+}
+
+// What the files of a later version have in a session and in a reference, as Later prints it.
+var (
+	laterSession   = []string{`{new {"a":[1,2.50,"\u00e9"]}}`, "{odd null}", "{77 ", "{1099511627776 "}
+	laterReference = []string{"{new [true]}", "{78 "}
+	laterStored    = []string{"{name:new value:\"x\"}", "{kind:79 "}
+)
+
+// Two versions stand side by side while a program is being replaced. What the later one writes besides into a sealed cookie is still
+// there after this one has renewed it, refreshed it, and sealed it with another secret.
+func TestLaterVersionsSessionSurvives(t *testing.T) {
+	for name, edit := range map[string]func(*idserver.Config){
+		"without a store": func(*idserver.Config) {},
+		"with one":        func(c *idserver.Config) { c.Store = newSharedStore() },
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newStrictWorld(t, 15*time.Minute, idtest.Dialect{}, edit)
+			b := w.signedIn(t, "alice")
+			b.writtenLater()
+			for _, step := range []struct {
+				name string
+				wait time.Duration
+			}{{"renewed", 7 * time.Minute}, {"refreshed", 7*time.Minute + 30*time.Second}, {"refreshed again", nearlyOver}} {
+				time.Sleep(step.wait)
+				before := b.cookies[sessionCookie]
+				if got := b.seen(); got != "alice" {
+					t.Fatalf("%s: %s", step.name, got)
+				}
+				b.keepsLater(before, step.name, laterSession...)
+			}
+			if n := w.provider.RefreshCounts().Answered; n != 2 {
+				t.Errorf("%d refreshes", n)
+			}
+			b.client = w.client(t, edit, func(c *idserver.Config) { c.SessionSecret, c.Session.OldSecrets = secretTwo, []string{secretOne} })
+			before := b.cookies[sessionCookie]
+			if got := b.seen(); got != "alice" {
+				t.Fatalf("with another secret: %s", got)
+			}
+			b.keepsLater(before, "sealed with another secret", laterSession...)
+		}))
+	}
+}
+
+// A replica that takes over what another one has refreshed takes over what a later version wrote there: the one that refreshed may
+// be of that version, and this one not.
+func TestLaterVersionsRefreshIsTakenOver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newReplicas(t, 15*time.Minute, idtest.Dialect{})
+		b := w.signedIn(t, "alice")
+		other := w.at(1, b) // another tab, with what this version has written
+		b.writtenLater()
+		time.Sleep(nearlyOver)
+		if got := w.at(0, b).seen(); got != "alice" { // whose answer is lost
+			t.Fatal(got)
+		}
+		before := other.cookies[sessionCookie]
+		if got := other.seen(); got != "alice" {
+			t.Fatal(got)
+		}
+		if n := w.provider.RefreshCounts().Answered; n != 1 {
+			t.Errorf("%d refreshes", n)
+		}
+		other.keepsLater(before, "taken over", laterSession...)
+		time.Sleep(nearlyOver)
+		before = other.cookies[sessionCookie]
+		third := w.at(2, other)
+		if got := third.seen(); got != "alice" {
+			t.Fatal(got)
+		}
+		third.keepsLater(before, "refreshed by the third", laterSession...)
+	})
+}
+
+// The same where sessions live in the store: of the session, of what the store has of it, and of the cookie.
+func TestLaterVersionsServerSessionSurvives(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newReplicas(t, 15*time.Minute, idtest.Dialect{}, inStore)
+		b := w.signedIn(t, "alice")
+		b.writtenLater()
+		if err := w.clients[1].StoreLater(t.Context(), b.cookies[sessionCookie]); err != nil {
+			t.Fatal(err)
+		}
+		for i, wait := range []time.Duration{7 * time.Minute, 7*time.Minute + 30*time.Second, nearlyOver} {
+			time.Sleep(wait)
+			at := w.at(i, b)
+			if got := at.seen(); got != "alice" {
+				t.Fatal(got)
+			}
+			kept, err := w.clients[0].LaterInStore(t.Context(), b.cookies[sessionCookie])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range append(laterStored, laterSession...) {
+				if !strings.Contains(kept, word) {
+					t.Errorf("step %d: the store has lost %q: %s", i, word, kept)
+				}
+			}
+		}
+		if n := w.provider.RefreshCounts().Answered; n != 2 {
+			t.Errorf("%d refreshes", n)
+		}
+		next := &browser{t, w.client(t, inStore, func(c *idserver.Config) {
+			c.Store, c.SessionSecret, c.Session.OldSecrets = w.store, secretTwo, []string{secretOne}
+		}), copyOf(b.cookies)}
+		if got := next.seen(); got != "alice" {
+			t.Fatal(got)
+		}
+		next.keepsLater(b.cookies[sessionCookie], "sealed with another secret", laterReference...)
+	})
+}
+
+var writeGolden = flag.String("golden", "", "write testdata/golden/NAME.json, when a version is released")
+
+// written is what a version of this program has written: cookies, and a store with its root, sessions, leases, markers and lists.
+type written struct {
+	Issuer, Secret string
+	Time           time.Time // when it was written
+	Cookies        map[string]map[string]string
+	Store          map[string][]byte
+}
+
+// goldenUsers are whose cookies there are, by where their session lives, and what a visit shows.
+var goldenUsers = map[string]string{"sealed": "alice", "refreshed by another replica": "bob", "in the store": "carol", "signed out": "401"}
+
+// What a version has written stays readable for two minor versions: a rolling deployment signs nobody out, and brings back nobody who
+// has signed out. A file is added with "go test ./core -run TestGolden -golden v0.2.0" when a version is released; none is written anew.
+func TestGolden(t *testing.T) {
+	if *writeGolden != "" {
+		bubble(t, func(t *testing.T) { writeGoldenFile(t, filepath.Join("testdata", "golden", *writeGolden+".json")) })
+	}
+	files, err := filepath.Glob(filepath.Join("testdata", "golden", "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var f written
+			if err := json.Unmarshal(text, &f); err != nil {
+				t.Fatal(err)
+			}
+			for name, edit := range map[string]func(*idserver.Config){"sessions in cookies": inCookies, "sessions in the store": inStore} {
+				t.Run(name, func(t *testing.T) { f.isRead(t, edit) })
+			}
+		})
+	}
+}
+
+// isRead fails the test unless a client of this version answers whoever has the cookies. It cannot reach the provider.
+func (f *written) isRead(t *testing.T, edit func(*idserver.Config)) {
+	store := newSharedStore()
+	for key, value := range f.Store {
+		store.values[key] = value
+	}
+	cfg := idserver.Config{
+		Authority: f.Issuer, ClientID: idtest.ExampleClient, ClientSecret: idtest.ExampleSecret, BaseURL: base, SessionSecret: f.Secret, Store: store,
+		Now: func() time.Time { return f.Time.Add(time.Second) }, Logger: textLog(&logBuffer{}),
+	}
+	cfg.Session.List, cfg.Session.StaleMax = true, -1 // nobody is let in because the provider is away
+	cfg.HTTP.Client = &http.Client{Transport: nowhere{}}
+	edit(&cfg)
+	client, err := idserver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for whose, want := range goldenUsers {
+		b := &browser{t, client, copyOf(f.Cookies[whose])}
+		if got := b.seen(); got != want {
+			t.Errorf("%s: %s, want %s", whose, got, want)
+		}
+	}
+	all, err := client.Sessions(t.Context(), f.Issuer, aliceSubject)
+	if err != nil || len(all) != 1 || all[0].Browser != "Firefox on Linux" {
+		t.Errorf("alice's list is %+v, %v", all, err)
+	}
+}
+
+// nowhere is a network without a provider.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("unplugged") }
+
+// writeGoldenFile has people sign in, and writes what there is then.
+func writeGoldenFile(t *testing.T, file string) {
+	w := newReplicas(t, 15*time.Minute, idtest.Dialect{}, func(c *idserver.Config) { c.Session.List = true })
+	f := written{Issuer: w.provider.URL(), Secret: secretOne, Cookies: map[string]map[string]string{}}
+	bob := w.signedIn(t, "bob")
+	f.Cookies["refreshed by another replica"] = copyOf(bob.cookies)
+	time.Sleep(nearlyOver)
+	if got := w.at(1, bob).seen(); got != "bob" {
+		t.Fatal(got)
+	}
+	time.Sleep(time.Minute) // what bob's first cookie holds has expired
+	f.Cookies["sealed"] = w.signedInFrom(t, "alice", fromFirefox).cookies
+	out := w.signedIn(t, "alice")
+	f.Cookies["signed out"] = copyOf(out.cookies)
+	out.route("POST", "/auth/logout", navigates)
+	stored := w.client(t, inStore, func(c *idserver.Config) { c.Store, c.Session.List = w.store, true })
+	carol := &browser{t, stored, map[string]string{}}
+	carol.route("GET", w.authorize(t, carol.begin("/auth/login"), "carol"), navigates)
+	f.Cookies["in the store"] = carol.cookies
+	f.Time, f.Store = time.Now(), w.store.values
+	text, err := json.MarshalIndent(f, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

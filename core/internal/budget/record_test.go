@@ -1,6 +1,8 @@
 package budget
 
 import (
+	"bytes"
+	"encoding/base64"
 	"os"
 	"reflect"
 	"testing"
@@ -26,7 +28,11 @@ func TestRecord(t *testing.T) {
 // Files of earlier versions stay readable for two minor versions. A new one is added when a version is released; none is ever
 // written anew.
 func TestGoldenRecord(t *testing.T) {
-	in, err := os.ReadFile("testdata/record-v1.bin")
+	text, err := os.ReadFile("testdata/record-v1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := base64.RawURLEncoding.DecodeString(string(bytes.TrimSpace(text)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func (p *programs) start(ctx context.Context, dir string, shared, replicas []str
 	if err != nil {
 		return err
 	}
-	if err := p.program(ctx, redis, nil, os.Stderr, "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", dir,
+	if err := p.program(ctx, redis, nil, os.Stderr, "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", dir, "--loglevel", "warning",
 		"--save", "", "--maxmemory-policy", "noeviction"); err != nil {
 		return err
 	}
