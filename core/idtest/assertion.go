@@ -23,7 +23,7 @@ const (
 )
 
 // assertionAlgorithms are those that this provider accepts.
-var assertionAlgorithms = []string{"ES256", "ES384", "ES512", "PS256", "EdDSA"}
+var assertionAlgorithms = []string{"ES256", "ES384", "ES512", "PS256", "EdDSA", "Ed25519"}
 
 // usedOnce remembers what may be used once. It forgets nothing: a test is short.
 type usedOnce struct {

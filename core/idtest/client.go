@@ -31,7 +31,7 @@ type Client struct {
 
 	// JWKS is the client's public JSON Web Key Set, and JWKSURI is where the provider fetches it each time that it needs it.
 	// A client with one of them authenticates with private_key_jwt (RFC 7523), and with nothing else: ES256, ES384, ES512,
-	// PS256 or EdDSA, the issuer as the only audience, at most five minutes, and each jti once.
+	// PS256 or EdDSA (Ed25519), the issuer as the only audience, at most five minutes, and each jti once.
 	JWKS    []byte
 	JWKSURI string
 

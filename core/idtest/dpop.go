@@ -12,7 +12,7 @@ import (
 )
 
 // proofAlgorithms are those of proofs that this provider accepts.
-var proofAlgorithms = []string{"ES256", "ES384", "ES512", "PS256", "EdDSA"}
+var proofAlgorithms = []string{"ES256", "ES384", "ES512", "PS256", "EdDSA", "Ed25519"}
 
 const (
 	proofAge   = time.Minute

@@ -64,7 +64,7 @@ func TestDPoP(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	p := idtest.NewProvider(t, func(o *idtest.Options) { o.Now = func() time.Time { return now } }, func(o *idtest.Options) { o.Dialect.RequireDPoP = true })
-	same(t, "the algorithms", get(t, p, "/.well-known/openid-configuration").json(t)["dpop_signing_alg_values_supported"], []string{"ES256", "ES384", "ES512", "PS256", "EdDSA"})
+	same(t, "the algorithms", get(t, p, "/.well-known/openid-configuration").json(t)["dpop_signing_alg_values_supported"], []string{"ES256", "ES384", "ES512", "PS256", "EdDSA", "Ed25519"})
 	own, other := newProver(t, now), newProver(t, now)
 	at := p.URL() + "/connect/token"
 	form := func() url.Values { return codeForm(signIn(t, p, "alice").Get("code")) }

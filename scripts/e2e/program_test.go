@@ -53,13 +53,19 @@ func TestMain(m *testing.M) {
 // build compiles an example, once.
 func build(t *testing.T, name string) string {
 	t.Helper()
+	return buildOnce(t, name, "./examples/"+name)
+}
+
+// buildOnce compiles a program, once.
+func buildOnce(t *testing.T, name, pkg string) string {
+	t.Helper()
 	binaries.Lock()
 	defer binaries.Unlock()
 	if path := binaries.byName[name]; path != "" {
 		return path
 	}
 	path := filepath.Join(binaries.dir, name)
-	buildProgram(t, path, "./examples/"+name)
+	buildProgram(t, path, pkg)
 	binaries.byName[name] = path
 	return path
 }
@@ -197,6 +203,26 @@ func (p *process) line(word string) string {
 			p.seen = append(p.seen, line)
 		case <-deadline:
 			p.t.Fatalf("no line %q within %v:\n%s", word, patience, p.log.String())
+		}
+	}
+}
+
+// anyLine waits for the next line that begins with one of the words, and returns it.
+func (p *process) anyLine(words ...string) string {
+	p.t.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			first, _, _ := strings.Cut(line, " ")
+			if !ok {
+				p.t.Fatalf("the program ended before it printed one of %q:\n%s", words, p.log.String())
+			}
+			if slices.Contains(words, first) {
+				return line
+			}
+		case <-deadline:
+			p.t.Fatalf("none of %q within %v:\n%s", words, patience, p.log.String())
 		}
 	}
 }

@@ -2,13 +2,14 @@
 //
 // Environment: APP, the application's base URL; ALG, RS256 or ES256; CLIENT_SECRET, of the client "app" (public without one);
 // ACCESS_TTL, the lifetime of access tokens in seconds; PORT, a free one without it. It prints "provider URL", and "grant TYPE" for
-// each grant. On SIGUSR2 it signs with a new key and prints "key ID"; the old ones stay published.
+// each grant. With FAPI, which is the algorithm of client assertions, it is a provider of FAPI 2.0: the client "app" has keys at APP/auth/jwks
+// and no secret, requests are pushed, access tokens are opaque and bound to a key, ALG may be PS256; with NONCES proofs must have one. On SIGUSR2 it signs with a new key and prints "key ID"; the old ones stay published.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
-const { APP, ALG = 'RS256', CLIENT_SECRET = '', ACCESS_TTL = '900', PORT = '0' } = process.env;
+const { APP, ALG = 'RS256', CLIENT_SECRET = '', ACCESS_TTL = '900', PORT = '0', FAPI = '', NONCES = '' } = process.env;
 const tenant = '7b1d5c52-0000-4000-8000-00000000acee';
 const people = {
   alice: { sub: '6f0c2a3e-0000-4000-8000-00000000a11c', given_name: 'Alice', family_name: 'Tan', roles: ['admin', 'user'], custom_roles: ['billing'] },
@@ -77,11 +78,31 @@ const configuration = {
   },
 };
 
+if (FAPI) {
+  configuration.clients = [{
+    ...client('app', '', APP),
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: FAPI,
+    jwks_uri: `${APP}/auth/jwks`,
+    dpop_bound_access_tokens: true,
+  }];
+  configuration.clientAuthMethods = ['private_key_jwt'];
+  configuration.enabledJWA = { clientAuthSigningAlgValues: [FAPI], dPoPSigningAlgValues: ['ES256'] };
+  configuration.rotateRefreshToken = false;
+  configuration.fetch = (url, { dispatcher, ...options }) => fetch(url, options); // its dispatcher refuses loopback, where APP is
+  Object.assign(configuration.features, {
+    fapi: { enabled: true, profile: '2.0' },
+    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => NONCES !== '' },
+    resourceIndicators: { enabled: false },
+  });
+}
+
 const start = (issuer) => {
   const provider = new Provider(issuer, configuration);
   provider.on('grant.success', (ctx) => console.log(`grant ${ctx.oidc.params.grant_type}`));
   provider.on('server_error', (_, error) => console.error(error));
-  for (const event of ['authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
+  for (const event of ['authorization.error', 'pushed_authorization_request.error', 'grant.error', 'revocation.error', 'userinfo.error', 'end_session.error']) {
     provider.on(event, (_, error) => console.error(event, error.message, error.error_description, error.error_detail));
   }
   return provider;

@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// nodePrograms are the folders of scripts/ with providers that run in Node.js, and the variables in which scripts/e2e expects
+// nodePrograms are the folders of scripts/ with providers and a client that run in Node.js, and the variables in which scripts/e2e expects
 // them.
 var nodePrograms = []struct{ folder, variable string }{
 	{"oidc-provider", "OIDC_PROVIDER"},
 	{"mockpass", "MOCKPASS"},
+	{"openid-client", "OPENID_CLIENT"},
 }
 
 // endToEnd drives the examples from outside. Chromium, nginx and Node.js are installed where that is possible; the tests that need one
@@ -35,7 +36,7 @@ func endToEnd(ctx context.Context, r *report, want options) error {
 		}
 		return install(ctx, r, "npm", "npm")
 	}); missing != "" {
-		r.leaveOut("end to end: oidc-provider and MockPass (" + missing + ")")
+		r.leaveOut("end to end: oidc-provider, MockPass and openid-client (" + missing + ")")
 		leftOut = append(leftOut, "node")
 	} else {
 		for _, p := range nodePrograms {

@@ -16,7 +16,7 @@ func main() {
 	flag.BoolVar(&want.unit, "unit", false, "only build, vet and the tests of the modules: needs nothing but Go, on any system")
 	flag.BoolVar(&want.quick, "quick", false, "without the end-to-end tests and without using each module by itself")
 	flag.BoolVar(&want.noBrowser, "no-browser", false, "without the tests in Chromium")
-	flag.BoolVar(&want.noNode, "no-node", false, "without the tests that need Node.js: oidc-provider and MockPass")
+	flag.BoolVar(&want.noNode, "no-node", false, "without the tests that need Node.js: oidc-provider, MockPass and openid-client")
 	flag.BoolVar(&want.all, "all", false, "fail where something would be left out")
 	flag.StringVar(&want.only, "only", "", "run only the steps whose name has this in it, such as 'end to end'")
 	flag.Usage = func() {
