@@ -21,6 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwe"
+
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
 )
@@ -242,6 +245,118 @@ func TestEncryptedIDToken(t *testing.T) {
 			next, err := client.RefreshToken(t.Context(), tokens)
 			if err != nil || strings.Count(next.IDToken, ".") != 2 || next.User.Email != "alice@example.test" {
 				t.Errorf("the refresh: %v, %v", next, err)
+			}
+		}))
+	}
+}
+
+// badlyEncrypted are ways to spoil an encrypted token, or to make another one of what is in it.
+var badlyEncrypted = map[string]func(t *testing.T, token string) string{
+	"RSA1_5": func(t *testing.T, token string) string {
+		return encryptedBy(t, jwa.RSA1_5, &signRSA().PublicKey, "e2", token)
+	},
+	"RSA1_5 in the header": headerMember("alg", "RSA1_5"),
+	"zip":                  headerMember("zip", "DEF"),
+	"crit":                 headerMember("crit", []string{"exp"}),
+	"p2c":                  headerMember("p2c", 1<<31-1),
+	"a password, p2c": func(t *testing.T, token string) string {
+		return headerMember("p2c", 1<<31-1)(t, headerMember("alg", "PBES2-HS512+A256KW")(t, token))
+	},
+	"a point off the curve":  headerMember("epk", map[string]string{"kty": "EC", "crv": "P-256", "x": strings.Repeat("A", 43), "y": strings.Repeat("A", 42) + "E"}),
+	"no epk":                 headerMember("epk", nil),
+	"another kid":            headerMember("kid", "e9"),
+	"the kid of another key": headerMember("kid", "e2"),
+	"an empty key":           func(_ *testing.T, token string) string { return withPart(token, 1, "") },
+	"a short key":            func(_ *testing.T, token string) string { return withPart(token, 1, "AAAA") },
+	"an empty ciphertext":    func(_ *testing.T, token string) string { return withPart(token, 3, "") },
+	"two levels": func(t *testing.T, token string) string {
+		return encryptedBy(t, jwa.ECDH_ES_A256KW, &openP256().PublicKey, "e1", token)
+	},
+	"the claims in place of it": func(t *testing.T, _ string) string {
+		return encryptedBy(t, jwa.ECDH_ES_A256KW, &openP256().PublicKey, "e1", `{"sub":"alice"}`)
+	},
+}
+
+func encryptedBy(t *testing.T, algorithm jwa.KeyEncryptionAlgorithm, key any, kid, inner string) string {
+	t.Helper()
+	h := jwe.NewHeaders()
+	if err := h.Set("kid", kid); err != nil {
+		t.Fatal(err)
+	}
+	compact, err := jwe.Encrypt([]byte(inner), jwe.WithKey(algorithm, key), jwe.WithContentEncryption(jwa.A256GCM), jwe.WithProtectedHeaders(h))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(compact)
+}
+
+// headerMember sets a member of the header of a token; nil removes it.
+func headerMember(name string, value any) func(*testing.T, string) string {
+	return func(t *testing.T, token string) string {
+		t.Helper()
+		first, rest, _ := strings.Cut(token, ".")
+		var members map[string]any
+		text, err := base64.RawURLEncoding.DecodeString(first)
+		if err = errors.Join(err, json.Unmarshal(text, &members)); err != nil {
+			t.Fatal(err)
+		}
+		if members[name] = value; value == nil {
+			delete(members, name)
+		}
+		if text, err = json.Marshal(members); err != nil {
+			t.Fatal(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(text) + "." + rest
+	}
+}
+
+func withPart(token string, i int, value string) string {
+	parts := strings.Split(token, ".")
+	parts[i] = value
+	return strings.Join(parts, ".")
+}
+
+// Whatever is wrong with the encryption: no session and no claim comes of it, the reason is in the log, and the answer is the same.
+func TestBadlyEncrypted(t *testing.T) {
+	keys := []idserver.ClientKey{
+		{ID: "s1", Private: signP256()}, {ID: "e1", Private: openP256(), Use: "enc"}, {ID: "e2", Private: signRSA(), Use: "enc"},
+	}
+	begin := func(t *testing.T) (*world, *idserver.Client) {
+		w := newWorld(t)
+		client := withKeys(t, w, keys)
+		w.provider.AddClient(idtest.Client{
+			ID: idtest.ExampleClient, JWKS: client.PublicKeys(), AnyLoopbackRedirect: true, IDTokenEncryption: "A256CBC-HS512", UserInfoEncryption: "A256GCM",
+		})
+		return w, client
+	}
+	for name, spoil := range badlyEncrypted {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w, client := begin(t)
+			w.provider.SetTokenResponse(func(m map[string]any) { m["id_token"] = spoil(t, m["id_token"].(string)) })
+			b := &browser{t, client, map[string]string{}}
+			a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
+			if a.Status != http.StatusBadGateway || code(t, a) != idserver.CodeIDTokenRefused || b.cookies["__Host-idserver"] != "" {
+				t.Errorf("the ID token: %d %s", a.Status, code(t, a))
+			}
+			if log := w.log.String(); !strings.Contains(log, "not valid (encryption)") {
+				t.Errorf("the log: %s", log)
+			}
+			if n := w.provider.Requests(idtest.UserInfo); n != 0 {
+				t.Errorf("userinfo was asked %d times", n)
+			}
+
+			w.provider.SetTokenResponse(nil)
+			_, tokens := signInByHand(t, w, client, "alice")
+			good := encryptedBy(t, jwa.ECDH_ES_A256KW, &openP256().PublicKey, "e1", w.provider.Sign(map[string]any{"sub": tokens.User.Subject, "email": "alice@evil.example"}))
+			answer := func(body string) (*idserver.User, error) {
+				w.provider.Fail(idtest.UserInfo, idtest.Fault{Body: body, ContentType: "application/jwt"})
+				return client.UserInfoOf(t.Context(), tokens)
+			}
+			if u, err := answer(good); err != nil || u.Email != "alice@evil.example" {
+				t.Fatalf("userinfo that is good: %v, %v", u, err)
+			}
+			if u, err := answer(spoil(t, good)); u != nil || !errors.As(err, new(*idserver.UserInfoError)) || errors.Is(err, idserver.ErrUnavailable) {
+				t.Errorf("userinfo: %v, %v", u, err)
 			}
 		}))
 	}

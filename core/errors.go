@@ -170,7 +170,7 @@ func (e *TokenEndpointError) Error() string {
 	case e.pushed && mend != "":
 		text += ": " + mend
 	case e.refusesClient():
-		text += ": compare the client ID, the client secret and how it is sent, or the public keys, with what is registered at the provider"
+		text += ": compare the client ID, the client secret and how it is sent, or the public keys and the audience of assertions (Config.Provider.AssertionAudience; FAPI 2.0 has the issuer alone), with what the provider wants"
 	}
 	return text
 }

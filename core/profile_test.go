@@ -178,3 +178,18 @@ func TestFAPI2Signatures(t *testing.T) {
 		}
 	})
 }
+
+// A provider that wants another audience of assertions than the profile allows cannot be used, as Glewlwyd, and the log says where
+// to look.
+func TestFAPI2AtProviderWithoutIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newProfiled(t, []idserver.ClientKey{{ID: "s1", Private: signP256()}}, func(o *idtest.Options) { o.Dialect.AssertionForTokenEndpoint = true })
+		a := w.browser(t).route("GET", "/auth/login", navigates)
+		if a.Status != http.StatusBadGateway || code(t, a) != idserver.CodeProviderError || field(a, "Location") != "" {
+			t.Errorf("the answer is %d %s", a.Status, code(t, a))
+		}
+		if log := w.log.String(); !strings.Contains(log, "invalid_client") || !strings.Contains(log, "FAPI 2.0 has the issuer alone") {
+			t.Errorf("the log: %s", log)
+		}
+	})
+}
