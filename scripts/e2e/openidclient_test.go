@@ -30,6 +30,7 @@ func openIDClient(t *testing.T, p *idtest.Provider, keys, alg string) (done, ref
 	}
 	p.AddClient(client)
 	c := start(t, []string{"ISSUER=" + p.Issuer(), "CLIENT_ID=app", "REDIRECT_URI=" + redirectURI, "KEYS=" + keys, "ALG=" + alg}, "node", filepath.Join(dir, "client.mjs"))
+	c.untamed = true // it ends by itself, and SIGTERM may come meanwhile
 	said := c.anyLine("done", "refused")
 	done, ok := strings.CutPrefix(said, "done ")
 	if !ok {

@@ -2,7 +2,7 @@
 // the example's people, for scripts/e2e. It encrypts as Singpass does: ID tokens with A256CBC-HS512, userinfo with A256GCM, both for an EC key.
 //
 // Environment: APP, the base URL of the client "app", which has its keys at APP/auth/jwks and signs with ES256; ACCESS_TTL, the lifetime of access
-// tokens in seconds. It listens on a free port of loopback, and prints "provider URL".
+// tokens in seconds; SIGNED, to want signed requests (JAR) and sign responses (JARM). It listens on a free port of loopback, and prints "provider URL".
 package main
 
 import (
@@ -67,8 +67,7 @@ func newProvider(issuer string) (*provider.Provider, error) {
 		return nil, err
 	}
 	roles := goidc.NewScope("roles")
-	return provider.New(goidc.ProfileFAPI2, issuer,
-		func(context.Context) (goidc.JSONWebKeySet, error) { return keys, nil },
+	options := []provider.Option{
 		provider.WithScopes(goidc.ScopeOpenID, goidc.ScopeProfile, goidc.ScopeEmail, goidc.ScopeOfflineAccess, roles),
 		provider.WithIDTokenSignatureAlgs(goidc.ES256),
 		provider.WithIDTokenEncryption(encryptTo),
@@ -85,23 +84,33 @@ func newProvider(issuer string) (*provider.Provider, error) {
 		provider.WithAuthorizationCodeGrant(),
 		provider.WithRefreshTokenGrant(func(*goidc.Client, goidc.GrantInfo) bool { return true }, 3600),
 		provider.WithTokenRevocation(func(*goidc.Client) bool { return true }, goidc.ClientAuthnPrivateKeyJWT),
-		provider.WithTokenOptions(func(goidc.GrantInfo, *goidc.Client) goidc.TokenOptions { return goidc.NewJWTTokenOptions(goidc.ES256, ttl) }),
+		provider.WithTokenOptions(func(goidc.GrantInfo, *goidc.Client) goidc.TokenOptions {
+			return goidc.NewJWTTokenOptions(goidc.ES256, ttl)
+		}),
 		provider.WithStaticClient(client(os.Getenv("APP"))),
 		provider.WithPolicies(goidc.NewPolicy("people", func(*http.Request, *goidc.Client, *goidc.AuthnSession) bool { return true }, signIn)),
 		provider.WithCheckJTIFunc(once()),
 		provider.WithNotifyErrorFunc(func(_ context.Context, err error) { log.Print(err) }),
 		provider.WithJWTLeewayTime(10),
-	)
+	}
+	if os.Getenv("SIGNED") != "" {
+		options = append(options, provider.WithJARRequired(goidc.ES256), provider.WithJARM(goidc.ES256))
+	}
+	return provider.New(goidc.ProfileFAPI2, issuer, func(context.Context) (goidc.JSONWebKeySet, error) { return keys, nil }, options...)
 }
 
 func client(app string) *goidc.Client {
-	return &goidc.Client{ID: "app", ClientMeta: goidc.ClientMeta{
+	c := &goidc.Client{ID: "app", ClientMeta: goidc.ClientMeta{
 		RedirectURIs: []string{app + "/auth/callback"}, PublicJWKSURI: app + "/auth/jwks", ScopeIDs: "openid profile email roles offline_access",
 		GrantTypes: []goidc.GrantType{goidc.GrantAuthorizationCode, goidc.GrantRefreshToken}, ResponseTypes: []goidc.ResponseType{goidc.ResponseTypeCode},
 		TokenAuthnMethod: goidc.ClientAuthnPrivateKeyJWT, TokenAuthnSigAlg: goidc.ES256, DPoPTokenBindingIsRequired: true,
 		IDTokenSigAlg: goidc.ES256, IDTokenKeyEncAlg: encryptTo, IDTokenContentEncAlg: goidc.A256CBC_HS512,
 		UserInfoSigAlg: goidc.ES256, UserInfoKeyEncAlg: encryptTo, UserInfoContentEncAlg: goidc.A256GCM,
 	}}
+	if os.Getenv("SIGNED") != "" {
+		c.JARSigAlg, c.JARMSigAlg = goidc.ES256, goidc.ES256
+	}
+	return c
 }
 
 // signIn shows a page with a button for each person, and takes the choice.

@@ -3,13 +3,14 @@
 // Environment: APP, the application's base URL; ALG, RS256 or ES256; CLIENT_SECRET, of the client "app" (public without one);
 // ACCESS_TTL, the lifetime of access tokens in seconds; PORT, a free one without it. It prints "provider URL", and "grant TYPE" for
 // each grant. With FAPI, which is the algorithm of client assertions, it is a provider of FAPI 2.0: the client "app" has keys at APP/auth/jwks
-// and no secret, requests are pushed, access tokens are opaque and bound to a key, ALG may be PS256; with NONCES proofs must have one. On SIGUSR2 it signs with a new key and prints "key ID"; the old ones stay published.
+// and no secret, requests are pushed, access tokens are opaque and bound to a key, ALG may be PS256; with NONCES proofs must have one, with SIGNED
+// requests must be signed (JAR), and responses are (JARM). On SIGUSR2 it signs with a new key and prints "key ID"; the old ones stay published.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
-const { APP, ALG = 'RS256', CLIENT_SECRET = '', ACCESS_TTL = '900', PORT = '0', FAPI = '', NONCES = '' } = process.env;
+const { APP, ALG = 'RS256', CLIENT_SECRET = '', ACCESS_TTL = '900', PORT = '0', FAPI = '', NONCES = '', SIGNED = '' } = process.env;
 const tenant = '7b1d5c52-0000-4000-8000-00000000acee';
 const people = {
   alice: { sub: '6f0c2a3e-0000-4000-8000-00000000a11c', given_name: 'Alice', family_name: 'Tan', roles: ['admin', 'user'], custom_roles: ['billing'] },
@@ -96,6 +97,13 @@ if (FAPI) {
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => NONCES !== '' },
     resourceIndicators: { enabled: false },
   });
+  if (SIGNED) {
+    Object.assign(configuration.clients[0], { request_object_signing_alg: FAPI, require_signed_request_object: true, authorization_signed_response_alg: ALG });
+    Object.assign(configuration.features, {
+      requestObjects: { enabled: true, requireSignedRequestObject: true },
+      jwtResponseModes: { enabled: true },
+    });
+  }
 }
 
 const start = (issuer) => {

@@ -2,11 +2,11 @@
 // judged by this repository's client alone.
 //
 // Environment: ISSUER; CLIENT_ID; REDIRECT_URI; KEYS, a private JSON Web Key Set with a key that signs and, if the provider encrypts, one that
-// decrypts; ALG, what the provider signs with. It prints "done JSON" after a sign-in, userinfo, a refresh and userinfo again, or "refused
+// decrypts; ALG, what the provider signs with; SIGNED, to sign requests (JAR) and want signed responses (JARM). It prints "done JSON" after a sign-in, userinfo, a refresh and userinfo again, or "refused
 // STEP: WHY".
 import * as client from 'openid-client';
 
-const { ISSUER, CLIENT_ID, REDIRECT_URI, KEYS, ALG } = process.env;
+const { ISSUER, CLIENT_ID, REDIRECT_URI, KEYS, ALG, SIGNED } = process.env;
 const scope = 'openid profile email offline_access';
 
 const algorithms = {
@@ -30,22 +30,25 @@ const atProvider = async (url) => {
 let step = 'discovery';
 const run = async () => {
   const key = { key: await imported(signing, algorithms[signing.alg], ['sign']), kid: signing.kid };
-  const metadata = { id_token_signed_response_alg: ALG, userinfo_signed_response_alg: decrypting && ALG };
+  const metadata = { id_token_signed_response_alg: ALG, userinfo_signed_response_alg: decrypting && ALG, authorization_signed_response_alg: ALG };
   const config = await client.discovery(new URL(ISSUER), CLIENT_ID, metadata, client.PrivateKeyJwt(key), { execute: [client.allowInsecureRequests] });
   client.enableNonRepudiationChecks(config); // it does not verify ID tokens that come straight from the provider otherwise
   if (decrypting) {
     const opener = { key: await imported(decrypting, { name: 'ECDH', namedCurve: decrypting.crv }, ['deriveBits']), alg: decrypting.alg, kid: decrypting.kid };
     client.enableDecryptingResponses(config, ['A256CBC-HS512', 'A256GCM'], opener);
   }
+  if (SIGNED) client.useJwtResponseMode(config);
   const bound = { DPoP: client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256')) };
 
   step = 'pushing';
   const verifier = client.randomPKCECodeVerifier();
   const state = client.randomState();
   const nonce = client.randomNonce();
-  const to = await client.buildAuthorizationUrlWithPAR(config, {
+  let parameters = {
     redirect_uri: REDIRECT_URI, scope, state, nonce, code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
-  }, bound);
+  };
+  if (SIGNED) parameters = (await client.buildAuthorizationUrlWithJAR(config, parameters, key)).searchParams;
+  const to = await client.buildAuthorizationUrlWithPAR(config, parameters, bound);
 
   step = 'callback';
   const back = await atProvider(to);
@@ -64,7 +67,6 @@ const run = async () => {
   };
 };
 
-process.on('SIGTERM', () => process.exit(0)); // connections are kept for a while
 try {
   console.log(`done ${JSON.stringify(await run())}`);
 } catch (error) {
