@@ -92,6 +92,13 @@ func Seen(ctx context.Context, user *idserver.User) string {
 // loopback.
 func Run(t T, application Application) {
 	t.Helper()
+	behaves(t, application)
+	foundation(t, application)
+}
+
+// behaves tests what an adapter can get wrong.
+func behaves(t T, application Application) {
+	t.Helper()
 	want := parseTranscript(golden)
 	got := record(t, application)
 	for _, step := range got {
@@ -107,7 +114,6 @@ func Run(t T, application Application) {
 	}
 	halfClosed(newSuite(t, application))
 	encrypted(newSuite(t, application))
-	foundation(t, application)
 }
 
 func newSuite(t T, application Application) *suite {

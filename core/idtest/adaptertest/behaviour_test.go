@@ -335,7 +335,7 @@ func TestRunBites(t *testing.T) {
 				}
 				t.Log(len(v.faults), "faults seen")
 			}()
-			Run(v, func(client *idserver.Client, listener net.Listener) error {
+			behaves(v, func(client *idserver.Client, listener net.Listener) error {
 				a := newAdapter(client)
 				breaks(a)
 				return a.serve(listener)
