@@ -5,6 +5,7 @@ package e2e
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,11 @@ func TestReplicas(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "replicas")
 	buildProgram(t, path, "./scripts/cmd/replicas")
+	compile := exec.Command("go", "build", "./examples/gin", "./core/cmd/idserver-dev") // what it does first: nobody has patience for that
+	compile.Dir = "../.."
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	p := startIn(t, "../..", nil, path)
 	var replicas []string
 	for range 2 {
