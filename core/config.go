@@ -122,7 +122,8 @@ type Config struct {
 
 	// ServerSessions keeps sessions in Store, and in the cookie only which one it is, so that large tokens and hundreds of groups
 	// have room (up to 256 kB for one session), and nothing of a session that was signed out is left. A request takes one round trip to the
-	// store, and a store that is away lets nobody in: 503 store_unavailable, with the cookie kept. Sessions move into the store
+	// store, or none for half a minute after one if the store carries messages ([Notifier]); a store that is away lets nobody in, as soon as
+	// that is noticed: 503 store_unavailable, with the cookie kept. Sessions move into the store
 	// with the browser's next request, and back into cookies, where they have room there, if it is no longer set and Store still
 	// is; nobody is signed out by either. Default: false, sessions live in sealed cookies, and the store serves for
 	// coordination.

@@ -19,7 +19,10 @@ type sealedSessions struct{ w *web }
 type openedSession struct {
 	*session
 	reference *sessioncodec.Reference
-	old       bool // it was sealed with an old secret
+	id        string // of what is remembered of the session that it refers to
+	old       bool   // it was sealed with an old secret
+
+	rememberedSession // of a session that lives in the store
 }
 
 // openedOverhead is what an opened session takes besides its text, in bytes.
@@ -36,6 +39,11 @@ func (k sealedSessions) load(_ context.Context, lines []string, now time.Time) (
 	return k.found(opened, now)
 }
 
+// remembered says nothing: load asks nobody either.
+func (sealedSessions) remembered([]string, time.Time) (foundSession, bool) {
+	return foundSession{}, false
+}
+
 // scratches hold plaintexts while they are unpacked: nothing that is unpacked stays in them.
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
@@ -46,7 +54,7 @@ func (k sealedSessions) open(lines []string) (*openedSession, error) {
 	if !ok {
 		return nil, errNoSession
 	}
-	if opened := w.opened.Get(value); opened != nil {
+	if opened := w.opened.Get(value); opened != nil && opened.packed == nil { // else an id was sent in place of a cookie
 		return opened, nil
 	}
 	scratch := scratches.Get().(*[]byte)
@@ -60,7 +68,7 @@ func (k sealedSessions) open(lines []string) (*openedSession, error) {
 	if sessioncodec.IsReference(packed) {
 		var ref sessioncodec.Reference
 		ref, err = sessioncodec.UnpackReference(packed)
-		e.Value.reference = &ref
+		e.Value.reference, e.Value.id = &ref, rememberedAt(ref.ID)
 	} else {
 		e.Value.session, size, err = unpackSession(packed, w.cfg.ClientID)
 	}

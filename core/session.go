@@ -158,6 +158,8 @@ type sessionKeeper interface {
 	// named returns as much of the session of a request as its cookies say, to end it while the store is away; nil if that is
 	// nothing.
 	named(cookies []string, now time.Time) *session
+	// remembered returns the session of a request, if that is known without asking a store.
+	remembered(cookies []string, now time.Time) (foundSession, bool)
 	// save keeps s, which is the successor of what was found or, with a zero found, a new session. It returns what the browser
 	// is to be told.
 	save(ctx context.Context, cookies []string, found foundSession, s *session) ([]Field, error)
@@ -173,11 +175,12 @@ type foundSession struct {
 	renew bool // it should be saved again: a tenth of the idle time has passed, the secret is an old one, or it moves
 
 	// Of a session in a store:
-	stored    storedSession           // what the store has of it
-	reference *sessioncodec.Reference // that the cookie has; nil: it has the session itself
-	old       bool                    // the cookie was sealed with an old secret
-	moves     bool                    // from the cookie into the store
-	settles   bool                    // the browser has come with what it was given when the session moved
+	stored     storedSession           // what the store has of it
+	remembered bool                    // the store was not asked now
+	reference  *sessioncodec.Reference // that the cookie has; nil: it has the session itself
+	old        bool                    // the cookie was sealed with an old secret
+	moves      bool                    // from the cookie into the store
+	settles    bool                    // the browser has come with what it was given when the session moved
 }
 
 // sessionOf returns the session of a request, or nil if there is none that can be opened here. The error is that of a store
@@ -205,7 +208,10 @@ func (w *web) identify(ctx context.Context, r Request) (identity, error) {
 // fromSession identifies the user by the session cookie, and renews the session when that is due.
 func (w *web) fromSession(ctx context.Context, r *Request) (v identity, err error) {
 	now, revoked := w.now(), w.provider.revoked.Added()
-	found, err := w.sessions.load(ctx, r.cookies(), now)
+	found, ok := w.sessions.remembered(r.cookies(), now)
+	if !ok {
+		found, err = w.sessions.load(ctx, r.cookies(), now)
+	}
 	switch {
 	case err == errForeignSession: // while this program is being replaced: the other one can open it
 		return v, notSignedIn

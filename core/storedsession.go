@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/signward/idserver-go/core/internal/memo"
 	"github.com/signward/idserver-go/core/internal/sessioncodec"
 	"github.com/signward/idserver-go/core/internal/vault"
 )
@@ -121,8 +120,11 @@ func (w *web) lookUp(ctx context.Context, ref *sessioncodec.Reference, cookies *
 	}
 	if values == nil {
 		_, _ = marks.Found(ctx, nil, err) // what it says is asked afterwards
-	} else {
-		_, _ = marks.Found(ctx, values[1:], nil)
+		return stored, s, err
+	}
+	ended, unheard := marks.Found(ctx, values[1:], nil)
+	if stored.value != nil && err == nil && !ended && unheard == nil {
+		w.remember(stored, s, marks.Began())
 	}
 	return stored, s, err
 }
@@ -145,23 +147,6 @@ func (w *web) opensStored(id [32]byte, value *vault.Value) (stored storedSession
 	}
 	stored.value = value
 	return stored, s, nil
-}
-
-// unpackStored returns the session that the store has under an id.
-func (w *web) unpackStored(stored storedSession, id [32]byte) (*session, error) {
-	if known := w.opened.Get(string(stored.Session)); known != nil {
-		return known.session, nil
-	}
-	s, size, err := unpackSession(stored.Session, w.cfg.ClientID)
-	if err != nil {
-		return nil, err
-	}
-	if s.kept.ID != id { // the vault binds a value to its key, so that only a fault of ours can lead here
-		return nil, sessioncodec.ErrMalformed
-	}
-	e := &memo.Entry[openedSession]{Key: bytes.Clone(stored.Session), Value: openedSession{session: s}}
-	w.opened.Put(e, len(e.Key)+2*size+openedOverhead)
-	return s, nil
 }
 
 // referenceTo is what a cookie has of a session that lives in the store.
@@ -221,6 +206,14 @@ const mostSaves = 8
 // still on its way may undo. moves is what the cookie must say.
 func (w *web) store(ctx context.Context, found foundSession, s *session) (moves int64, err error) {
 	stored, began := found.stored, found.session == nil
+	if found.remembered { // it is not written without a look
+		if stored, err = w.storedNow(ctx, s.kept.ID); err == nil && stored.value == nil {
+			err = errSignedOut
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 	for range mostSaves {
 		next, kept, err := w.successor(found, stored, s)
 		if err != nil {
@@ -234,15 +227,14 @@ func (w *web) store(ctx context.Context, found foundSession, s *session) (moves 
 			return next.Moves, nil
 		}
 		swapped, err := w.vault.Swap(ctx, kindSession, string(s.kept.ID[:]), stored.value, packed, w.storedUntil(kept))
+		if !began && (err != nil || swapped) { // of a new one, nobody remembers anything
+			w.markers.Changed(ctx, s.ends.ID)
+		}
 		if err != nil || swapped {
 			return next.Moves, err
 		}
 		known := stored.value != nil
-		values, err := w.vault.FindMany(ctx, []vault.Key{keyOfSession(s.kept.ID)})
-		if err != nil {
-			return 0, err
-		}
-		if stored, _, err = w.opensStored(s.kept.ID, values[0]); err != nil {
+		if stored, err = w.storedNow(ctx, s.kept.ID); err != nil {
 			return 0, err
 		}
 		if stored.value == nil && known && !began { // it was signed out, or its time is over
@@ -250,6 +242,16 @@ func (w *web) store(ctx context.Context, found foundSession, s *session) (moves 
 		}
 	}
 	return 0, fmt.Errorf("%w: others write the session all the time", vault.ErrAway)
+}
+
+// storedNow is what the store has of a session at this moment.
+func (w *web) storedNow(ctx context.Context, id [32]byte) (storedSession, error) {
+	values, err := w.vault.FindMany(ctx, []vault.Key{keyOfSession(id)})
+	if err != nil {
+		return storedSession{}, err
+	}
+	stored, _, err := w.opensStored(id, values[0])
+	return stored, err
 }
 
 // successor is what the store is to have of a session, where it has stored now, and that session.
@@ -315,6 +317,7 @@ func (k storedSessions) end(ctx context.Context, s *session) {
 	if err := w.vault.Delete(ctx, kindSession, string(s.kept.ID[:])); err != nil {
 		w.cfg.Logger.WarnContext(ctx, "idserver: what the store has of a session that is over was not deleted", "error", err)
 	}
+	w.markers.Changed(ctx, s.ends.ID)
 }
 
 func (k storedSessions) named(lines []string, now time.Time) *session {

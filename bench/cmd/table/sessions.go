@@ -10,25 +10,26 @@ import (
 type sessionPath struct {
 	in, name, what string
 	most           float64 // allocations that it may add; 0: no goal
+	operations     float64 // of the store, for each request, if it has one of ours
 }
 
 var sessionPaths = []sessionPath{
-	{"chi", "idserver, sealed cookie, seen before", "", 4},
-	{"chi", "idserver, sealed cookie, not seen before", "opens the cookie", 42},
-	{"chi", "idserver, ServerSessions in memory, seen before", "", 0},
-	{"chi", "idserver, ServerSessions in memory, not seen before", "opens the cookie and the record", 0},
-	{"chi", "idserver, ServerSessions in Redis, seen before", "", 0},
-	{"chi", "idserver, ServerSessions in Redis, not seen before", "opens the cookie and the record", 0},
-	{"chi", "idserver, ServerSessions in PostgreSQL, seen before", "", 0},
-	{"chi", "idserver, ServerSessions in PostgreSQL, not seen before", "opens the cookie and the record", 0},
-	{"chi", "scs, memstore", "reads gob", 0},
-	{"chi", "scs, goredisstore", "reads gob", 0},
-	{"chi", "scs, goredisstore, with IdleTimeout", "writes each time as well", 0},
-	{"chi", "gorilla/sessions, cookie store", "opens the cookie, reads gob", 0},
-	{"gin", "idserver, sealed cookie, seen before", "", 4},
-	{"gin", "gin-contrib/sessions, cookie store", "opens the cookie, reads gob", 0},
-	{"fiber", "idserver, sealed cookie, seen before", "", 2},
-	{"fiber", "fiber's session middleware, memory", "reads gob", 0},
+	{"chi", "idserver, sealed cookie, seen before", "", 4, 0},
+	{"chi", "idserver, sealed cookie, not seen before", "opens the cookie", 42, 0},
+	{"chi", "idserver, ServerSessions in memory, seen before", "", 0, 0},
+	{"chi", "idserver, ServerSessions in memory, not seen before", "opens the cookie and the record", 0, 1},
+	{"chi", "idserver, ServerSessions in Redis, seen before", "", 0, 0},
+	{"chi", "idserver, ServerSessions in Redis, not seen before", "opens the cookie and the record", 0, 1},
+	{"chi", "idserver, ServerSessions in PostgreSQL, seen before", "", 0, 0},
+	{"chi", "idserver, ServerSessions in PostgreSQL, not seen before", "opens the cookie and the record", 0, 1},
+	{"chi", "scs, memstore", "reads gob", 0, 0},
+	{"chi", "scs, goredisstore", "reads gob", 0, 0},
+	{"chi", "scs, goredisstore, with IdleTimeout", "writes each time as well", 0, 0},
+	{"chi", "gorilla/sessions, cookie store", "opens the cookie, reads gob", 0, 0},
+	{"gin", "idserver, sealed cookie, seen before", "", 4, 0},
+	{"gin", "gin-contrib/sessions, cookie store", "opens the cookie, reads gob", 0, 0},
+	{"fiber", "idserver, sealed cookie, seen before", "", 2, 0},
+	{"fiber", "fiber's session middleware, memory", "reads gob", 0, 0},
 }
 
 // benchmark is the name of the benchmark.
@@ -46,8 +47,9 @@ route without a session, which is the floor. Redis and PostgreSQL answer on this
 store. Operations are counted where the store is called.
 
 What the rows do differs. A session of idserver is a sign-in: it holds the user with all claims and three tokens, and each request checks its two limits, whether it was
-signed out here or at another replica, and whether its access token must be refreshed. With "seen before" this process remembers what it has opened; with "not seen before"
-it has no memory (TokenCacheBytes is -1), as for a browser that comes to this replica for the first time. The peers keep any data, sign nobody in, and know of no refresh and
+signed out here or at another replica, and whether its access token must be refreshed. With "seen before" this process remembers what it has opened, and the
+store's messages tell it what other replicas do; with "not seen before" it has no memory (TokenCacheBytes is -1), as for a browser that comes to this replica for the first
+time. The peers keep any data, sign nobody in, and know of no refresh and
 no other replica: here they hold a subject, an e-mail address, a name and two roles. Their cookie stores seal with AES and an HMAC, and a sign-out there cannot reach a copy
 of the cookie. scs keeps sessions from becoming idle only with IdleTimeout, and then writes with each request; idserver writes once in a tenth of Session.Idle.
 
@@ -78,7 +80,7 @@ of the cookie. scs keeps sessions from becoming idle only with IdleTimeout, and 
 			goals = append(goals, goal{what: p.in + ", " + strings.TrimPrefix(p.name, "idserver, ") + ", allocations added", got: all.added(name, floor, allocs), want: p.most})
 		}
 		if strings.HasPrefix(p.name, "idserver, ServerSessions in") {
-			goals = append(goals, goal{what: p.in + ", " + strings.TrimPrefix(p.name, "idserver, ") + ", operations of the store a request", got: math.Round(100*all.of(name, operations)) / 100, want: 1})
+			goals = append(goals, goal{what: p.in + ", " + strings.TrimPrefix(p.name, "idserver, ") + ", operations of the store a request", got: math.Round(100*all.of(name, operations)) / 100, want: p.operations})
 		}
 	}
 	return goals

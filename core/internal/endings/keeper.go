@@ -146,12 +146,16 @@ func (k *keeper) listen(ctx context.Context) {
 		stop()
 		return
 	}
-	k.heardOf.Store(true)
 	k.m.looked.drop() // what was looked up before, and may have changed before messages arrived
+	k.heardOf.Store(true)
 }
 
 // hear takes over what another replica tells.
 func (k *keeper) hear(message string) {
+	if session, ok := parseChange(message); ok {
+		k.m.looked.forget(session)
+		return
+	}
 	mark, marker, ok := parseMessage(message)
 	if !ok {
 		k.doubt()

@@ -84,6 +84,27 @@ func (m Marker) message(mark Key) string {
 	return fmt.Sprintf("%s %d %d", base64.RawURLEncoding.EncodeToString(mark[:]), m.Before, m.Issued)
 }
 
+// changeMessage says that what the store has of a session is another than before, by the mark of its id.
+func changeMessage(session Key) string {
+	return changeWord + base64.RawURLEncoding.EncodeToString(session[:])
+}
+
+const changeWord = "changed "
+
+// parseChange is the inverse of changeMessage. What a later version appends is ignored.
+func parseChange(text string) (session Key, ok bool) {
+	text, ok = strings.CutPrefix(text, changeWord)
+	if !ok {
+		return Key{}, false
+	}
+	text, _, _ = strings.Cut(text, " ")
+	hash, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(hash) != len(session) {
+		return Key{}, false
+	}
+	return Key(hash), true
+}
+
 // parseMessage is the inverse of message. What a later version appends is ignored.
 func parseMessage(text string) (mark Key, m Marker, ok bool) {
 	words := strings.Split(text, " ")

@@ -137,3 +137,19 @@ func FuzzMarker(f *testing.F) {
 		}
 	})
 }
+
+func TestChangeMessage(t *testing.T) {
+	session := SessionMark([32]byte{1})
+	message := changeMessage(session)
+	for text, want := range map[string]bool{
+		message: true, message + " of a later version": true, message[:len(message)-1]: false, message + "A": false, "changed": false, "changed ": false,
+		"": false, Marker{1, 2}.message(session): false, "changed !": false,
+	} {
+		if got, ok := parseChange(text); ok != want || ok && got != session {
+			t.Errorf("%q: %v, %t", text, got, ok)
+		}
+	}
+	if _, _, ok := parseMessage(message); ok {
+		t.Error("it is taken for a marker")
+	}
+}

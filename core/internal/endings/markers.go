@@ -139,10 +139,39 @@ func (m *Markers) Look(ctx context.Context, s *Session) (ended bool, err error) 
 type Lookup struct {
 	Keys []vault.Key // to be found
 
-	m          *Markers
-	s          *Session
-	generation int64
-	begun      int64 // in milliseconds
+	m    *Markers
+	s    *Session
+	look Look
+}
+
+// Look is when the store was asked. The zero value is never.
+type Look struct {
+	number int64 // among looks and news
+	at     int64 // in milliseconds
+}
+
+// Began is when the lookup began.
+func (l *Lookup) Began() Look { return l.look }
+
+// StillHolds reports whether what the store said of a session then is what it would say now: whether it has ended, and what it has
+// of it. Messages would have told, and arrive: nobody has ended it or called Changed, none may have been lost, and it is less than
+// half a minute ago, since nothing relies on them.
+func (m *Markers) StillHolds(session Key, then Look) bool {
+	if m.o.Vault == nil {
+		return false
+	}
+	m.noticeEpoch()
+	if !m.subscribe() {
+		return false
+	}
+	since := m.o.Now().UnixMilli() - then.at
+	return 0 <= since && since < answerKeptHeard.Milliseconds() && m.looked.holds(session, then.number)
+}
+
+// Changed says that what the store has of a session is another than before, or gone: replicas that remember it look again.
+func (m *Markers) Changed(ctx context.Context, session Key) {
+	m.looked.forget(session)
+	_ = m.o.Vault.Notify(context.WithoutCancel(ctx), topic, changeMessage(session)) // nothing relies on it
 }
 
 // Begin begins to look a session up. The error wraps [vault.ErrAway]: the store has failed a moment ago, and is left alone.
@@ -151,7 +180,7 @@ func (m *Markers) Begin(s *Session) (*Lookup, error) {
 	if m.Resting() {
 		return nil, fmt.Errorf("%w: it failed a moment ago", vault.ErrAway)
 	}
-	l := &Lookup{m: m, s: s, generation: m.looked.begin(), begun: now}
+	l := &Lookup{m: m, s: s, look: Look{number: m.looked.begin(), at: now}}
 	for _, mark := range s.marks() {
 		l.Keys = append(l.Keys, keyOf(mark))
 	}
@@ -177,7 +206,7 @@ func (l *Lookup) Found(ctx context.Context, values []*vault.Value, err error) (e
 	case err != nil:
 		return false, err
 	}
-	m.looked.add(l.s.ID, l.generation, l.begun)
+	m.looked.add(l.s.ID, l.look.number, l.look.at)
 	return false, nil
 }
 
