@@ -25,7 +25,7 @@ type proven struct {
 
 // provenOverhead is what a remembered token takes besides its own text and its user's, in bytes: the structure above, its
 // place in the memo, and what the allocator rounds up.
-const provenOverhead = 522
+const provenOverhead = 490
 
 // stringSize is what a string takes besides its text, in bytes.
 const stringSize = 16

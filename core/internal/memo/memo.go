@@ -7,6 +7,7 @@ package memo
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -38,10 +39,10 @@ type shard[V any] struct {
 type Entry[V any] struct {
 	Key   []byte // its own memory, not part of something larger
 	asked atomic.Bool
+	size  uint32 // beside asked, where there is room: the allocator rounds entries up
 	Value V
 
 	hash         uint64
-	size         int64
 	older, newer *Entry[V] // the newest has no newer, the oldest no older
 }
 
@@ -89,10 +90,10 @@ func (m *Memo[V]) Get(key string) *V {
 // Put remembers e, in place of what was remembered for its key before. size is the size of key and value, in bytes.
 // Neither may be modified afterwards.
 func (m *Memo[V]) Put(e *Entry[V], size int) {
-	if m == nil || int64(size) > m.bound/shards {
+	if m == nil || int64(size) > min(m.bound/shards, math.MaxUint32) {
 		return
 	}
-	e.hash, e.size = maphash.Bytes(m.seed, end(e.Key)), int64(size)
+	e.hash, e.size = maphash.Bytes(m.seed, end(e.Key)), uint32(size)
 	s := m.shardOf(e.hash)
 	s.mu.Lock()
 	if before := s.byHash[e.hash]; before != nil {
@@ -100,7 +101,7 @@ func (m *Memo[V]) Put(e *Entry[V], size int) {
 	}
 	s.insert(e)
 	s.mu.Unlock()
-	if m.used.Add(e.size) <= m.bound {
+	if m.used.Add(int64(size)) <= m.bound {
 		return
 	}
 	for i := range uint64(shards) { // this shard first, then the others if it has no more than its share
@@ -173,7 +174,7 @@ func (s *shard[V]) remove(e *Entry[V]) int64 {
 		s.oldest = e.newer
 	}
 	e.older, e.newer = nil, nil // whoever still holds e, such as a long request, must not keep its neighbours alive
-	return e.size
+	return int64(e.size)
 }
 
 // victim returns the entry to forget. The caller holds the lock, and the shard is not empty.
