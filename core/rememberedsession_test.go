@@ -115,7 +115,7 @@ func TestRememberedSessionAsksNobody(t *testing.T) {
 
 // A replica that remembers a session hears what the other one makes of it.
 func TestRememberedSessionHears(t *testing.T) {
-	for name, happens := range map[string]struct {
+	for name, row := range map[string]struct {
 		event func(t *testing.T, r *two)
 		want  string
 	}{
@@ -138,9 +138,9 @@ func TestRememberedSessionHears(t *testing.T) {
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			r := newTwo(t, time.Hour)
-			happens.event(t, r)
+			row.event(t, r)
 			synctest.Wait() // the message is on its way
-			r.serves(1, happens.want)
+			r.serves(1, row.want)
 		}))
 	}
 }
@@ -162,26 +162,49 @@ func (r *two) expire(t *testing.T) {
 	time.Sleep(10 * time.Second)
 }
 
-// What one replica has refreshed, the other one has at its next request, though the old tokens would do for a while.
+// What a replica has refreshed, whose clock is ahead, the other one has at its next request, though its own would not refresh yet; and
+// within half a minute, if the message was lost.
 func TestRememberedSessionHearsOfRefresh(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newTwo(t, time.Hour, func(c *idserver.Config) { c.Session.Idle = 2 * time.Hour })
-		tokenAt := func(i int) string {
-			at := r.at(i)
-			ctx, _ := at.pass(at.client.RequireUser(), "GET", "/", fetches)
-			return idserver.AccessTokenFrom(ctx)
-		}
-		old := tokenAt(1)
-		r.expire(t)
-		fresh := tokenAt(0)
-		synctest.Wait()
-		if got := tokenAt(1); fresh == old || fresh == "" || got != fresh {
-			t.Errorf("the other replica has the new access token: %t", got == fresh)
-		}
-		if n := r.provider.RefreshCounts(); n.Answered != 1 || n.Reused != 0 {
-			t.Errorf("%+v", n)
-		}
-	})
+	for name, loses := range map[string]bool{"the message arrives": false, "it is lost": true} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			const ahead = 2 * time.Minute
+			leeway := func(c *idserver.Config) { c.Provider.Leeway, c.Session.Idle = 5*time.Minute, 2*time.Hour }
+			r := newTwo(t, time.Hour, leeway)
+			r.clients[0] = r.client(t, leeway, inStore, func(c *idserver.Config) {
+				c.Store, c.Now = r.store, func() time.Time { return time.Now().Add(ahead) }
+			})
+			tokenAt := func(i int) string {
+				at := r.at(i)
+				ctx, _ := at.pass(at.client.RequireUser(), "GET", "/", fetches)
+				return idserver.AccessTokenFrom(ctx)
+			}
+			time.Sleep(59*time.Minute - ahead - 5*time.Second) // then the clock that is ahead says that it is time
+			old := tokenAt(1)
+			synctest.Wait()
+			tokenAt(1) // after what the first has changed: it is renewed after so long
+			time.Sleep(10 * time.Second)
+			if loses {
+				r.store.lose(false)
+			}
+			fresh := tokenAt(0)
+			synctest.Wait()
+			if old == "" || fresh == "" || fresh == old {
+				t.Fatal("it was not refreshed")
+			}
+			if loses {
+				if got := tokenAt(1); got != old {
+					t.Error("nobody has told it, and it has looked all the same")
+				}
+				time.Sleep(30 * time.Second)
+			}
+			if got := tokenAt(1); got != fresh {
+				t.Error("the other replica does not have the new access token")
+			}
+			if n := r.provider.RefreshCounts(); n.Answered != 1 || n.Reused != 0 {
+				t.Errorf("%+v", n)
+			}
+		}))
+	}
 }
 
 // Messages that are lost let nobody in for long: at once where that is noticed, and within half a minute where it is not.
