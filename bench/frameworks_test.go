@@ -279,6 +279,7 @@ func (a asker) bench(b *testing.B, path, header, value string) {
 	a(path, header, strings.Clone(value))() // keys, token and session are known from here on
 	ask := a(path, header, value)
 	b.ReportAllocs()
+	defer processor(b)()
 	for b.Loop() {
 		if status := ask(); status != http.StatusOK {
 			b.Fatalf("%s: %d", path, status)

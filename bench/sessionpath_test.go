@@ -366,6 +366,7 @@ func BenchmarkSessionPath(b *testing.B) {
 			ask() // from here on, what is remembered is
 			begun := n.Load()
 			b.ReportAllocs()
+			defer processor(b)()
 			for b.Loop() {
 				if status := ask(); status != http.StatusOK {
 					b.Fatalf("%d", status)

@@ -170,6 +170,7 @@ func benchFloor(b *testing.B, alg string, all []string) {
 	check, parts := floor(b, alg), takenApart(b, alg, all)
 	b.ReportAllocs()
 	i := 0
+	defer processor(b)()
 	for b.Loop() {
 		p := parts[i%len(parts)]
 		if i++; !check(p.signed, p.signature) {
@@ -191,6 +192,7 @@ func BenchmarkCold(b *testing.B) {
 				}
 				b.ReportAllocs()
 				i := 1
+				defer processor(b)()
 				for b.Loop() {
 					if _, err := verify(all[i%len(all)]); err != nil {
 						b.Fatal(err)
@@ -234,6 +236,7 @@ func BenchmarkWarm(b *testing.B) {
 		b.Run("tokens="+row.name, func(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
+			defer processor(b)()
 			for b.Loop() {
 				i += 7919 // far apart in memory
 				if _, err := client.ValidateAccessToken(ctx, all[i%len(all)], idserver.AccessTokenCheck{}); err != nil {

@@ -107,7 +107,11 @@ func parse(text []byte) results {
 			by[string(one[2])], _ = strconv.ParseFloat(string(one[1]), 64)
 		}
 		name := string(m[1])
-		all[name] = append(all[name], result{by["ns/op"], by["B/op"], by["allocs/op"], by["store-ops/req"]})
+		took, ok := by["cpu-ns/op"]
+		if !ok { // cores in parallel: how many there are counts
+			took = by["ns/op"]
+		}
+		all[name] = append(all[name], result{took, by["B/op"], by["allocs/op"], by["store-ops/req"]})
 	}
 	return all
 }
@@ -233,7 +237,8 @@ func (all results) page(model string, count int, benchtime string) string {
 	fmt.Fprintf(&b, `# Benchmarks
 
 Written by scripts/bench on %s: %s, %d of its cores, %s, %s/%s; medians of %d runs of %s each. Other
-programs may have run on the machine: read the ratios, each against a floor measured in the same round. [bench/](../bench/README.md) says how it is measured.
+programs may have run on the machine: read the ratios, each against a floor measured in the same round. ns/op is processor time of the process, and
+not the clock's, except for cores in parallel. [bench/](../bench/README.md) says how it is measured.
 
 `, time.Now().UTC().Format(time.DateOnly), model, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, count, benchtime)
 

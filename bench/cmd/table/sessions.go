@@ -43,8 +43,8 @@ func (all results) sessionPaths(b *strings.Builder) (goals []goal) {
 ## The path of a session
 
 A request with the session of somebody who is signed in, to a route whose handler looks at the user's roles and answers "ok", and what that adds to the same
-route without a session, which is the floor. Redis and PostgreSQL answer on this machine, over a socket: a network between adds its round trip to each operation of the
-store. Operations are counted where the store is called.
+route without a session, which is the floor. Redis and PostgreSQL answer on this machine, over a socket; the time is the application's own processor time, and not
+what the server takes or the wait for it: add a round trip of your network for each operation of the store. Operations are counted where the store is called.
 
 What the rows do differs. A session of idserver is a sign-in: it holds the user with all claims and three tokens, and each request checks its two limits, whether it was
 signed out here or at another replica, and whether its access token must be refreshed. With "seen before" this process remembers what it has opened, and the
