@@ -52,6 +52,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.ApplicationName = cmp.Or(cfg.ApplicationName, base.Host)
 	}
 	cfg.Logger = discreetly(cfg)
+	cfg.warnOfAssertionFile()
 	c := &Client{cfg: cfg, provider: newProvider(cfg), site: apiOnly{}, tokens: cfg.rules(), header: authorization, vary: onlyVary}
 	c.provider.rolesConfigured = rolesConfigured
 	if cfg.BaseURL != "" {

@@ -18,10 +18,11 @@ const (
 	clientSecretBasic = "client_secret_basic"
 	clientSecretPost  = "client_secret_post"
 	privateKeyJWT     = "private_key_jwt"
+	spiffeJWT         = "spiffe_jwt" // draft-ietf-oauth-spiffe-client-auth
 	noClientAuth      = "none"
 )
 
-var clientAuthMethods = []string{clientSecretBasic, clientSecretPost, privateKeyJWT, noClientAuth}
+var clientAuthMethods = []string{clientSecretBasic, clientSecretPost, privateKeyJWT, spiffeJWT, noClientAuth}
 
 // assertionForTokenEndpoint is the ProviderConfig.AssertionAudience that is not the issuer.
 const assertionForTokenEndpoint = "token_endpoint"
@@ -29,9 +30,12 @@ const assertionForTokenEndpoint = "token_endpoint"
 // authentication is how the client proves who it is with every request that wants it: token, refresh, revocation.
 func (p *provider) authentication(m *metadata) endpoint.Authentication {
 	id, secret := p.cfg.ClientID, p.cfg.ClientSecret
+	assert := func(context.Context) (string, error) { return p.clientAssertion(m) }
 	switch p.clientAuth(m) {
 	case privateKeyJWT:
-		return endpoint.Assertion{ClientID: id, Make: func(context.Context) (string, error) { return p.clientAssertion(m) }}
+		return endpoint.Assertion{ClientID: id, Type: endpoint.JWTBearer, Make: assert}
+	case spiffeJWT:
+		return endpoint.Assertion{ClientID: id, Type: endpoint.JWTSPIFFE, Make: assert}
 	case clientSecretBasic:
 		return endpoint.SecretBasic{ClientID: id, ClientSecret: secret}
 	case clientSecretPost:
@@ -40,16 +44,24 @@ func (p *provider) authentication(m *metadata) endpoint.Authentication {
 	return endpoint.None{ClientID: id}
 }
 
-// clientAuth chooses the method. A key goes before a secret, unless the metadata lists methods without it and there is a
-// secret. Of the two with a secret, it is client_secret_basic where the metadata does not say (OpenID Connect Discovery
+// authenticates reports whether the client can prove who it is.
+func (c *Config) authenticates() bool {
+	return c.ClientSecret != "" || len(c.ClientKeys) > 0 || c.ClientAssertionFile != ""
+}
+
+// clientAuth chooses the method. A key, or a file, goes before a secret, unless the metadata lists methods without it and there
+// is a secret. Of the two with a secret, it is client_secret_basic where the metadata does not say (OpenID Connect Discovery
 // section 3, RFC 8414) and where it lists both, as RFC 6749 section 2.3.1 prefers.
 func (p *provider) clientAuth(m *metadata) string {
 	listed := func(method string) bool { return slices.Contains(m.TokenAuthMethods, method) }
-	switch secret, key := p.cfg.ClientSecret != "", p.clientKeys.signer != nil; {
+	file := p.cfg.ClientAssertionFile != ""
+	switch secret, key := p.cfg.ClientSecret != "", file || p.clientKeys.signer != nil; {
 	case !secret && !key:
 		return noClientAuth
 	case p.cfg.Provider.ClientAuth != "":
 		return p.cfg.Provider.ClientAuth
+	case file && listed(spiffeJWT) && !listed(privateKeyJWT):
+		return spiffeJWT
 	case key && (!secret || listed(privateKeyJWT)):
 		return privateKeyJWT
 	case listed(clientSecretPost) && !listed(clientSecretBasic):
@@ -58,8 +70,11 @@ func (p *provider) clientAuth(m *metadata) string {
 	return clientSecretBasic
 }
 
-// clientAssertion makes an assertion for one request.
+// clientAssertion makes an assertion for one request, or reads it.
 func (p *provider) clientAssertion(m *metadata) (string, error) {
+	if p.cfg.ClientAssertionFile != "" {
+		return p.cfg.assertionFile().read()
+	}
 	jti, err := randomText(p.cfg.Rand)
 	if err != nil {
 		return "", err

@@ -33,6 +33,14 @@ type Config struct {
 	// deployment, and [s2, e2] in the next, once the provider has fetched the set again, which takes an hour at most of them.
 	// Default: none.
 	ClientKeys []ClientKey
+	// ClientAssertionFile is the path of a file with a JWT that authenticates the client (RFC 7523) and that somebody else writes
+	// anew before it expires: a service account token of Kubernetes, the file of Entra's workload identity, a JWT-SVID of SPIFFE. It is read for each request
+	// that authenticates: token, refresh, pushed authorization, revocation, introspection. At most 16 KiB. New refuses a file that is a directory, longer,
+	// or no JWT; it warns of one that is not there yet, is empty or has expired (more than Provider.Leeway ago), with which requests
+	// fail as if the provider were away: 503, and sessions go on. Issuer, subject and audience of the JWT are what the provider has
+	// been told to trust, and are not checked here. It goes together with ClientKeys only if none of those signs, and not with Profile.
+	// Default: none.
+	ClientAssertionFile string
 	// DPoP has the access tokens of sign-ins bound to a key (RFC 9449), so that nobody who finds one can use it: every sign-in has a
 	// key of its own, from the authorization request on, which is kept where the sign-in is, and every request with the token
 	// proves its possession (ES256). The provider must do so too: an answer with a bearer token is refused. [Client.Transport] and [Client.UserInfo]
@@ -227,9 +235,11 @@ type ProviderConfig struct {
 	// token must equal it exactly. Default: Authority; if that ends in a slash, metadata may name it without the slash.
 	Issuer string
 	// ClientAuth is how the client authenticates, at the token endpoint and wherever else it must: "client_secret_basic",
-	// "client_secret_post", "private_key_jwt" or "none". Default: private_key_jwt with a signing key among Config.ClientKeys,
-	// unless there is a secret too and the provider's metadata does not list it; with a secret client_secret_basic, unless the
-	// metadata lists only client_secret_post of the two (OpenID Connect Discovery section 3); otherwise none.
+	// "client_secret_post", "private_key_jwt", "spiffe_jwt" or "none". Default: private_key_jwt with a signing key among
+	// Config.ClientKeys or with Config.ClientAssertionFile, unless there is a secret too and the provider's metadata does not list
+	// it; spiffe_jwt with the file, if the metadata lists that and not private_key_jwt (draft-ietf-oauth-spiffe-client-auth); with
+	// a secret client_secret_basic, unless the metadata lists only client_secret_post of the two (OpenID Connect Discovery section
+	// 3); otherwise none.
 	ClientAuth string
 	// AssertionType is the typ of client assertions (private_key_jwt). Default: JWT.
 	AssertionType string

@@ -16,7 +16,7 @@ import (
 //
 //   - IDSERVER_AUTHORITY, IDSERVER_ISSUER, IDSERVER_CLIENT_ID, IDSERVER_CLIENT_SECRET, IDSERVER_CLIENT_AUTH and
 //     IDSERVER_AUDIENCE;
-//   - IDSERVER_CLIENT_KEYS, as [ParseClientKeys] reads it;
+//   - IDSERVER_CLIENT_KEYS, as [ParseClientKeys] reads it, and IDSERVER_CLIENT_ASSERTION_FILE, a path;
 //   - IDSERVER_SCOPES, IDSERVER_ALGORITHMS, IDSERVER_TENANTS and IDSERVER_INSECURE_PLAIN_HTTP, separated by spaces or commas;
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
@@ -32,11 +32,14 @@ import (
 func ConfigFromEnv() Config {
 	var faults fault.List
 	cfg := Config{
-		Authority:       os.Getenv("IDSERVER_AUTHORITY"),
-		ClientID:        os.Getenv("IDSERVER_CLIENT_ID"),
-		ClientSecret:    os.Getenv("IDSERVER_CLIENT_SECRET"),
-		ClientKeys:      keysFromEnv(&faults, "ClientKeys", "IDSERVER_CLIENT_KEYS"),
-		Profile:         os.Getenv("IDSERVER_PROFILE"),
+		Authority:    os.Getenv("IDSERVER_AUTHORITY"),
+		ClientID:     os.Getenv("IDSERVER_CLIENT_ID"),
+		ClientSecret: os.Getenv("IDSERVER_CLIENT_SECRET"),
+		ClientKeys:   keysFromEnv(&faults, "ClientKeys", "IDSERVER_CLIENT_KEYS"),
+		Profile:      os.Getenv("IDSERVER_PROFILE"),
+
+		ClientAssertionFile: os.Getenv("IDSERVER_CLIENT_ASSERTION_FILE"),
+
 		DPoP:            flagFromEnv(&faults, "DPoP", "IDSERVER_DPOP"),
 		ApplicationName: os.Getenv("APPLICATION_NAME"),
 		BaseURL:         os.Getenv("BASE_URL"),

@@ -14,8 +14,8 @@ func TestConfigFromEnv(t *testing.T) {
 	for name, value := range map[string]string{
 		"IDSERVER_AUTHORITY": "https://id.example", "IDSERVER_ISSUER": "https://issuer.example",
 		"IDSERVER_CLIENT_ID": "example", "IDSERVER_CLIENT_SECRET": clientSecretText,
-		"IDSERVER_CLIENT_KEYS": `{"kty":"OKP","crv":"Ed25519","kid":"s1","x":"O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,
-		"IDSERVER_AUDIENCE":    "my-api", "IDSERVER_SCOPES": " openid  roles\temail ",
+		"IDSERVER_CLIENT_KEYS":           `{"kty":"OKP","crv":"Ed25519","kid":"s1","x":"O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,
+		"IDSERVER_CLIENT_ASSERTION_FILE": "/var/run/secrets/tokens/id", "IDSERVER_AUDIENCE": "my-api", "IDSERVER_SCOPES": " openid  roles\temail ",
 		"IDSERVER_TIMEOUT": " 2s ", "IDSERVER_LEEWAY": "1m30s", "IDSERVER_CLIENT_AUTH": "client_secret_basic",
 		"IDSERVER_ALGORITHMS": "RS256, ES256 EdDSA,", "IDSERVER_ROLES_CLAIM": "realm_access/roles, https://app.example/my roles,",
 		"IDSERVER_RESPONSE_MODE": "form_post", "IDSERVER_PUSHED_AUTHORIZATION": " true", "IDSERVER_DPOP": "true", "IDSERVER_PROFILE": "fapi2",
@@ -28,7 +28,8 @@ func TestConfigFromEnv(t *testing.T) {
 	}
 	want := idserver.Config{
 		Authority: "https://id.example", ClientID: "example", ClientSecret: clientSecretText, ApplicationName: "Orders",
-		ClientKeys: []idserver.ClientKey{{ID: "s1", Private: signEd()}}, DPoP: true, Profile: "fapi2",
+		ClientAssertionFile: "/var/run/secrets/tokens/id",
+		ClientKeys:          []idserver.ClientKey{{ID: "s1", Private: signEd()}}, DPoP: true, Profile: "fapi2",
 		Provider: idserver.ProviderConfig{
 			Issuer: "https://issuer.example", ClientAuth: "client_secret_basic", Algorithms: []string{"RS256", "ES256", "EdDSA"}, Leeway: 90 * time.Second,
 			PushedAuthorization: true,
@@ -49,7 +50,7 @@ func TestConfigFromEnv(t *testing.T) {
 // Nothing set in the environment is as good as nothing set in the program.
 func TestConfigFromEmptyEnv(t *testing.T) {
 	for _, name := range []string{
-		"IDSERVER_AUTHORITY", "IDSERVER_ISSUER", "IDSERVER_CLIENT_ID", "IDSERVER_CLIENT_SECRET", "IDSERVER_CLIENT_KEYS", "IDSERVER_AUDIENCE",
+		"IDSERVER_AUTHORITY", "IDSERVER_ISSUER", "IDSERVER_CLIENT_ID", "IDSERVER_CLIENT_SECRET", "IDSERVER_CLIENT_KEYS", "IDSERVER_CLIENT_ASSERTION_FILE", "IDSERVER_AUDIENCE",
 		"IDSERVER_SCOPES", "BASE_URL", "SESSION_SECRET", "SESSION_SECRET_OLD", "IDSERVER_TIMEOUT", "IDSERVER_LEEWAY",
 		"IDSERVER_CLIENT_AUTH", "IDSERVER_ALGORITHMS", "IDSERVER_ROLES_CLAIM", "TRUSTED_ORIGINS", "APPLICATION_NAME",
 		"IDSERVER_AUTHORIZE_PARAMETERS", "IDSERVER_RESPONSE_MODE", "IDSERVER_INSECURE_PLAIN_HTTP",

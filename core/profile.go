@@ -51,6 +51,9 @@ func (c *Config) checkProfile(faults *fault.List) {
 	if c.ClientSecret != "" {
 		refuse("ClientSecret", "IDSERVER_CLIENT_SECRET", "is set")
 	}
+	if c.ClientAssertionFile != "" { // whoever writes it signs what the client does not see
+		refuse("ClientAssertionFile", "IDSERVER_CLIENT_ASSERTION_FILE", "is set")
+	}
 	if p.ClientAuth != "" && p.ClientAuth != privateKeyJWT && slices.Contains(clientAuthMethods, p.ClientAuth) {
 		refuse("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "is %s: want %s", p.ClientAuth, privateKeyJWT)
 	}

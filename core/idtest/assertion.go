@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +18,10 @@ import (
 
 // Client assertions, RFC 7523 section 2.2.
 const (
-	assertionType    = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+	spiffeAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
+
 	maxAssertionLife = 5 * time.Minute
 	fetchLimit       = 30 * time.Second
 )
@@ -46,8 +50,12 @@ func (u *usedOnce) first(id string) bool {
 // checkAssertion verifies the client's assertion, RFC 7523 section 3. It must be for this provider alone: its audience is the
 // issuer, or the token endpoint where the dialect says so, as one string.
 func (p *Provider) checkAssertion(client Client, form url.Values) error {
-	if form.Get("client_assertion_type") != assertionType {
-		return errors.New("client_assertion_type must be " + assertionType)
+	want := assertionType
+	if strings.HasPrefix(client.AssertionSubject, "spiffe://") {
+		want = spiffeAssertionType
+	}
+	if form.Get("client_assertion_type") != want {
+		return errors.New("client_assertion_type must be " + want)
 	}
 	document, err := p.keySetOf(client)
 	if err != nil {
@@ -96,16 +104,19 @@ func (p *Provider) checkAssertionClaims(client Client, payload []byte) error {
 	if p.options.Dialect.AssertionForTokenEndpoint {
 		audience = p.URL() + p.path(Token)
 	}
+	federated := client.AssertionIssuer != ""
+	issuer, subject := cmp.Or(client.AssertionIssuer, client.ID), cmp.Or(client.AssertionSubject, client.ID)
 	now, most := p.now(), cmp.Or(p.options.Dialect.MaxAssertionLife, maxAssertionLife)
 	switch issued, expires := time.Unix(claims.Issued, 0), time.Unix(claims.Expires, 0); {
-	case claims.Issuer != client.ID || claims.Subject != client.ID:
-		return fmt.Errorf("the client assertion's iss is %q and its sub %q, want %q", claims.Issuer, claims.Subject, client.ID)
-	case claims.Audience != audience:
+	case claims.Issuer != issuer || claims.Subject != subject:
+		return fmt.Errorf("the client assertion's iss is %q and its sub %q, want %q and %q", claims.Issuer, claims.Subject, issuer, subject)
+	case claims.Audience != audience && !(federated && isOnly(claims.Audience, audience)):
 		return fmt.Errorf("the client assertion's aud is %q, want the string %q", claims.Audience, audience)
 	case claims.Issued == 0 || issued.After(now.Add(10*time.Second)):
 		return errors.New("the client assertion's iat is missing, or in the future")
 	case !now.Before(expires):
 		return errors.New("the client assertion has expired, or has no exp")
+	case federated:
 	case expires.Sub(issued) > most:
 		return fmt.Errorf("the client assertion lives %v, want at most %v", expires.Sub(issued), most)
 	case claims.ID == "":
@@ -114,6 +125,12 @@ func (p *Provider) checkAssertionClaims(client Client, payload []byte) error {
 		return errors.New("the client assertion was used before")
 	}
 	return nil
+}
+
+// isOnly reports whether an aud is a list of that audience alone, as Kubernetes writes it.
+func isOnly(aud any, audience string) bool {
+	list, ok := aud.([]any)
+	return ok && len(list) == 1 && list[0] == audience
 }
 
 // keySetOf returns a client's public keys, fetched anew each time.

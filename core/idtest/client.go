@@ -35,6 +35,11 @@ type Client struct {
 	JWKS    []byte
 	JWKSURI string
 
+	// AssertionIssuer and AssertionSubject are iss and sub of assertions that another issuer makes for the client, such as Kubernetes,
+	// whose keys are JWKS then. They need no jti, may be used until they expire, and live as long as that issuer likes. The
+	// client_assertion_type of a subject that begins with spiffe:// is that of a JWT-SVID. Default: the client's own, both.
+	AssertionIssuer, AssertionSubject string
+
 	// IDTokenEncryption and UserInfoEncryption are content encryptions, such as A256CBC-HS512 or A256GCM, with which the
 	// provider encrypts ID tokens and signed userinfo for the client's key whose use is enc. UserInfoSigned signs userinfo
 	// without encrypting it. Default: neither is encrypted, and userinfo is JSON.

@@ -10,12 +10,15 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/internal/jose"
 )
 
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
@@ -36,6 +39,47 @@ func clientKeys(s *suite) {
 	s.provider.AddClient(idtest.Client{ID: idtest.ExampleClient, JWKS: []byte(e.body), RedirectURIs: []string{suiteOrigin + "/auth/callback"}})
 	v.signIn("alice")
 	v.step("alice, whose application has a key", "RFC 7523", "GET", "/suite/user", aScript)
+	s.assertionFile(key, []byte(e.body))
+}
+
+// assertionFile tests an application whose assertions are in a file, and what becomes of its people when that is lost.
+func (s *suite) assertionFile(key ed25519.PrivateKey, keys []byte) {
+	folder, err := os.MkdirTemp("", "assertion")
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	s.t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	file := filepath.Join(folder, "token")
+	write := func(content string) {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			s.t.Fatalf("%v", err)
+		}
+	}
+	const issuer, subject = "https://cluster.example", "system:serviceaccount:shop:orders"
+	signed := func() string {
+		signer, err := jose.NewSigner(key, "")
+		if err != nil {
+			s.t.Fatalf("%v", err)
+		}
+		now := s.clock.Now().Unix()
+		text, err := signer.Sign(jose.SigningHeader{KeyID: "s1"}, fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":[%q],"iat":%d,"exp":%d}`, issuer, subject, s.provider.URL(), now, now+600))
+		if err != nil {
+			s.t.Fatalf("%v", err)
+		}
+		return text
+	}
+	write(signed())
+	s.provider.AddClient(idtest.Client{
+		ID: idtest.ExampleClient, JWKS: keys, AssertionIssuer: issuer, AssertionSubject: subject, RedirectURIs: []string{suiteOrigin + "/auth/callback"},
+	})
+	v := s.visitor(s.serve(func(c *idserver.Config) { c.ClientSecret, c.ClientAssertionFile = "", file }))
+	v.signIn("alice")
+	back := v.comeBack(v.begin(""), "alice")
+	s.clock.advance(14*time.Minute + 30*time.Second)
+	v.step("callback while the application's file has expired", "nothing is sent, and nothing is lost", "GET", back, aPage)
+	v.step("alice, when her token ends and the file has expired", "the session goes on", "GET", "/suite/user", aScript)
+	write(signed())
+	v.step("alice, once the file was written anew", "refreshed", "GET", "/suite/user", aScript)
 }
 
 func strangers(s *suite) {

@@ -53,14 +53,18 @@ func (s SecretBasic) Authenticate(_ context.Context, r *Request) error {
 	return nil
 }
 
-// Assertion is a client assertion that is made for each request, RFC 7523 section 2.2.
+// Assertion is a client assertion that is made for each request, RFC 7521 section 4.2.
 type Assertion struct {
 	ClientID string
+	Type     string // client_assertion_type
 	Make     func(ctx context.Context) (string, error)
 }
 
-// assertionType is the client_assertion_type of a JWT.
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+// Types of assertions.
+const (
+	JWTBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" // RFC 7523 section 2.2
+	JWTSPIFFE = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe" // draft-ietf-oauth-spiffe-client-auth
+)
 
 func (a Assertion) Authenticate(ctx context.Context, r *Request) error {
 	if r.Form == nil {
@@ -71,7 +75,7 @@ func (a Assertion) Authenticate(ctx context.Context, r *Request) error {
 		return err
 	}
 	r.Form.Set("client_id", a.ClientID)
-	r.Form.Set("client_assertion_type", assertionType)
+	r.Form.Set("client_assertion_type", a.Type)
 	r.Form.Set("client_assertion", assertion)
 	r.Hide(assertion)
 	return nil
@@ -102,7 +106,7 @@ func (s SecretPost) LogValue() slog.Value  { return slog.StringValue(s.String())
 func (s SecretBasic) String() string       { return "client_secret_basic" }
 func (s SecretBasic) GoString() string     { return s.String() }
 func (s SecretBasic) LogValue() slog.Value { return slog.StringValue(s.String()) }
-func (a Assertion) String() string         { return "private_key_jwt" }
+func (a Assertion) String() string         { return "client assertion" }
 func (a Assertion) GoString() string       { return a.String() }
 func (a Assertion) LogValue() slog.Value   { return slog.StringValue(a.String()) }
 func (b Bearer) String() string            { return "bearer token" }
