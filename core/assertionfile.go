@@ -40,7 +40,8 @@ type assertionFile struct {
 // read returns the assertion that is in the file now. It is read for each request: a file takes microseconds and a request to the
 // provider milliseconds, and what tells that a file has changed (its time, its inode) can be wrong.
 func (f assertionFile) read() (string, error) {
-	text, err := f.content()
+	content, err := readBounded(f.name, maxAssertionFile)
+	text := strings.TrimSpace(string(content))
 	if err == nil {
 		err = f.check(text)
 	}
@@ -50,30 +51,30 @@ func (f assertionFile) read() (string, error) {
 	return text, nil
 }
 
-// content reads a regular file: opening a pipe would wait for whoever writes it.
-func (f assertionFile) content() (string, error) {
-	about, err := os.Stat(f.name)
+// readBounded reads a regular file: opening a pipe would wait for whoever writes it. Its errors do not repeat the name.
+func readBounded(name string, most int) ([]byte, error) {
+	about, err := os.Stat(name)
 	switch {
 	case err != nil:
-		return "", withoutPath(err)
+		return nil, withoutPath(err)
 	case about.IsDir():
-		return "", errors.New("it is a directory: want the file in it")
+		return nil, errors.New("it is a directory: want the file in it")
 	case !about.Mode().IsRegular():
-		return "", errors.New("it is no regular file")
+		return nil, errors.New("it is no regular file")
 	}
-	file, err := os.Open(f.name)
+	file, err := os.Open(name)
 	if err != nil {
-		return "", withoutPath(err)
+		return nil, withoutPath(err)
 	}
 	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, maxAssertionFile+1))
+	content, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
 	switch {
 	case err != nil:
-		return "", withoutPath(err)
-	case len(text) > maxAssertionFile:
-		return "", fmt.Errorf("it is longer than %d bytes", maxAssertionFile)
+		return nil, withoutPath(err)
+	case len(content) > most:
+		return nil, fmt.Errorf("it is longer than %d bytes", most)
 	}
-	return strings.TrimSpace(string(text)), nil
+	return content, nil
 }
 
 func withoutPath(err error) error {

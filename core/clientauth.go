@@ -18,11 +18,13 @@ const (
 	clientSecretBasic = "client_secret_basic"
 	clientSecretPost  = "client_secret_post"
 	privateKeyJWT     = "private_key_jwt"
-	spiffeJWT         = "spiffe_jwt" // draft-ietf-oauth-spiffe-client-auth
+	spiffeJWT         = "spiffe_jwt"      // draft-ietf-oauth-spiffe-client-auth
+	tlsClientAuth     = "tls_client_auth" // RFC 8705 section 2
+	selfSignedTLS     = "self_signed_tls_client_auth"
 	noClientAuth      = "none"
 )
 
-var clientAuthMethods = []string{clientSecretBasic, clientSecretPost, privateKeyJWT, spiffeJWT, noClientAuth}
+var clientAuthMethods = []string{clientSecretBasic, clientSecretPost, privateKeyJWT, spiffeJWT, tlsClientAuth, selfSignedTLS, noClientAuth}
 
 // assertionForTokenEndpoint is the ProviderConfig.AssertionAudience that is not the issuer.
 const assertionForTokenEndpoint = "token_endpoint"
@@ -41,33 +43,51 @@ func (p *provider) authentication(m *metadata) endpoint.Authentication {
 	case clientSecretPost:
 		return endpoint.SecretPost{ClientID: id, ClientSecret: secret}
 	}
-	return endpoint.None{ClientID: id}
+	return endpoint.None{ClientID: id} // with a certificate, the connection says the rest (RFC 8705 section 2)
 }
 
 // authenticates reports whether the client can prove who it is.
 func (c *Config) authenticates() bool {
-	return c.ClientSecret != "" || len(c.ClientKeys) > 0 || c.ClientAssertionFile != ""
+	return c.ClientSecret != "" || len(c.ClientKeys) > 0 || c.ClientAssertionFile != "" || c.ClientCertificate != nil
 }
 
-// clientAuth chooses the method. A key, or a file, goes before a secret, unless the metadata lists methods without it and there
-// is a secret. Of the two with a secret, it is client_secret_basic where the metadata does not say (OpenID Connect Discovery
-// section 3, RFC 8414) and where it lists both, as RFC 6749 section 2.3.1 prefers.
-func (p *provider) clientAuth(m *metadata) string {
-	listed := func(method string) bool { return slices.Contains(m.TokenAuthMethods, method) }
-	file := p.cfg.ClientAssertionFile != ""
-	switch secret, key := p.cfg.ClientSecret != "", file || p.clientKeys.signer != nil; {
-	case !secret && !key:
-		return noClientAuth
-	case p.cfg.Provider.ClientAuth != "":
-		return p.cfg.Provider.ClientAuth
-	case file && listed(spiffeJWT) && !listed(privateKeyJWT):
-		return spiffeJWT
-	case key && (!secret || listed(privateKeyJWT)):
-		return privateKeyJWT
-	case listed(clientSecretPost) && !listed(clientSecretBasic):
-		return clientSecretPost
+// clientAuthMethods are those that the configuration has the means for, in order of preference: what nobody else knows goes
+// before what lies at the provider too.
+func (c *Config) clientAuthMethods(signs bool) (methods []string) {
+	if signs {
+		methods = append(methods, privateKeyJWT)
 	}
-	return clientSecretBasic
+	if c.ClientAssertionFile != "" {
+		methods = append(methods, privateKeyJWT, spiffeJWT)
+	}
+	if c.ClientCertificate != nil {
+		methods = append(methods, tlsClientAuth, selfSignedTLS)
+	}
+	if c.ClientSecret != "" {
+		methods = append(methods, clientSecretBasic, clientSecretPost)
+	}
+	return methods
+}
+
+// clientAuth chooses the method: the first of ours that the metadata lists. Where it lists none, a secret is sent by
+// client_secret_basic (OpenID Connect Discovery section 3, RFC 8414), which RFC 6749 section 2.3.1 prefers.
+func (p *provider) clientAuth(m *metadata) string {
+	methods := p.cfg.clientAuthMethods(p.clientKeys.signer != nil)
+	if len(methods) == 0 {
+		return noClientAuth
+	}
+	if p.cfg.Provider.ClientAuth != "" {
+		return p.cfg.Provider.ClientAuth
+	}
+	for _, method := range methods {
+		if slices.Contains(m.TokenAuthMethods, method) {
+			return method
+		}
+	}
+	if p.cfg.ClientSecret != "" {
+		return clientSecretBasic
+	}
+	return methods[0]
 }
 
 // clientAssertion makes an assertion for one request, or reads it.

@@ -212,11 +212,12 @@ func (c *Config) checkClientKeys(faults *fault.List) {
 	for _, err := range wrong {
 		faults.Add(field, variable, "%w", err)
 	}
-	if (len(c.ClientKeys) > 0 || c.ClientAssertionFile != "") && c.ClientID == "" && c.BaseURL == "" { // with BaseURL, it is a fault of its own
-		faults.Add("ClientID", "IDSERVER_CLIENT_ID", "is empty, and ClientKeys (IDSERVER_CLIENT_KEYS) and ClientAssertionFile (IDSERVER_CLIENT_ASSERTION_FILE) are those of a client: set its client_id")
+	if (len(c.ClientKeys) > 0 || c.ClientAssertionFile != "" || c.ClientCertificate != nil) && c.ClientID == "" && c.BaseURL == "" { // with BaseURL, it is a fault of its own
+		faults.Add("ClientID", "IDSERVER_CLIENT_ID", "is empty, and ClientKeys (IDSERVER_CLIENT_KEYS), ClientAssertionFile (IDSERVER_CLIENT_ASSERTION_FILE) and ClientCertificate (IDSERVER_CLIENT_CERTIFICATE_FILE) are those of a client: set its client_id")
 	}
 	file := c.ClientAssertionFile != ""
 	c.checkAssertionFile(faults)
+	c.checkClientCertificate(faults)
 	p := &c.Provider
 	switch method := p.ClientAuth; {
 	case method != "" && !slices.Contains(clientAuthMethods, method):
@@ -225,10 +226,12 @@ func (c *Config) checkClientKeys(faults *fault.List) {
 		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%s needs a key that signs: set ClientKeys (IDSERVER_CLIENT_KEYS), or ClientAssertionFile (IDSERVER_CLIENT_ASSERTION_FILE)", method)
 	case method == spiffeJWT && !file:
 		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%s needs a JWT-SVID: set ClientAssertionFile (IDSERVER_CLIENT_ASSERTION_FILE)", method)
+	case (method == tlsClientAuth || method == selfSignedTLS) && c.ClientCertificate == nil:
+		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%s needs a certificate: set ClientCertificate (IDSERVER_CLIENT_CERTIFICATE_FILE)", method)
 	case method == noClientAuth && c.ClientSecret != "":
 		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%s would leave ClientSecret (IDSERVER_CLIENT_SECRET) unused: leave one of both out", method)
-	case (method == clientSecretPost || method == clientSecretBasic) && c.ClientSecret == "" && (keys.signer != nil || file):
-		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%s needs ClientSecret (IDSERVER_CLIENT_SECRET), which is empty: leave it out, so that ClientKeys or ClientAssertionFile are used", method)
+	case (method == clientSecretPost || method == clientSecretBasic) && c.ClientSecret == "" && (keys.signer != nil || file || c.ClientCertificate != nil):
+		faults.Add("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "%s needs ClientSecret (IDSERVER_CLIENT_SECRET), which is empty: leave it out, so that ClientKeys, ClientAssertionFile or ClientCertificate are used", method)
 	}
 	switch p.AssertionAudience {
 	case "", assertionForTokenEndpoint:

@@ -3,6 +3,7 @@ package idserver
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,6 +42,14 @@ type Config struct {
 	// been told to trust, and are not checked here. It goes together with ClientKeys only if none of those signs, and not with Profile.
 	// Default: none.
 	ClientAssertionFile string
+	// ClientCertificate returns a certificate that the client presents over TLS where it authenticates (RFC 8705): as its only
+	// authentication, in place of a key or a secret (tls_client_auth of a CA, or self_signed_tls_client_auth), or beside one. Where the provider's metadata has
+	// mtls_endpoint_aliases, requests go there. Access tokens may then be bound to it: one that is a JWT must be bound to a certificate that was
+	// presented, if it says what it is bound to; userinfo and [Client.Transport] present it. It is called for each handshake, concurrently, so
+	// that a certificate can be replaced; New calls it once. Its chain and its dates are not checked here. A connection stays open with the one that
+	// it began with. An error counts as the provider's being away: 503. An HTTP.Client must have an *http.Transport, which
+	// is copied. Default: none.
+	ClientCertificate func() (*tls.Certificate, error)
 	// DPoP has the access tokens of sign-ins bound to a key (RFC 9449), so that nobody who finds one can use it: every sign-in has a
 	// key of its own, from the authorization request on, which is kept where the sign-in is, and every request with the token
 	// proves its possession (ES256). The provider must do so too: an answer with a bearer token is refused. [Client.Transport] and [Client.UserInfo]
@@ -50,17 +59,18 @@ type Config struct {
 	// Profile is a profile that sign-ins follow as a whole: "fapi2", the FAPI 2.0 Security Profile, which open banking and Singpass
 	// want. With it, all of this holds, and none of it can be turned off alone:
 	//
-	//   - the client authenticates with a key (private_key_jwt), for the issuer alone: ClientKeys has one for PS256, ES256 or EdDSA,
-	//     and there is no ClientSecret;
+	//   - the client authenticates with a key (private_key_jwt), for the issuer alone: ClientKeys has one for PS256, ES256 or EdDSA; or
+	//     with ClientCertificate (tls_client_auth, self_signed_tls_client_auth). There is no ClientSecret;
 	//   - authorization requests are pushed (RFC 9126), with PKCE S256;
-	//   - access tokens are bound to a key of the sign-in (DPoP), from the pushed request on;
+	//   - access tokens are bound to a key of the sign-in (DPoP), from the pushed request on; or, with ClientCertificate and without
+	//     DPoP, to that certificate: the metadata must say so (tls_client_certificate_bound_access_tokens), and each that is a JWT;
 	//   - ID tokens, access tokens and userinfo are signed with PS256, ES256 or EdDSA;
 	//   - all that is known of the provider comes from its metadata, over TLS but on loopback, and a [DiscoveryError] names the
 	//     member that rules any of this out.
 	//
 	// The issuer of authorization responses is compared where it is there, and must be there where the metadata announces it (RFC
-	// 9207), as without a profile. Guards go on to take bearer tokens. mTLS in place of keys and DPoP, and message signing,
-	// are not supported. Default: none.
+	// 9207), as without a profile. Guards go on to take bearer tokens. Message signing is not supported.
+	// Default: none.
 	Profile string
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
 	// routes on; an API leaves it empty. http is allowed on loopback, and where InsecurePlainHTTP
@@ -235,11 +245,11 @@ type ProviderConfig struct {
 	// token must equal it exactly. Default: Authority; if that ends in a slash, metadata may name it without the slash.
 	Issuer string
 	// ClientAuth is how the client authenticates, at the token endpoint and wherever else it must: "client_secret_basic",
-	// "client_secret_post", "private_key_jwt", "spiffe_jwt" or "none". Default: private_key_jwt with a signing key among
-	// Config.ClientKeys or with Config.ClientAssertionFile, unless there is a secret too and the provider's metadata does not list
-	// it; spiffe_jwt with the file, if the metadata lists that and not private_key_jwt (draft-ietf-oauth-spiffe-client-auth); with
-	// a secret client_secret_basic, unless the metadata lists only client_secret_post of the two (OpenID Connect Discovery section
-	// 3); otherwise none.
+	// "client_secret_post", "private_key_jwt", "spiffe_jwt", "tls_client_auth", "self_signed_tls_client_auth" or "none". Default: the
+	// first of these that the provider's metadata lists: with a signing key among Config.ClientKeys private_key_jwt; with
+	// Config.ClientAssertionFile private_key_jwt, spiffe_jwt (draft-ietf-oauth-spiffe-client-auth); with Config.ClientCertificate
+	// tls_client_auth, self_signed_tls_client_auth; with a secret client_secret_basic, client_secret_post. Where it lists none,
+	// client_secret_basic with a secret (OpenID Connect Discovery section 3), else the first. Without any of these, none.
 	ClientAuth string
 	// AssertionType is the typ of client assertions (private_key_jwt). Default: JWT.
 	AssertionType string

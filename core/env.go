@@ -17,6 +17,8 @@ import (
 //   - IDSERVER_AUTHORITY, IDSERVER_ISSUER, IDSERVER_CLIENT_ID, IDSERVER_CLIENT_SECRET, IDSERVER_CLIENT_AUTH and
 //     IDSERVER_AUDIENCE;
 //   - IDSERVER_CLIENT_KEYS, as [ParseClientKeys] reads it, and IDSERVER_CLIENT_ASSERTION_FILE, a path;
+//   - IDSERVER_CLIENT_CERTIFICATE_FILE and IDSERVER_CLIENT_CERTIFICATE_KEY_FILE, paths of PEM files, which are read for each handshake; the
+//     second may be left out if the first has the key too;
 //   - IDSERVER_SCOPES, IDSERVER_ALGORITHMS, IDSERVER_TENANTS and IDSERVER_INSECURE_PLAIN_HTTP, separated by spaces or commas;
 //   - IDSERVER_ROLES_CLAIM, separated by commas, each a name or a path such as realm_access/roles;
 //   - IDSERVER_AUTHORIZE_PARAMETERS, written like the query of a URL: audience=https://api.example&access_type=offline;
@@ -39,6 +41,7 @@ func ConfigFromEnv() Config {
 		Profile:      os.Getenv("IDSERVER_PROFILE"),
 
 		ClientAssertionFile: os.Getenv("IDSERVER_CLIENT_ASSERTION_FILE"),
+		ClientCertificate:   certificateFromEnv(&faults, "ClientCertificate", "IDSERVER_CLIENT_CERTIFICATE_FILE", "IDSERVER_CLIENT_CERTIFICATE_KEY_FILE"),
 
 		DPoP:            flagFromEnv(&faults, "DPoP", "IDSERVER_DPOP"),
 		ApplicationName: os.Getenv("APPLICATION_NAME"),

@@ -88,6 +88,7 @@ func tell[E any](ctx context.Context, log *slog.Logger, event func(context.Conte
 
 // do sends one request to the provider.
 func (p *provider) do(ctx context.Context, name string, call endpoint.Call) (*endpoint.Answer, error) {
+	call.Mutual = call.Authentication != nil // what is published is nobody's business
 	event := p.cfg.Events.ProviderRequest
 	if event == nil {
 		return p.http.Do(ctx, call)

@@ -32,6 +32,9 @@ type metadata struct {
 	IDTokenAlgorithms           []string
 	ChallengeMethods            []string
 	SendsIssuer                 bool // RFC 9207
+	BindsToCertificate          bool // RFC 8705 section 3.3
+
+	aliases map[string]string // of endpoints, for a client that presents a certificate: RFC 8705 section 5
 
 	ignored []string // what is wrong with members that count as absent
 }
@@ -44,6 +47,7 @@ func parseMetadata(document []byte) (*metadata, error) {
 		return nil, err
 	}
 	m := new(metadata)
+	m.readAliases(object.Get("mtls_endpoint_aliases"))
 	for name, field := range map[string]*string{
 		"issuer": &m.Issuer, "authorization_endpoint": &m.AuthorizationEndpoint, "token_endpoint": &m.TokenEndpoint,
 		"jwks_uri": &m.JWKSURI, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint, "introspection_endpoint": &m.IntrospectionEndpoint,
@@ -70,6 +74,7 @@ func parseMetadata(document []byte) (*metadata, error) {
 	}
 	for name, field := range map[string]*bool{
 		"authorization_response_iss_parameter_supported": &m.SendsIssuer, "require_pushed_authorization_requests": &m.RequiresPushed,
+		"tls_client_certificate_bound_access_tokens": &m.BindsToCertificate,
 	} {
 		switch value := object.Get(name); value {
 		case "true":
@@ -80,6 +85,46 @@ func parseMetadata(document []byte) (*metadata, error) {
 		}
 	}
 	return m, nil
+}
+
+// readAliases reads mtls_endpoint_aliases. One that cannot be read counts as absent, as any other member does.
+func (m *metadata) readAliases(value string) {
+	const name = "mtls_endpoint_aliases"
+	if value == "" || value == "null" {
+		return
+	}
+	object, err := strictjson.ParseObject([]byte(value))
+	if err != nil {
+		m.ignore(name, "an object is wanted")
+		return
+	}
+	m.aliases = map[string]string{}
+	for alias := range m.aliased() {
+		if value := object.Get(alias); value != "" && value != "null" {
+			var ok bool
+			if m.aliases[alias], ok = strictjson.String(value); !ok {
+				m.ignore(name+"."+alias, "a string is wanted")
+				delete(m.aliases, alias)
+			}
+		}
+	}
+}
+
+// aliased are the endpoints at which the client authenticates, or presents a token.
+func (m *metadata) aliased() map[string]*string {
+	return map[string]*string{
+		"token_endpoint": &m.TokenEndpoint, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint,
+		"introspection_endpoint": &m.IntrospectionEndpoint, "pushed_authorization_request_endpoint": &m.PushedAuthorizationEndpoint,
+	}
+}
+
+// useAliases replaces endpoints by those where a certificate can be presented. What does not exist without one does not with one.
+func (m *metadata) useAliases() {
+	for name, field := range m.aliased() {
+		if alias := m.aliases[name]; alias != "" && *field != "" {
+			*field = alias
+		}
+	}
 }
 
 func (m *metadata) ignore(name, why string) { m.ignored = append(m.ignored, name+": "+why) }
@@ -241,6 +286,9 @@ func (p *provider) fetchMetadata(ctx context.Context, held *metadata) (fetched.D
 	}
 	if document.Value, err = parseMetadata(bytes.TrimPrefix(a.Body, byteOrderMark)); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
+	}
+	if p.presenter != nil {
+		document.Value.useAliases()
 	}
 	document.Value.override(p.cfg.Provider.Endpoints)
 	if err := document.Value.check(p.cfg); err != nil {

@@ -13,12 +13,16 @@ const fapi2 = "fapi2"
 // profileAlgorithms are those of FAPI 2.0 section 5.4. Ed25519 is another name of EdDSA (RFC 9864).
 var profileAlgorithms = []string{"PS256", "ES256", "EdDSA", "Ed25519"}
 
+// profileMethods are those of FAPI 2.0 section 5.3.3.1.
+var profileMethods = []string{privateKeyJWT, tlsClientAuth, selfSignedTLS}
+
 // withProfile fills in what the profile settles.
 func (c Config) withProfile() Config {
 	if c.Profile != fapi2 {
 		return c
 	}
-	c.DPoP, c.Provider.PushedAuthorization = true, true
+	c.DPoP = c.DPoP || c.ClientCertificate == nil // FAPI 2.0 section 5.3.3.1 item 1: the one or the other
+	c.Provider.PushedAuthorization = true
 	if len(c.Provider.Algorithms) == 0 {
 		c.Provider.Algorithms = profileAlgorithms
 	}
@@ -43,9 +47,9 @@ func (c *Config) checkProfile(faults *fault.List) {
 	keys, wrong := readClientKeys(c.ClientKeys)
 	switch {
 	case len(wrong) > 0: // a fault of its own
-	case keys.signer == nil:
+	case keys.signer == nil && c.ClientCertificate == nil:
 		refuse("ClientKeys", "IDSERVER_CLIENT_KEYS", "has no key that signs")
-	case !slices.Contains(profileAlgorithms, keys.signer.Algorithm):
+	case keys.signer != nil && !slices.Contains(profileAlgorithms, keys.signer.Algorithm):
 		refuse("ClientKeys", "IDSERVER_CLIENT_KEYS", "signs with %s: want PS256, ES256 or EdDSA", keys.signer.Algorithm)
 	}
 	if c.ClientSecret != "" {
@@ -54,8 +58,8 @@ func (c *Config) checkProfile(faults *fault.List) {
 	if c.ClientAssertionFile != "" { // whoever writes it signs what the client does not see
 		refuse("ClientAssertionFile", "IDSERVER_CLIENT_ASSERTION_FILE", "is set")
 	}
-	if p.ClientAuth != "" && p.ClientAuth != privateKeyJWT && slices.Contains(clientAuthMethods, p.ClientAuth) {
-		refuse("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "is %s: want %s", p.ClientAuth, privateKeyJWT)
+	if p.ClientAuth != "" && !slices.Contains(profileMethods, p.ClientAuth) && slices.Contains(clientAuthMethods, p.ClientAuth) {
+		refuse("Provider.ClientAuth", "IDSERVER_CLIENT_AUTH", "is %s: want one of %q", p.ClientAuth, profileMethods)
 	}
 	if p.AssertionAudience != "" {
 		refuse("Provider.AssertionAudience", "", "is set: the issuer is the only audience")
@@ -81,21 +85,32 @@ func (m *metadata) checkProfile(cfg Config) error {
 	if cfg.Profile != fapi2 {
 		return nil
 	}
-	keys, _ := readClientKeys(cfg.ClientKeys) // New has checked them
-	for _, want := range []struct {
+	type wanted struct {
 		member string
 		listed []string
 		oneOf  []string
-	}{
-		{"token_endpoint_auth_methods_supported", m.TokenAuthMethods, []string{privateKeyJWT}},
-		{"token_endpoint_auth_signing_alg_values_supported", m.AssertionAlgorithms, []string{keys.signer.Algorithm}},
+	}
+	keys, _ := readClientKeys(cfg.ClientKeys) // New has checked them
+	methods := cfg.clientAuthMethods(keys.signer != nil)
+	if cfg.Provider.ClientAuth != "" {
+		methods = []string{cfg.Provider.ClientAuth}
+	}
+	all := []wanted{
+		{"token_endpoint_auth_methods_supported", m.TokenAuthMethods, methods},
 		{"id_token_signing_alg_values_supported", m.IDTokenAlgorithms, cfg.Provider.Algorithms},
 		{"code_challenge_methods_supported", m.ChallengeMethods, []string{"S256"}},
-	} {
+	}
+	if keys.signer != nil && slices.Contains(methods, privateKeyJWT) {
+		all = append(all, wanted{"token_endpoint_auth_signing_alg_values_supported", m.AssertionAlgorithms, []string{keys.signer.Algorithm}})
+	}
+	for _, want := range all {
 		ok := slices.ContainsFunc(want.listed, func(name string) bool { return slices.Contains(want.oneOf, name) })
 		if len(want.listed) > 0 && !ok {
 			return m.missing(fmt.Sprintf("its %s has none of %q, which Config.Profile (IDSERVER_PROFILE) wants", want.member, want.oneOf))
 		}
+	}
+	if !cfg.DPoP && !m.BindsToCertificate {
+		return m.missing("its tls_client_certificate_bound_access_tokens is not true, and Config.Profile (IDSERVER_PROFILE) wants tokens bound to ClientCertificate, or DPoP (IDSERVER_DPOP)")
 	}
 	if isTemplate(m.Issuer) {
 		return m.missing("its issuer stands for many tenants, and Config.Profile (IDSERVER_PROFILE) wants one")

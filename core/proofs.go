@@ -260,9 +260,13 @@ func checkType(kind string, key *dpop.Key) error {
 	return nil
 }
 
-// checkBinding checks an access token that says which key it is bound to (RFC 9449 section 6.1). What is no JWT does not say.
-func checkBinding(accessToken string, key *dpop.Key) error {
-	if key == nil {
+// checkBinding checks an access token that says which key it is bound to (RFC 9449 section 6.1), or which certificate. What is no
+// JWT does not say.
+func (p *provider) checkBinding(accessToken string, key *dpop.Key) error {
+	switch {
+	case key == nil && p.presenter != nil:
+		return p.presenter.checkBinding(accessToken, p.cfg.Profile != "")
+	case key == nil:
 		return nil
 	}
 	message, err := jose.Parse(accessToken)

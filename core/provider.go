@@ -37,6 +37,7 @@ type provider struct {
 	roles       claims.Roles
 	notices     notices
 	clientKeys  clientKeys
+	presenter   *presenter // nil: there is no certificate
 	nonces      dpopNonces
 
 	closed atomic.Bool
@@ -48,11 +49,16 @@ type provider struct {
 }
 
 func newProvider(cfg Config) *provider {
+	to := endpoint.Config{
+		Client: cfg.HTTP.Client, InsecureSkipTLSVerify: cfg.HTTP.InsecureSkipTLSVerify, Timeout: cfg.HTTP.Timeout, Now: cfg.Now,
+		PlainHTTP: len(cfg.InsecurePlainHTTP) > 0,
+	}
+	presenter := newPresenter(cfg.ClientCertificate)
+	if presenter != nil {
+		to.Certificate = presenter.certificate
+	}
 	p := &provider{
-		cfg: cfg, http: endpoint.New(endpoint.Config{
-			Client: cfg.HTTP.Client, InsecureSkipTLSVerify: cfg.HTTP.InsecureSkipTLSVerify, Timeout: cfg.HTTP.Timeout, Now: cfg.Now,
-			PlainHTTP: len(cfg.InsecurePlainHTTP) > 0,
-		}),
+		cfg: cfg, http: endpoint.New(to), presenter: presenter,
 		proven: memo.New[proven](cfg.TokenCacheBytes), audience: []string{cfg.Audience},
 		roles:   claims.Roles{Places: claims.ParsePlaces(cfg.RolesClaim...), Separator: cfg.Provider.RolesSeparator},
 		revoked: expiring.New(cfg.Now, maxRevoked), streams: endings.NewStreams(cfg.Now),
@@ -71,8 +77,9 @@ func (p *provider) close() {
 	p.keys.Close()
 	p.metadata.Close()
 	p.proven.Clear()
-	if p.cfg.HTTP.Client == nil {
-		p.http.CloseIdleConnections()
+	p.http.CloseIdleConnections()
+	if p.presenter != nil {
+		p.presenter.close()
 	}
 }
 

@@ -196,7 +196,7 @@ func (cfg *ResourceConfig) checkIntrospection(of *Config, faults *fault.List) {
 		faults.Add(field, "", "%q: want %s or %s", cfg.Introspect, introspectOpaque, introspectAll)
 	}
 	if of.ClientID == "" || !of.authenticates() { // RFC 7662 section 2.1
-		faults.Add(field, "", "needs a client that authenticates: set Config.ClientID and a ClientSecret, ClientKeys or ClientAssertionFile")
+		faults.Add(field, "", "needs a client that authenticates: set Config.ClientID and a ClientSecret, ClientKeys, ClientAssertionFile or ClientCertificate")
 	}
 	if cfg.IntrospectionKept > maxIntrospected {
 		faults.Add("IntrospectionKept", "", "%v: want at most %v", cfg.IntrospectionKept, maxIntrospected)

@@ -254,7 +254,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values, kept []by
 		return nil, &TokenEndpointError{Status: a.Status, Err: ErrNoAccessToken}
 	}
 	if err = checkType(reply.TokenType, key); err == nil {
-		err = checkBinding(reply.AccessToken, key)
+		err = p.checkBinding(reply.AccessToken, key)
 	}
 	if err != nil {
 		return nil, &TokenEndpointError{Status: a.Status, Err: err}

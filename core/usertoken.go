@@ -149,7 +149,9 @@ type TransportOptions struct {
 	// Origin is the one origin that gets the token: scheme://host, and a port where it is not the scheme's own. https, or http
 	// on loopback and where Config.InsecurePlainHTTP lists it. Required.
 	Origin string
-	// Base sends the requests. Default: http.DefaultTransport.
+	// Base sends the requests. With a token that is bound to Config.ClientCertificate, or that does not say what it is bound to, a copy
+	// of it does, which presents the certificate; a Base that is no *http.Transport has to present it by itself. Default:
+	// http.DefaultTransport.
 	Base http.RoundTripper
 }
 
@@ -214,9 +216,20 @@ func (t *userTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if key == nil {
 		own := ownRequest(r)
 		token.SetAuthHeader(own)
-		return t.base.RoundTrip(own)
+		return t.bearer(token.AccessToken).RoundTrip(own)
 	}
 	return t.prove(r, token.AccessToken, t.provider.prover(key))
+}
+
+// bearer is what a request with a token that is bound to no key is sent by: it presents the client's certificate, if the token may be
+// bound to that.
+func (t *userTransport) bearer(accessToken string) http.RoundTripper {
+	if presenter := t.provider.presenter; presenter != nil && presenter.mayBind(accessToken) {
+		if presenting := presenter.copied(t.base); presenting != nil {
+			return presenting
+		}
+	}
+	return t.base
 }
 
 // ownRequest copies a request, whose header is then the transport's own.

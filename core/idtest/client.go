@@ -3,6 +3,7 @@ package idtest
 import (
 	"cmp"
 	"crypto/subtle"
+	"crypto/x509"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,6 +40,16 @@ type Client struct {
 	// whose keys are JWKS then. They need no jti, may be used until they expire, and live as long as that issuer likes. The
 	// client_assertion_type of a subject that begins with spiffe:// is that of a JWT-SVID. Default: the client's own, both.
 	AssertionIssuer, AssertionSubject string
+
+	// Certificates are the client's own, of which it presents one to authenticate (self_signed_tls_client_auth, RFC 8705 section
+	// 2.2). CertificateAuthority is who has issued the one that it presents, for CertificateSubject (tls_client_auth, section 2.1), in the
+	// form of pkix.Name.String. A client with keys, too, authenticates with those. See Options.TLS.
+	Certificates         []*x509.Certificate
+	CertificateAuthority *x509.Certificate
+	CertificateSubject   string
+
+	// CertificateBound binds the client's access tokens to the certificate that it presents (RFC 8705 section 3).
+	CertificateBound bool
 
 	// IDTokenEncryption and UserInfoEncryption are content encryptions, such as A256CBC-HS512 or A256GCM, with which the
 	// provider encrypts ID tokens and signed userinfo for the client's key whose use is enc. UserInfoSigned signs userinfo
@@ -77,6 +88,8 @@ func Clients() []Client {
 func (p *Provider) AddClient(client Client) { p.registry.setClient(client) }
 
 func (c Client) hasKeys() bool { return c.JWKS != nil || c.JWKSURI != "" }
+
+func (c Client) isPublic() bool { return c.Secret == "" && !c.hasKeys() && !c.hasCertificate() }
 
 func (c Client) mayRedirect(uri string) bool {
 	return slices.Contains(c.RedirectURIs, uri) || c.AnyLoopbackRedirect && isLoopbackURL(uri)
@@ -148,6 +161,12 @@ func (p *Provider) authenticate(w http.ResponseWriter, r *http.Request) (Client,
 	client, known := p.registry.client(id)
 	if known && client.hasKeys() {
 		if err := p.checkAssertion(client, form); err != nil {
+			return Client{}, nil, &oauthError{Code: "invalid_client", Description: err.Error(), status: http.StatusUnauthorized}
+		}
+		return client, form, nil
+	}
+	if known && client.hasCertificate() {
+		if err := p.checkCertificate(client, r); err != nil {
 			return Client{}, nil, &oauthError{Code: "invalid_client", Description: err.Error(), status: http.StatusUnauthorized}
 		}
 		return client, form, nil

@@ -52,6 +52,10 @@ type Dialect struct {
 	// a DPoP proof. See also [FAPI2].
 	RequirePAR, RequireDPoP bool
 
+	// CertificateBound binds access tokens to the client's certificate (RFC 8705 section 3), which must then be presented; see
+	// Options.TLS.
+	CertificateBound bool
+
 	// DPoPNonces wants a nonce of this provider in every DPoP proof (RFC 9449 section 8). A nonce is good for five to ten
 	// minutes, or until [Provider.RotateDPoPNonce].
 	DPoPNonces bool

@@ -2,6 +2,7 @@ package idtest
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -64,7 +65,7 @@ func (p *Provider) proofAt(w http.ResponseWriter, r *http.Request, e Endpoint) (
 	if p.options.Dialect.NoDPoP {
 		return "", nil
 	}
-	return p.proof(w, r, dpop.Rules{URL: p.URL() + p.path(e)})
+	return p.proof(w, r, dpop.Rules{URL: p.at(r, e)})
 }
 
 // proof checks the DPoP proof of a request, RFC 9449 section 4.3: its form, then its nonce, and then whether it was used before.
@@ -102,6 +103,13 @@ func invalidProof(description string) *oauthError {
 // tokenProof returns the thumbprint that the tokens of a token request are bound to; "": none.
 func (p *Provider) tokenProof(w http.ResponseWriter, r *http.Request, client Client) (jkt string, fault *oauthError) {
 	jkt, fault = p.proofAt(w, r, Token)
+	if fault == nil && jkt == "" && p.wantsCertificate(client) {
+		certificate := p.certificate(r)
+		if certificate == nil {
+			return "", &oauthError{Code: "invalid_request", Description: "a certificate is wanted, which the tokens are bound to"}
+		}
+		return bindingTo(certificate), nil
+	}
 	if fault == nil && jkt == "" && p.wantsProof(client) {
 		fault = &oauthError{Code: "invalid_request", Description: "a DPoP proof is wanted"}
 	}
@@ -111,6 +119,11 @@ func (p *Provider) tokenProof(w http.ResponseWriter, r *http.Request, client Cli
 // possession checks that whoever presents an access token at the userinfo endpoint holds its key, RFC 9449 section 7.
 func (p *Provider) possession(w http.ResponseWriter, r *http.Request, scheme, token string, grant Grant) error {
 	switch bound := strings.EqualFold(scheme, "DPoP"); {
+	case isBoundToCertificate(grant.jkt): // RFC 8705 section 3: the scheme is Bearer
+		if presented := p.certificate(r); bound || presented == nil || bindingTo(presented) != grant.jkt {
+			return errors.New("the token is bound to another certificate than that of the connection")
+		}
+		return nil
 	case bound && grant.jkt == "":
 		return invalidBoundToken("the token is bound to no key: its scheme is Bearer")
 	case !bound && grant.jkt != "":
@@ -118,7 +131,7 @@ func (p *Provider) possession(w http.ResponseWriter, r *http.Request, scheme, to
 	case !bound:
 		return nil
 	}
-	jkt, fault := p.proof(w, r, dpop.Rules{URL: p.URL() + p.path(UserInfo), AccessToken: token})
+	jkt, fault := p.proof(w, r, dpop.Rules{URL: p.at(r, UserInfo), AccessToken: token})
 	switch {
 	case fault != nil:
 		return fault

@@ -44,7 +44,7 @@ func (p *Provider) SetIntrospection(edit func(answer map[string]any)) {
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 	client, form, fault := p.authenticate(w, r)
 	switch {
-	case fault == nil && client.Secret == "" && !client.hasKeys(): // RFC 7662 section 2.1: or anybody could try tokens out
+	case fault == nil && client.isPublic(): // RFC 7662 section 2.1: or anybody could try tokens out
 		fault = &oauthError{Code: "invalid_client", Description: "a client without a secret may not introspect tokens", status: http.StatusUnauthorized}
 	case fault == nil && form.Get("token") == "":
 		fault = &oauthError{Code: "invalid_request", Description: "token is missing"}

@@ -83,6 +83,18 @@ func (p *Provider) metadata() map[string]any {
 			metadata[member] = p.URL() + path
 		}
 	}
+	if p.options.TLS {
+		aliases := map[string]any{}
+		for member, e := range mutual {
+			if path := p.path(e); path != "" {
+				aliases[member] = p.URL() + mutualPath + path
+			}
+		}
+		metadata["mtls_endpoint_aliases"], metadata["tls_client_certificate_bound_access_tokens"] = aliases, true
+		metadata["token_endpoint_auth_methods_supported"] = []string{
+			"client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none",
+		}
+	}
 	if p.options.Dialect.RequirePAR {
 		metadata["require_pushed_authorization_requests"] = true
 	}

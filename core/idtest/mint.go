@@ -96,7 +96,7 @@ func (p *Provider) accessTokenClaims(person Person, of grantOf) map[string]any {
 	put(claims, "name", person.Name)
 	person.addTenantClaims(claims)
 	if of.jkt != "" {
-		claims["cnf"] = map[string]any{"jkt": of.jkt} // RFC 9449 section 6.1
+		claims["cnf"] = confirmation(of.jkt)
 	}
 	applyEdits(claims, p.options.Dialect.AccessTokenClaims, &p.hooks.accessToken)
 	return claims

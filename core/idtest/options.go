@@ -25,6 +25,11 @@ type Options struct {
 	// both must be made in the bubble. Addr must be empty. BaseURL is "http://localhost" by default, and gets no port.
 	InMemory bool
 
+	// TLS serves https with a certificate that only the client of [Provider.HTTPClient] trusts, and asks clients for theirs, which
+	// count at the endpoints of mtls_endpoint_aliases (RFC 8705 section 5). BaseURL must be https, and is "https://localhost" by
+	// default.
+	TLS bool
+
 	// BaseURL is the issuer and the base of every endpoint: http or https, with the host localhost, one in 127.0.0.0/8 or
 	// [::1], and optionally a path. If it has no port, it gets the one that is listened on. Default: "http://localhost",
 	// so that an app at 127.0.0.1 does not share cookies with it.
@@ -71,7 +76,13 @@ func (o Options) complete() (Options, error) {
 		fault("Addr %q: with InMemory there is nothing to listen on", o.Addr)
 	}
 	o.Addr = cmp.Or(o.Addr, "127.0.0.1:0")
+	if o.TLS {
+		o.BaseURL = cmp.Or(o.BaseURL, "https://localhost")
+	}
 	o.BaseURL = cmp.Or(o.BaseURL, "http://localhost")
+	if o.TLS && !strings.HasPrefix(strings.ToLower(o.BaseURL), "https:") {
+		fault("BaseURL %q: with TLS, https is wanted", o.BaseURL)
+	}
 	o.Audience = cmp.Or(o.Audience, "idserver-api")
 	o.AccessTTL = cmp.Or(o.AccessTTL, 15*time.Minute)
 	o.RefreshTTL = cmp.Or(o.RefreshTTL, 24*time.Hour)

@@ -27,6 +27,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -114,6 +116,9 @@ func Start(options Options) (*Provider, error) {
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       time.Minute,
 	}
+	if o.TLS { // net/http tells of each client that ends a handshake, and a test may want it to
+		p.server.ErrorLog = log.New(io.Discard, "", 0)
+	}
 	for _, listener := range listeners {
 		p.listeners.Go(func() { p.server.Serve(listener) })
 	}
@@ -125,7 +130,12 @@ func (p *Provider) listen() ([]net.Listener, error) {
 	if p.options.InMemory {
 		p.base = p.options.baseURL(0)
 		listener := newMemory(hostAndPort(p.base))
-		p.client = &http.Client{Transport: listener.transport()}
+		transport := listener.transport()
+		p.client = &http.Client{Transport: transport}
+		if p.options.TLS {
+			transport.DialTLSContext, transport.TLSClientConfig = nil, trusting()
+			return []net.Listener{encrypted(listener)}, nil
+		}
 		return []net.Listener{listener}, nil
 	}
 	listener, err := net.Listen("tcp", p.options.Addr)
@@ -134,12 +144,20 @@ func (p *Provider) listen() ([]net.Listener, error) {
 	}
 	address := listener.Addr().(*net.TCPAddr)
 	p.base = p.options.baseURL(address.Port)
-	p.client = &http.Client{Transport: p.transport(address)}
+	transport := p.transport(address)
+	p.client = &http.Client{Transport: transport}
+	listeners := []net.Listener{listener}
 	// A browser may resolve "localhost" to ::1. A machine without IPv6 does not need the second listener.
 	if other, err := net.Listen("tcp", otherLoopback(address)); err == nil {
-		return []net.Listener{listener, other}, nil
+		listeners = append(listeners, other)
 	}
-	return []net.Listener{listener}, nil
+	if p.options.TLS {
+		transport.TLSClientConfig = trusting()
+		for i := range listeners {
+			listeners[i] = encrypted(listeners[i])
+		}
+	}
+	return listeners, nil
 }
 
 // hostAndPort returns the host of a URL with the port that a client dials.
@@ -239,7 +257,11 @@ func (p *Provider) routes() http.Handler {
 		if e == AuthorizationServer { // RFC 8414 section 3.1: between the host and the path
 			at = p.path(e) + p.base.Path
 		}
-		mux.Handle(at, p.faults.wrap(e, p.done, allow(handler, methods...)))
+		wrapped := p.faults.wrap(e, p.done, allow(handler, methods...))
+		mux.Handle(at, wrapped)
+		if p.options.TLS {
+			mux.Handle(p.base.Path+mutualPath+p.path(e), wrapped)
+		}
 	}
 	endpoint(Discovery, p.discovery, get)
 	endpoint(AuthorizationServer, p.discovery, get)

@@ -93,7 +93,7 @@ func (p *Provider) exchange(client Client, form url.Values, jkt string) (map[str
 	if fault := checkResourceOf(form.Get("resource"), c.grant.resource); fault != nil {
 		return nil, fault
 	}
-	if client.Secret == "" && !client.hasKeys() {
+	if client.isPublic() {
 		c.grant.jkt = jkt
 	}
 	return p.issue(c.grant, issued{scope: c.grant.scope, nonce: c.nonce, jkt: jkt})
@@ -177,7 +177,7 @@ func (p *Provider) issue(g *grant, of issued) (map[string]any, *oauthError) {
 
 // tokenType is the token_type of an access token that is bound to a key, or to none.
 func tokenType(jkt string) string {
-	if jkt != "" {
+	if jkt != "" && !isBoundToCertificate(jkt) {
 		return "DPoP"
 	}
 	return "Bearer"

@@ -138,10 +138,9 @@ func (p *Provider) jwtGrant(token string) (Grant, error) {
 	}
 	clientID, _ := claims["client_id"].(string)
 	cnf, _ := claims["cnf"].(map[string]any)
-	jkt, _ := cnf["jkt"].(string)
 	for _, person := range p.registry.everyone() {
 		if claims["sub"] == person.Subject {
-			return Grant{Login: person.Login, Subject: person.Subject, ClientID: clientID, Scope: scope, jkt: jkt}, nil
+			return Grant{Login: person.Login, Subject: person.Subject, ClientID: clientID, Scope: scope, jkt: bindingOf(cnf)}, nil
 		}
 	}
 	return Grant{}, errNobody

@@ -2,6 +2,8 @@ package adaptertest
 
 import (
 	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
 	"time"
 
 	idserver "github.com/signward/idserver-go/core"
@@ -60,8 +62,27 @@ func fapi2(s *suite) {
 	s.clock.advance(14*time.Minute + 30*time.Second)
 	v.step("alice by FAPI 2.0, when her token ends", "refreshed", "GET", "/suite/user", aScript)
 	v.step("alice by FAPI 2.0 signs out", "the refresh token is revoked", "POST", "/auth/logout", aPage)
+	defer s.mutualTLS()
 	s.provider.SetMetadata(func(m map[string]any) { delete(m, "pushed_authorization_request_endpoint") })
 	s.visitor(s.serve(func(c *idserver.Config) {
 		c.Profile, c.ClientSecret, c.ClientKeys = "fapi2", "", []idserver.ClientKey{{ID: "s1", Private: key}}
 	})).step("login of FAPI 2.0 where nothing can be pushed", "the log names the member", "GET", "/auth/login", aPage)
+}
+
+// mutualTLS tests FAPI 2.0 with a certificate in place of keys and of DPoP.
+func (s *suite) mutualTLS() {
+	s.provider = idtest.NewProvider(s.t, idtest.FAPI2MutualTLS, func(o *idtest.Options) { o.Now, o.InMemory = s.clock.Now, true })
+	certificate := s.certificate("the application")
+	s.provider.AddClient(idtest.Client{
+		ID: idtest.ExampleClient, Certificates: []*x509.Certificate{certificate.Leaf}, RedirectURIs: []string{suiteOrigin + "/auth/callback"},
+	})
+	v := s.visitor(s.serve(func(c *idserver.Config) {
+		c.Profile, c.ClientSecret = "fapi2", ""
+		c.ClientCertificate = func() (*tls.Certificate, error) { return &certificate, nil }
+	}))
+	v.step("callback of FAPI 2.0 with a certificate", "RFC 8705: it authenticates, and the token is bound to it", "GET", v.comeBack(v.begin("?return_to=/suite/user"), "alice"), aPage)
+	s.clock.advance(14*time.Minute + 30*time.Second)
+	v.step("alice by a certificate, when her token ends", "refreshed, at the endpoint that counts it", "GET", "/suite/user", aScript)
+	s.provider.SetTokenResponse(func(r map[string]any) { r["access_token"] = s.provider.MintAccessToken("alice") })
+	v.step("callback with a token that is bound to no certificate", "no downgrade", "GET", v.comeBack(v.begin(""), "alice"), aPage)
 }

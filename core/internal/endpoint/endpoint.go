@@ -41,11 +41,17 @@ type Config struct {
 	Timeout               time.Duration
 	Now                   func() time.Time
 	Resolver              *net.Resolver // of names that are reached by plain http; nil: the system's
+
+	// Certificate is what a Call that is Mutual presents over TLS; nil: none does. Client's transport must be one that
+	// CanPresent then.
+	Certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 }
 
 // Client sends requests. It is safe for concurrent use.
 type Client struct {
 	http    http.Client
+	mutual  *http.Transport // nil: the same as http's
+	foreign bool            // http's transport is not ours
 	timeout time.Duration
 	now     func() time.Time
 }
@@ -54,17 +60,27 @@ type Client struct {
 func New(cfg Config) *Client {
 	c := &Client{timeout: cfg.Timeout, now: cfg.Now}
 	if cfg.Client != nil {
-		c.http = *cfg.Client
+		c.http, c.foreign = *cfg.Client, true
 	} else if c.http.Transport = transport(cfg.InsecureSkipTLSVerify); cfg.PlainHTTP {
 		c.http.Transport = byScheme{transport(cfg.InsecureSkipTLSVerify), privateOnly(transport(false), cfg.Resolver)}
+	}
+	if cfg.Certificate != nil {
+		c.mutual = Presenting(c.ownTransport(), cfg.Certificate)
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.http.Jar = nil
 	return c
 }
 
-// CloseIdleConnections closes connections that are kept for later requests.
-func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+// CloseIdleConnections closes connections that are kept for later requests, but for those of Config.Client.
+func (c *Client) CloseIdleConnections() {
+	if !c.foreign {
+		c.http.CloseIdleConnections()
+	}
+	if c.mutual != nil {
+		c.mutual.CloseIdleConnections()
+	}
+}
 
 func transport(insecure bool) *http.Transport {
 	t := &http.Transport{
@@ -88,6 +104,7 @@ type Call struct {
 	Accept         string     // default application/json
 	Authentication Authentication
 	MaxBody        int64 // default MaxBody
+	Mutual         bool  // presents Config.Certificate
 }
 
 // Request is what Authentication completes.
@@ -134,9 +151,14 @@ func (c *Client) send(ctx context.Context, r *Request, call Call) (*Answer, erro
 	if err != nil {
 		return nil, err
 	}
-	response, err := c.http.Do(request)
+	client := &c.http
+	if call.Mutual && c.mutual != nil && request.URL.Scheme == "https" {
+		mutual := c.http
+		mutual.Transport, client = c.mutual, &mutual
+	}
+	response, err := client.Do(request)
 	if err != nil {
-		if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+		if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" || errors.Is(err, ErrUnsent) {
 			return nil, unsent{transportError(ctx, err)}
 		}
 		return nil, transportError(ctx, err)
