@@ -59,15 +59,20 @@ func parseCallback(rawQuery string) (p callbackParameters, err error) {
 		}
 	}
 	p.sentIssuer = seen["iss"]
+	return p, errors.Join(append(faults, p.check())...)
+}
+
+// check checks that there is what a response must have, and no more.
+func (p callbackParameters) check() error {
 	switch {
 	case p.state == "" || len(p.state) > maxState:
-		faults = append(faults, fmt.Errorf("state has %d bytes, want 1 to %d", len(p.state), maxState))
+		return fmt.Errorf("state has %d bytes, want 1 to %d", len(p.state), maxState)
 	case (p.code == "") == (p.err == ""):
-		faults = append(faults, errors.New("want either code or error"))
+		return errors.New("want either code or error")
 	case len(p.code) > maxCode:
-		faults = append(faults, fmt.Errorf("code has %d bytes, want at most %d", len(p.code), maxCode))
+		return fmt.Errorf("code has %d bytes, want at most %d", len(p.code), maxCode)
 	}
-	return p, errors.Join(faults...)
+	return nil
 }
 
 // unescaped decodes a part of a query. One that is not well-formed stays as it is: providers write a bare % into their
@@ -111,7 +116,7 @@ func checkResponseIssuer(p callbackParameters, m *metadata) error {
 
 // readCallback checks the query with which the provider answered r: see [Client.ReadCallback].
 func (p *provider) readCallback(ctx context.Context, rawQuery string, r *AuthorizationRequest) (code string, err error) {
-	response, err := parseCallback(rawQuery)
+	response, err := p.readResponse(ctx, rawQuery)
 	if err != nil {
 		return "", baseerror.Errorf("idserver: callback: %w", err)
 	}

@@ -95,7 +95,9 @@ func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *Authori
 		return "", &DiscoveryError{p.cfg.Authority, errors.New("no authorization_endpoint in it")}
 	}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.CodeVerifier), oauth2.SetAuthURLParam("nonce", r.Nonce)}
-	if p.cfg.ResponseMode == formPost {
+	if p.cfg.Profile == fapi2MessageSigning {
+		options = append(options, oauth2.SetAuthURLParam("response_mode", p.cfg.signedMode()))
+	} else if p.cfg.ResponseMode == formPost {
 		options = append(options, oauth2.SetAuthURLParam("response_mode", formPost))
 	}
 	if o.MaxAge > 0 {
@@ -129,6 +131,13 @@ func (p *provider) pushedURL(ctx context.Context, m *metadata, query string, ext
 		return "", err
 	}
 	maps.Copy(form, extra)
+	if p.cfg.Profile == fapi2MessageSigning {
+		signed, err := p.requestObject(m, form)
+		if err != nil {
+			return "", notPushed(&TokenEndpointError{Err: err})
+		}
+		form = url.Values{"request": {signed}} // RFC 9126 section 3: nothing besides, but what authenticates the client
+	}
 	requestURI, err := p.push(ctx, m, form, key)
 	if err != nil {
 		return "", err

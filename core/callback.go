@@ -23,9 +23,12 @@ func (w *web) completeLogin(ctx context.Context, r *Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	p, err := parseCallback(response)
-	if err != nil {
-		return w.lostCallback(ctx, r, CodeInvalidCallback, p.unproven(err), p.state)
+	p, err := w.provider.readResponse(ctx, response)
+	switch {
+	case err != nil && isUndecided(err):
+		return Answer{}, err
+	case err != nil:
+		return w.lostCallback(ctx, r, codeOfUnread(err), p.unproven(err), p.state)
 	}
 	login, ok := w.pendingLogin(r, p.state, w.now())
 	switch {

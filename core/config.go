@@ -69,8 +69,13 @@ type Config struct {
 	//     member that rules any of this out.
 	//
 	// The issuer of authorization responses is compared where it is there, and must be there where the metadata announces it (RFC
-	// 9207), as without a profile. Guards go on to take bearer tokens. Message signing is not supported.
-	// Default: none.
+	// 9207), as without a profile. Guards go on to take bearer tokens.
+	//
+	// "fapi2-message-signing" is FAPI 2.0 Message Signing besides, so that each side can show afterwards what the other has said: the
+	// parameters of each authorization request are pushed as a JWT that the client has signed (RFC 9101), which needs a key that signs also where
+	// the client authenticates with a certificate, and the provider's responses are JWTs that it has signed (JARM): its signature, iss, aud, exp
+	// and then state are checked, and a response with anything else is refused. An API that introspects tokens sets
+	// ResourceConfig.SignedIntrospection besides. Default: none.
 	Profile string
 	// BaseURL is where browsers reach the application, such as https://app.example.com. Setting it turns the sign-in
 	// routes on; an API leaves it empty. http is allowed on loopback, and where InsecurePlainHTTP
@@ -291,6 +296,9 @@ type ProviderConfig struct {
 	// reference to them (PAR, RFC 9126), although the provider's metadata does not require it. Each sign-in costs one request.
 	// Default: only where the metadata says require_pushed_authorization_requests.
 	PushedAuthorization bool
+	// UserInfoOfClient takes userinfo answers whose sub is the client_id in place of the user's subject (Corppass), if they are signed and name the client
+	// in aud: the access token alone says then whose they are. Default: the sub is the user's (OpenID Connect Core section 5.3.2).
+	UserInfoOfClient bool
 	// NoLinkParameters keeps what a link to /auth/login may ask the provider for (login_hint, prompt, ui_locales, acr_values) to
 	// itself, where the provider refuses a request with any of it. Default: it is passed on.
 	NoLinkParameters bool

@@ -31,6 +31,9 @@ type metadata struct {
 	AssertionAlgorithms         []string // the same of private_key_jwt, ID tokens and PKCE, for a profile
 	IDTokenAlgorithms           []string
 	ChallengeMethods            []string
+	RequestAlgorithms           []string // the same of signed requests and responses
+	ResponseAlgorithms          []string
+	ResponseModes               []string
 	SendsIssuer                 bool // RFC 9207
 	BindsToCertificate          bool // RFC 8705 section 3.3
 
@@ -64,6 +67,8 @@ func parseMetadata(document []byte) (*metadata, error) {
 		"scopes_supported": &m.ScopesSupported, "token_endpoint_auth_methods_supported": &m.TokenAuthMethods,
 		"dpop_signing_alg_values_supported": &m.ProofAlgorithms, "token_endpoint_auth_signing_alg_values_supported": &m.AssertionAlgorithms,
 		"id_token_signing_alg_values_supported": &m.IDTokenAlgorithms, "code_challenge_methods_supported": &m.ChallengeMethods,
+		"request_object_signing_alg_values_supported": &m.RequestAlgorithms, "authorization_signing_alg_values_supported": &m.ResponseAlgorithms,
+		"response_modes_supported": &m.ResponseModes,
 	} {
 		if value := object.Get(name); value != "" && value != "null" {
 			all, mixed, ok := strictjson.Strings(value)

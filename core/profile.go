@@ -7,8 +7,13 @@ import (
 	"github.com/signward/idserver-go/core/internal/fault"
 )
 
-// fapi2 is the Config.Profile of the FAPI 2.0 Security Profile.
-const fapi2 = "fapi2"
+// Each Config.Profile: the FAPI 2.0 Security Profile, and FAPI 2.0 Message Signing on top of it.
+const (
+	fapi2               = "fapi2"
+	fapi2MessageSigning = "fapi2-message-signing"
+)
+
+var profiles = []string{fapi2, fapi2MessageSigning}
 
 // profileAlgorithms are those of FAPI 2.0 section 5.4. Ed25519 is another name of EdDSA (RFC 9864).
 var profileAlgorithms = []string{"PS256", "ES256", "EdDSA", "Ed25519"}
@@ -18,7 +23,7 @@ var profileMethods = []string{privateKeyJWT, tlsClientAuth, selfSignedTLS}
 
 // withProfile fills in what the profile settles.
 func (c Config) withProfile() Config {
-	if c.Profile != fapi2 {
+	if !slices.Contains(profiles, c.Profile) {
 		return c
 	}
 	c.DPoP = c.DPoP || c.ClientCertificate == nil // FAPI 2.0 section 5.3.3.1 item 1: the one or the other
@@ -32,22 +37,21 @@ func (c Config) withProfile() Config {
 // checkProfile names each setting that the profile does not allow.
 func (c *Config) checkProfile(faults *fault.List) {
 	const field, variable = "Profile", "IDSERVER_PROFILE"
-	switch c.Profile {
-	case "":
+	switch {
+	case c.Profile == "":
 		return
-	case fapi2:
-	default:
-		faults.Add(field, variable, "%q: want %s, or nothing", c.Profile, fapi2)
+	case !slices.Contains(profiles, c.Profile):
+		faults.Add(field, variable, "%q: want one of %q, or nothing", c.Profile, profiles)
 		return
 	}
 	refuse := func(field, variable, why string, args ...any) {
-		faults.Add(field, variable, why+", and Profile (IDSERVER_PROFILE) is "+fapi2, args...)
+		faults.Add(field, variable, why+", and Profile (IDSERVER_PROFILE) is "+c.Profile, args...)
 	}
 	p := &c.Provider
 	keys, wrong := readClientKeys(c.ClientKeys)
 	switch {
 	case len(wrong) > 0: // a fault of its own
-	case keys.signer == nil && c.ClientCertificate == nil:
+	case keys.signer == nil && (c.ClientCertificate == nil || c.Profile == fapi2MessageSigning):
 		refuse("ClientKeys", "IDSERVER_CLIENT_KEYS", "has no key that signs")
 	case keys.signer != nil && !slices.Contains(profileAlgorithms, keys.signer.Algorithm):
 		refuse("ClientKeys", "IDSERVER_CLIENT_KEYS", "signs with %s: want PS256, ES256 or EdDSA", keys.signer.Algorithm)
@@ -82,7 +86,7 @@ func (c *Config) checkProfile(faults *fault.List) {
 
 // checkProfile checks that the metadata does not rule out what the profile wants. What it does not list, it may have.
 func (m *metadata) checkProfile(cfg Config) error {
-	if cfg.Profile != fapi2 {
+	if cfg.Profile == "" {
 		return nil
 	}
 	type wanted struct {
@@ -102,6 +106,13 @@ func (m *metadata) checkProfile(cfg Config) error {
 	}
 	if keys.signer != nil && slices.Contains(methods, privateKeyJWT) {
 		all = append(all, wanted{"token_endpoint_auth_signing_alg_values_supported", m.AssertionAlgorithms, []string{keys.signer.Algorithm}})
+	}
+	if cfg.Profile == fapi2MessageSigning {
+		all = append(all,
+			wanted{"request_object_signing_alg_values_supported", m.RequestAlgorithms, []string{keys.signer.Algorithm}},
+			wanted{"authorization_signing_alg_values_supported", m.ResponseAlgorithms, cfg.Provider.Algorithms},
+			wanted{"response_modes_supported", m.ResponseModes, []string{cfg.signedMode(), "jwt"}},
+		)
 	}
 	for _, want := range all {
 		ok := slices.ContainsFunc(want.listed, func(name string) bool { return slices.Contains(want.oneOf, name) })

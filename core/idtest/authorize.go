@@ -92,7 +92,8 @@ type authorizationRequest struct {
 	hint               string
 	jkt                string // the key that the code is bound to
 	pushed             string // the request_uri of a request that was pushed
-	posted             bool   // response_mode=form_post
+	posted             bool   // response_mode=form_post, or form_post.jwt
+	signed             bool   // one of JARM
 	silent             bool   // prompt=none
 	idTokenHint        string
 }
@@ -228,7 +229,7 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 	a.scope = strings.Join(strings.Fields(params.Get("scope")), " ")
 	a.nonce, a.challenge, a.hint = params.Get("nonce"), params.Get("code_challenge"), params.Get("login_hint")
 	a.resource = params.Get("resource")
-	a.posted = mode == formPost
+	a.posted, a.signed = mode == formPost || mode == formPost+".jwt", slices.Contains(signedModes, mode)
 	name := repeated(params)
 	switch {
 	case name != "":
@@ -241,8 +242,8 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 		return fault("invalid_request", "response_type is missing")
 	case params.Get("response_type") != "code":
 		return fault("unsupported_response_type", "response_type must be code")
-	case mode != "" && mode != "query" && mode != formPost:
-		return fault("invalid_request", "response_mode must be query or form_post")
+	case mode != "" && mode != "query" && mode != formPost && !a.signed:
+		return fault("invalid_request", "response_mode must be query, form_post, or one of JARM")
 	case a.scope == "":
 		return fault("invalid_scope", "scope is missing")
 	case a.challenge == "" || params.Get("code_challenge_method") != "S256":
@@ -271,11 +272,10 @@ func (p *Provider) respond(w http.ResponseWriter, request authorizationRequest, 
 	}
 	response.Set("iss", p.URL())
 	applyEdits(response, p.options.Dialect.AuthorizationResponse, &p.hooks.authorizationResponse)
-	if request.posted {
-		formPostPage(w, request.redirectURI, response)
-		return
+	if request.signed {
+		response = p.signedResponse(request.client, response)
 	}
-	redirect(w, withQuery(request.redirectURI, response))
+	respondTo(w, request, response)
 }
 
 // withQuery adds parameters to a registered URI, which may have a query of its own.

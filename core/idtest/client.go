@@ -57,6 +57,9 @@ type Client struct {
 	IDTokenEncryption, UserInfoEncryption string
 	UserInfoSigned                        bool
 
+	// ResponseEncryption is the same for signed authorization responses (JARM). Default: they are not encrypted.
+	ResponseEncryption string
+
 	// RedirectURIs are the allowed values of redirect_uri, which must match exactly.
 	RedirectURIs []string
 

@@ -60,6 +60,10 @@ type Dialect struct {
 	// minutes, or until [Provider.RotateDPoPNonce].
 	DPoPNonces bool
 
+	// SignedRequests refuses pushed authorization requests that are no request object (RFC 9101), and SignedResponses those that do not
+	// ask for a signed response (JARM). See also [FAPI2MessageSigning].
+	SignedRequests, SignedResponses bool
+
 	// NoDPoP ignores DPoP proofs, and issues bearer tokens.
 	NoDPoP bool
 

@@ -54,7 +54,7 @@ func (p *Provider) metadata() map[string]any {
 
 		"scopes_supported":                 []string{"openid", "profile", "email", "roles", "offline_access"},
 		"response_types_supported":         []string{"code"},
-		"response_modes_supported":         []string{"query", "form_post"},
+		"response_modes_supported":         append([]string{"query", "form_post"}, signedModes...),
 		"grant_types_supported":            []string{"authorization_code", "refresh_token"},
 		"code_challenge_methods_supported": []string{"S256"},
 		"subject_types_supported":          []string{"public"},
@@ -71,7 +71,9 @@ func (p *Provider) metadata() map[string]any {
 		"authorization_response_iss_parameter_supported":   true,
 		"backchannel_logout_supported":                     true,
 		"backchannel_logout_session_supported":             true,
-		"request_parameter_supported":                      false,
+		"request_parameter_supported":                      p.options.Dialect.SignedRequests,
+		"request_object_signing_alg_values_supported":      assertionAlgorithms,
+		"authorization_signing_alg_values_supported":       []string{p.keys.algorithm},
 		"request_uri_parameter_supported":                  false,
 	}
 	for member, e := range map[string]Endpoint{

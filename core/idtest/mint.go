@@ -21,6 +21,7 @@ const defaultScope = "openid profile email roles"
 // hooks are the functions with which a test edits the provider's responses.
 type hooks struct {
 	metadata, tokenResponse, idToken, accessToken, userInfo, introspection hook[map[string]any]
+	signedResponse                                                         hook[map[string]any]
 	authorizationResponse                                                  hook[url.Values]
 }
 

@@ -94,6 +94,9 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 		jkt, fault = p.proofAt(w, r, PushedAuthorization)
 	}
 	if fault == nil {
+		form, fault = p.unsigned(client, form)
+	}
+	if fault == nil {
 		fault = p.checkPushed(client, form, jkt)
 	}
 	if fault != nil {
@@ -130,6 +133,9 @@ func (p *Provider) checkPushed(client Client, form url.Values, jkt string) *oaut
 	var request authorizationRequest
 	if fault := request.read(form); fault != nil && fault.Code != "login_required" { // the browser is told that
 		return fault
+	}
+	if p.options.Dialect.SignedResponses && !request.signed {
+		return fault("invalid_request", "responses are signed: response_mode must be one of JARM")
 	}
 	if check := p.options.Dialect.CheckPushed; check != nil {
 		if err := check(client.ID, form); err != nil {

@@ -62,11 +62,31 @@ func fapi2(s *suite) {
 	s.clock.advance(14*time.Minute + 30*time.Second)
 	v.step("alice by FAPI 2.0, when her token ends", "refreshed", "GET", "/suite/user", aScript)
 	v.step("alice by FAPI 2.0 signs out", "the refresh token is revoked", "POST", "/auth/logout", aPage)
+	defer s.messageSigning()
 	defer s.mutualTLS()
 	s.provider.SetMetadata(func(m map[string]any) { delete(m, "pushed_authorization_request_endpoint") })
 	s.visitor(s.serve(func(c *idserver.Config) {
 		c.Profile, c.ClientSecret, c.ClientKeys = "fapi2", "", []idserver.ClientKey{{ID: "s1", Private: key}}
 	})).step("login of FAPI 2.0 where nothing can be pushed", "the log names the member", "GET", "/auth/login", aPage)
+}
+
+// messageSigning tests FAPI 2.0 with signed requests and responses.
+func (s *suite) messageSigning() {
+	s.provider = idtest.NewProvider(s.t, idtest.FAPI2MessageSigning, func(o *idtest.Options) { o.Now, o.InMemory = s.clock.Now, true })
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	addr := s.serve(func(c *idserver.Config) {
+		c.Profile, c.ClientSecret, c.ClientKeys = "fapi2-message-signing", "", []idserver.ClientKey{{ID: "s1", Private: key}}
+	})
+	v := s.visitor(addr)
+	set := v.do("GET", "/auth/jwks", aProgram)
+	s.provider.AddClient(idtest.Client{ID: idtest.ExampleClient, JWKS: []byte(set.body), RedirectURIs: []string{suiteOrigin + "/auth/callback"}})
+	v.step("callback with a signed response", "JARM", "GET", v.comeBack(v.begin("?return_to=/suite/user"), "alice"), aPage)
+	v = s.visitor(addr)
+	v.step("callback with a parameter beside a signed response", "two responses are none", "GET", v.comeBack(v.begin(""), "alice")+"&code=x", aPage)
+	s.provider.SetSignedResponse(func(claims map[string]any) { claims["aud"] = "another" })
+	v.step("callback with a response that is signed for another", "nothing is sent for it", "GET", v.comeBack(v.begin(""), "alice"), aPage)
+	s.provider.SetSignedResponse(func(claims map[string]any) { delete(claims, "code"); claims["error"] = "access_denied" })
+	v.step("callback with a signed refusal", "the person cancelled", "GET", v.comeBack(v.begin(""), "alice"), aPage)
 }
 
 // mutualTLS tests FAPI 2.0 with a certificate in place of keys and of DPoP.
