@@ -30,12 +30,12 @@ import (
 type certificates struct{ authority, issued, selfSigned, other tls.Certificate }
 
 var clientCertificates = sync.OnceValue(func() (c certificates) {
-	c.authority = newCertificate("an authority", nil)
-	c.issued, c.selfSigned, c.other = newCertificate("orders", &c.authority), newCertificate("orders", nil), newCertificate("orders", nil)
+	c.authority = madeCertificate("an authority", nil)
+	c.issued, c.selfSigned, c.other = madeCertificate("orders", &c.authority), madeCertificate("orders", nil), madeCertificate("orders", nil)
 	return c
 })
 
-func newCertificate(name string, by *tls.Certificate) tls.Certificate {
+func madeCertificate(name string, by *tls.Certificate) tls.Certificate {
 	key := newEC(elliptic.P256())
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name, Organization: []string{"Example"}}, IsCA: by == nil, BasicConstraintsValid: true,

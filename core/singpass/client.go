@@ -2,6 +2,7 @@ package singpass
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -16,13 +17,16 @@ type Client struct {
 
 	cfg    Config
 	engine *idserver.Client
+
+	levelWanted bool // Config.MinimumLevel was set
 }
 
 // New validates cfg and returns a client. It does not use the network. The error joins everything that is wrong with the
 // configuration.
 func New(cfg Config) (*Client, error) {
+	levelWanted := cfg.MinimumLevel != 0
 	faults := cfg.validate()
-	c := &Client{cfg: cfg}
+	c := &Client{cfg: cfg, levelWanted: levelWanted}
 	engine, err := idserver.New(c.engineConfig())
 	if faults = append(faults, passedOn(err, faults)...); len(faults) > 0 {
 		if engine != nil {
@@ -52,6 +56,7 @@ func (c *Client) engineConfig() idserver.Config {
 			Issuer: cfg.Issuer, AssertionType: "JWT", Algorithms: []string{"ES256"}, Leeway: cfg.Leeway,
 			NoUserInfo:       true, // Login has none, and Myinfo's is slow, charged, and not for a session
 			NoLinkParameters: true, // Singpass knows none of them
+			UserInfoOfClient: cfg.Product.isCorppass(),
 		},
 	}
 }
@@ -60,9 +65,12 @@ func (c *Client) engineConfig() idserver.Config {
 func (c *Client) parameters() url.Values {
 	parameters := url.Values{}
 	for name, value := range map[string]string{"authentication_context_type": c.cfg.Context, "authentication_context_message": c.cfg.Message} {
-		if value != "" && c.cfg.Product == Login {
+		if value != "" && c.cfg.Product.hasContext() {
 			parameters.Set(name, value)
 		}
+	}
+	if c.levelWanted && c.cfg.Product.isCorppass() {
+		parameters.Set("acr_values", fmt.Sprintf("urn:singpass:authentication:loa:%d", c.cfg.MinimumLevel))
 	}
 	if c.cfg.MinimumLevel == 3 { // the others need not be asked for, which some clients may not
 		parameters.Set("acr_values", "urn:singpass:authentication:loa:3")
@@ -75,18 +83,32 @@ func decrypts(k idserver.ClientKey) bool {
 	return k.Use == "enc" || k.Use == "" && strings.HasPrefix(k.Algorithm, "ECDH-ES")
 }
 
+// isSure reports whether a level of assurance is enough. Corppass documents no acr in its ID tokens, and asks for two factors by itself: a token
+// that says nothing is taken, unless the application has set a level.
+func (c *Client) isSure(level int) bool {
+	if level == 0 && c.cfg.Product.isCorppass() && !c.levelWanted {
+		return true
+	}
+	return level >= c.cfg.MinimumLevel
+}
+
 // admit checks the level of assurance, and asks the application. Whatever the ID token says of the person beyond their subject does
 // not stay in the session.
 func (c *Client) admit(ctx context.Context, user *idserver.User) error {
-	identity, err := readIdentity(user)
+	identity, err := readIdentity(user, c.cfg.Product.isCorppass())
 	if err != nil {
 		return err
 	}
-	if identity.Level < c.cfg.MinimumLevel {
+	if !c.isSure(identity.Level) {
 		return baseerror.Errorf("singpass: %w: the level of assurance is %d, and %d is wanted (Config.MinimumLevel)", ErrLevel, identity.Level, c.cfg.MinimumLevel)
 	}
 	if err := user.Set(attributes, nil); err != nil {
 		return err
+	}
+	if identity.Entity != nil { // and of who acts for an entity, no more than who that is
+		if err := user.Set(actor, map[string]string{"sub": identity.Subject}); err != nil {
+			return err
+		}
 	}
 	if c.cfg.AdmitUser == nil {
 		return nil

@@ -19,15 +19,24 @@ type Product string
 const (
 	Login  Product = "login"  // people sign in
 	Myinfo Product = "myinfo" // people sign in and share data
+
+	Corppass       Product = "corppass"        // people sign in for an entity: a company, or another organization
+	MyinfoBusiness Product = "myinfo-business" // and share data of it, and of themselves
 )
+
+// isCorppass reports whether a product is Corppass's, where it is an entity that signs in, and a person who acts for it.
+func (p Product) isCorppass() bool { return p == Corppass || p == MyinfoBusiness }
+
+// hasContext reports whether a product wants to be told what people sign in for. The others refuse it.
+func (p Product) hasContext() bool { return p == Login || p == Corppass }
 
 // Environment is which Singpass an application is registered at.
 type Environment string
 
 // The environments. A client ID is good in one of them.
 const (
-	Staging    Environment = "staging"    // https://stg-id.singpass.gov.sg/fapi: people who are made up
-	Production Environment = "production" // https://id.singpass.gov.sg/fapi
+	Staging    Environment = "staging"    // https://stg-id.singpass.gov.sg/fapi, https://stg-id.corppass.gov.sg: people who are made up
+	Production Environment = "production" // https://id.singpass.gov.sg/fapi, https://id.corppass.gov.sg
 )
 
 // Config describes one application at Singpass. The first fields are what its developer portal shows; BaseURL turns the sign-in
@@ -45,16 +54,19 @@ type Config struct {
 	// or is given [idserver.Client.PublicKeys] in the portal. Required.
 	Keys []idserver.ClientKey
 	// Scopes are requested at sign-in, as far as the portal has approved them; openid always is. Login has user.identity, name,
-	// email and mobileno; Myinfo has one for each item, such as uinfin, name and regadd. Default: openid alone, for Login; required for Myinfo.
+	// email and mobileno; Myinfo has one for each item, such as uinfin, name and regadd; Corppass has authinfo, tpauthinfo, entity.identity,
+	// entity.basic_profile.name, entity.basic_profile.uen_status, user.identity and user.name; Myinfo Business those, corppass.email, and one for each item, such
+	// as entity.address and user.dob. Default: openid alone; required for Myinfo and Myinfo Business.
 	Scopes []string
-	// Context is what the person signs in for: the authentication_context_type of Login, of the values that Singpass lists. It must be
-	// empty for Myinfo. Default: APP_AUTHENTICATION_DEFAULT.
+	// Context is what the person signs in for: the authentication_context_type of Login and Corppass, of the values that Singpass lists. It must be
+	// empty for Myinfo and Myinfo Business. Default: APP_AUTHENTICATION_DEFAULT.
 	Context string
 	// Message is what the Singpass app shows beside it (authentication_context_message): at most 100 letters, digits, spaces and
-	// .,-@'!(). It must be empty for Myinfo. Default: none.
+	// .,-@'!(); at Corppass letters, digits and spaces. It must be empty for Myinfo and Myinfo Business. Default: none.
 	Message string
 	// MinimumLevel is the least level of assurance, of 1 to 3, of the acr in the ID token. A sign-in below is refused. Levels above the
-	// default must be asked for in the portal. Default: 2 in production, and 1 in staging, whose people have no more.
+	// default must be asked for in the portal. Default: 2 in production, and 1 in staging, whose people have no more. Corppass documents no acr in its ID
+	// tokens: by default one without is taken, and a level that is set, 1 or 2, is asked for and must be there.
 	MinimumLevel int
 	// Issuer is the issuer of a test double on loopback, such as that of package singpasstest. Default: that of Environment; no other
 	// is allowed.
@@ -120,7 +132,7 @@ type Config struct {
 	fromEnv error // what ConfigFromEnv could not read
 }
 
-// ConfigFromEnv returns a Config with the fields that are set in the environment: SINGPASS_PRODUCT (login or myinfo),
+// ConfigFromEnv returns a Config with the fields that are set in the environment: SINGPASS_PRODUCT (login, myinfo, corppass or myinfo-business),
 // SINGPASS_ENVIRONMENT (staging or production), SINGPASS_CLIENT_ID, SINGPASS_KEYS (as [idserver.ParseClientKeys] reads it),
 // SINGPASS_SCOPES (separated by spaces), SINGPASS_CONTEXT, SINGPASS_MESSAGE, and APPLICATION_NAME, BASE_URL, SESSION_SECRET, SESSION_SECRET_OLD
 // and TRUSTED_ORIGINS as in [idserver.ConfigFromEnv]. It does not validate them: [New] does.

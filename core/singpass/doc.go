@@ -10,5 +10,7 @@
 // ID token says who, and [IdentityFrom] has it in Config.AdmitUser. With [Myinfo], they also share data: [Client.PersonFrom]
 // fetches them in a handler, each time anew, because Singpass forbids to keep them for later.
 //
-// Corppass and Myinfo Business are not supported yet.
+// Corppass has two products for entities (companies, say): with [Corppass], a person signs in for one, which is the user's subject, and
+// [ActorOf] says who they are; with [MyinfoBusiness], both share data. [Client.BusinessFrom] fetches what the person may do, and the data. They are made after
+// Corppass's documentation, and were not tried with Corppass itself.
 package singpass

@@ -15,6 +15,8 @@ var (
 	ErrSignInAgain = baseerror.New("the person must sign in again to share data")
 	// ErrNotMyinfo means that PersonFrom was called for an application whose product is not Myinfo.
 	ErrNotMyinfo = baseerror.New("the application is not one of Myinfo")
+	// ErrNotCorppass means that BusinessFrom was called for an application whose product is not Corppass or MyinfoBusiness.
+	ErrNotCorppass = baseerror.New("the application is not one of Corppass or Myinfo Business")
 	// ErrInvalidData means that Myinfo's answer, or an item of it, is not of the form that is wanted.
 	ErrInvalidData = baseerror.New("the data are not of the form that is wanted")
 )

@@ -12,11 +12,13 @@ import (
 	"github.com/signward/idserver-go/core/internal/fault"
 )
 
-// issuers are those of the environments.
-var issuers = map[Environment]string{
-	Staging:    "https://stg-id.singpass.gov.sg/fapi",
-	Production: "https://id.singpass.gov.sg/fapi",
-}
+// issuers are those of the environments, for people and for entities.
+var (
+	issuers         = map[Environment]string{Staging: "https://stg-id.singpass.gov.sg/fapi", Production: "https://id.singpass.gov.sg/fapi"}
+	corppassIssuers = map[Environment]string{Staging: "https://stg-id.corppass.gov.sg", Production: "https://id.corppass.gov.sg"}
+)
+
+var products = []Product{Login, Myinfo, Corppass, MyinfoBusiness}
 
 const (
 	openID         = "openid"
@@ -27,11 +29,16 @@ const (
 // loginScopes are those that a Login application may ask for.
 var loginScopes = []string{openID, "user.identity", "name", "email", "mobileno", "sub_account"}
 
+// corppassScopes are those that a Corppass application may ask for, and one of Myinfo Business too.
+var corppassScopes = []string{
+	openID, "authinfo", "tpauthinfo", "entity.identity", "entity.basic_profile.name", "entity.basic_profile.uen_status", "user.identity", "user.name",
+}
+
 // validate returns everything that is wrong with what Singpass's portal shows, and fills in defaults. The rest is idserver.New's
 // to validate.
 func (c *Config) validate() (faults fault.List) {
-	if c.Product != Login && c.Product != Myinfo {
-		faults.Add("Product", "SINGPASS_PRODUCT", "%q: want %s or %s, as the application is registered", c.Product, Login, Myinfo)
+	if !slices.Contains(products, c.Product) {
+		faults.Add("Product", "SINGPASS_PRODUCT", "%q: want one of %q, as the application is registered", c.Product, products)
 	}
 	if c.ClientID == "" {
 		faults.Add("ClientID", "SINGPASS_CLIENT_ID", "is empty: set the client ID of Singpass's developer portal")
@@ -41,6 +48,8 @@ func (c *Config) validate() (faults fault.List) {
 	c.checkScopes(&faults)
 	c.checkContext(&faults)
 	switch {
+	case c.MinimumLevel == 3 && c.Product.isCorppass():
+		faults.Add("MinimumLevel", "", "3: Corppass has no more than 2")
 	case c.MinimumLevel == 0 && c.Environment == Production:
 		c.MinimumLevel = 2
 	case c.MinimumLevel == 0:
@@ -58,6 +67,10 @@ func (c *Config) validate() (faults fault.List) {
 
 // checkIssuer completes Issuer. One that is not Singpass's is a double on loopback, which never stands in for production.
 func (c *Config) checkIssuer(faults *fault.List) {
+	issuers := issuers
+	if c.Product.isCorppass() {
+		issuers = corppassIssuers
+	}
 	own, ok := issuers[c.Environment]
 	if !ok {
 		faults.Add("Environment", "SINGPASS_ENVIRONMENT", "%q: want %s or %s, where the application is registered", c.Environment, Staging, Production)
@@ -84,11 +97,21 @@ func (c *Config) checkKeys(faults *fault.List) {
 }
 
 func (c *Config) checkScopes(faults *fault.List) {
-	if c.Product == Myinfo && !slices.ContainsFunc(c.Scopes, func(s string) bool { return s != openID }) {
+	shares := func(s string) bool {
+		return s != openID && !(c.Product == MyinfoBusiness && slices.Contains(corppassScopes, s))
+	}
+	switch {
+	case c.Product == Myinfo && !slices.ContainsFunc(c.Scopes, shares):
 		faults.Add("Scopes", "SINGPASS_SCOPES", "has no item of Myinfo, such as name: set those that are approved in the portal")
+	case c.Product == MyinfoBusiness && !slices.ContainsFunc(c.Scopes, shares):
+		faults.Add("Scopes", "SINGPASS_SCOPES", "has no item of Myinfo Business, such as entity.address: set those that are approved in the portal")
 	}
 	for _, scope := range c.Scopes {
 		switch {
+		case c.Product == Corppass && !slices.Contains(corppassScopes, scope):
+			faults.Add("Scopes", "SINGPASS_SCOPES", "has %q, which is none of Corppass: want some of %q", scope, corppassScopes)
+		case c.Product == MyinfoBusiness && !slices.Contains(corppassScopes, scope) && !isOfBusiness(scope):
+			faults.Add("Scopes", "SINGPASS_SCOPES", "has %q, which is none of Myinfo Business: its items begin with entity., user. or corppass.", scope)
 		case c.Product == Login && !slices.Contains(loginScopes, scope):
 			faults.Add("Scopes", "SINGPASS_SCOPES", "has %q, which is none of Login: want some of %q", scope, loginScopes)
 		case strings.HasPrefix(scope, "myinfo."):
@@ -100,14 +123,19 @@ func (c *Config) checkScopes(faults *fault.List) {
 	}
 }
 
+// isOfBusiness reports whether a scope may be an item of Myinfo Business.
+func isOfBusiness(scope string) bool {
+	return slices.ContainsFunc([]string{"entity.", "user.", "corppass."}, func(prefix string) bool { return strings.HasPrefix(scope, prefix) })
+}
+
 // checkContext checks what Login must say of a sign-in, and Myinfo must not.
 func (c *Config) checkContext(faults *fault.List) {
-	if c.Product == Myinfo {
+	if !c.Product.hasContext() {
 		if c.Context != "" {
-			faults.Add("Context", "SINGPASS_CONTEXT", "is set: Myinfo refuses it")
+			faults.Add("Context", "SINGPASS_CONTEXT", "is set: %s refuses it", c.Product.title())
 		}
 		if c.Message != "" {
-			faults.Add("Message", "SINGPASS_MESSAGE", "is set: Myinfo refuses it")
+			faults.Add("Message", "SINGPASS_MESSAGE", "is set: %s refuses it", c.Product.title())
 		}
 		return
 	}
@@ -117,7 +145,17 @@ func (c *Config) checkContext(faults *fault.List) {
 	}
 	if len(c.Message) > maxMessage || strings.ContainsFunc(c.Message, isNotOfMessage) {
 		faults.Add("Message", "SINGPASS_MESSAGE", "%q: want at most %d letters, digits, spaces and .,-@'!()", c.Message, maxMessage)
+	} else if c.Product == Corppass && strings.ContainsAny(c.Message, ".,-@'!()") {
+		faults.Add("Message", "SINGPASS_MESSAGE", "%q: Corppass takes letters, digits and spaces", c.Message)
 	}
+}
+
+// title is a product's name, as people know it.
+func (p Product) title() string {
+	if p == MyinfoBusiness {
+		return "Myinfo Business"
+	}
+	return "Myinfo"
 }
 
 func isNotOfMessage(r rune) bool {
@@ -137,6 +175,8 @@ func (c *Config) checkRedirectURI(faults *fault.List) {
 	switch local := u.Scheme == "http" && u.Hostname() == "localhost"; {
 	case double && devenv.IsLoopback(u.Hostname()):
 		return
+	case u.Scheme != "https" && c.Product.isCorppass():
+		faults.Add(field, variable, "%q: Corppass wants https, in staging too", c.BaseURL)
 	case u.Scheme != "https" && !(local && c.Environment == Staging):
 		faults.Add(field, variable, "%q: Singpass wants https; in staging, http://localhost may be registered too", c.BaseURL)
 	case notAddress == nil:

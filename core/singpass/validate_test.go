@@ -47,7 +47,7 @@ func TestBadConfig(t *testing.T) {
 		want string
 	}{
 		"no product":        {func(c *singpass.Config) { c.Product = "" }, "Product (SINGPASS_PRODUCT) \"\""},
-		"another product":   {func(c *singpass.Config) { c.Product = "corppass" }, "Product (SINGPASS_PRODUCT)"},
+		"another product":   {func(c *singpass.Config) { c.Product = "Corppass" }, "Product (SINGPASS_PRODUCT)"},
 		"no environment":    {func(c *singpass.Config) { c.Environment = "" }, "Environment (SINGPASS_ENVIRONMENT)"},
 		"no client":         {func(c *singpass.Config) { c.ClientID = "" }, "ClientID (SINGPASS_CLIENT_ID) is empty"},
 		"no keys":           {func(c *singpass.Config) { c.Keys = nil }, "Keys (SINGPASS_KEYS)"},

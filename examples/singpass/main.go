@@ -45,6 +45,9 @@ func run(ctx context.Context) error {
 	if provider != nil && cfg.Product == singpass.Myinfo { // Singpass gives each application those of its registration
 		cfg.Scopes = []string{"uinfin", "name", "dob", "sex", "nationality", "email", "mobileno", "regadd", "cpfcontributions"}
 	}
+	if provider != nil && cfg.Product == singpass.MyinfoBusiness {
+		cfg.Scopes = []string{"authinfo", "tpauthinfo", "entity.basic_profile.name", "entity.address", "user.dob", "corppass.email"}
+	}
 	a := &application{product: cfg.Product}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Singpass example")
 	if a.singpass, err = singpass.New(cfg); err != nil {
@@ -82,13 +85,19 @@ func (a *application) routes() http.Handler {
 	return r
 }
 
-// profile asks Myinfo each time: its data must not be kept to fill in a form later.
+// profile asks Myinfo, or Corppass, each time: its data must not be kept to fill in a form later.
 func (a *application) profile(w http.ResponseWriter, r *http.Request) {
-	if a.product == singpass.Login {
-		writePage(w, http.StatusOK, "profile", view{User: idchi.User(r)})
-		return
+	var person *singpass.Person
+	var business *singpass.Business
+	var err error
+	switch a.product {
+	case singpass.Myinfo:
+		person, err = a.singpass.PersonFrom(r.Context())
+	case singpass.Corppass, singpass.MyinfoBusiness:
+		if business, err = a.singpass.BusinessFrom(r.Context()); err == nil {
+			person = business.Person
+		}
 	}
-	person, err := a.singpass.PersonFrom(r.Context())
 	switch {
 	case errors.Is(err, singpass.ErrSignInAgain): // Myinfo takes an access token for half an hour
 		http.Redirect(w, r, "/auth/login?return_to=/profile", http.StatusSeeOther)
@@ -99,6 +108,6 @@ func (a *application) profile(w http.ResponseWriter, r *http.Request) {
 		log.Println(err)
 		writePage(w, http.StatusBadGateway, "failed", view{User: idchi.User(r)})
 	default:
-		writePage(w, http.StatusOK, "profile", view{User: idchi.User(r), Person: person})
+		writePage(w, http.StatusOK, "profile", view{User: idchi.User(r), Person: person, Business: business})
 	}
 }

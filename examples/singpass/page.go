@@ -9,6 +9,7 @@ import (
 	"log"
 	"net/http"
 	"strings"
+	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/singpass"
@@ -31,11 +32,12 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 
 var titles = map[string]string{"home": "Home", "profile": "Your profile", "failed": "No answer"}
 
-// view is what a page shows. User is nil if nobody is signed in, and Person if nothing is shared.
+// view is what a page shows. User is nil if nobody is signed in, Person if nothing is shared, and Business if nobody acts for an entity.
 type view struct {
-	Title  string
-	User   *idserver.User
-	Person *singpass.Person
+	Title    string
+	User     *idserver.User
+	Person   *singpass.Person
+	Business *singpass.Business
 }
 
 func writePage(w http.ResponseWriter, status int, name string, data view) {
@@ -52,14 +54,26 @@ type fact struct{ Name, Text string }
 
 // Facts are the items that are there.
 func (v view) Facts() (facts []fact) {
-	p := v.Person
-	if p == nil {
-		return nil
-	}
 	add := func(name, text string) {
 		if text != "" {
 			facts = append(facts, fact{name, text})
 		}
+	}
+	if b := v.Business; b != nil {
+		add("Person who acts", b.Person.Subject)
+		add("Entity", b.Entity("basic_profile.name").Text())
+		if a, ok := b.Entity("address").Address(); ok {
+			add("Its address", addressLine(a))
+		}
+		for _, role := range append(b.Authorizations(), b.ThirdParty()...) {
+			if role.ValidAt(time.Now()) {
+				add(role.Role, strings.TrimSpace(role.Service+" "+role.Client))
+			}
+		}
+	}
+	p := v.Person
+	if p == nil {
+		return facts
 	}
 	add("NRIC or FIN", p.IdentityNumber())
 	if date, ok := p.DateOfBirth(); ok {

@@ -36,8 +36,13 @@ var keys = sync.OnceValue(func() []idserver.ClientKey {
 // provider, as the client of [Clients] for a product, with a fresh session secret. Its keys must be registered: see [Provider.Register].
 func (p *Provider) Config(product singpass.Product, baseURL string) singpass.Config {
 	cfg := singpass.Config{Product: product, Environment: singpass.Staging, ClientID: LoginClient, Keys: Keys(), Issuer: p.URL()}
-	if product == singpass.Myinfo {
+	switch product {
+	case singpass.Myinfo:
 		cfg.ClientID, cfg.Scopes = MyinfoClient, []string{"openid", "name"}
+	case singpass.Corppass:
+		cfg.ClientID, cfg.Scopes = CorppassClient, []string{"openid", "authinfo"}
+	case singpass.MyinfoBusiness:
+		cfg.ClientID, cfg.Scopes = MyinfoBusinessClient, []string{"openid", "entity.address"}
 	}
 	cfg.HTTP.Client = p.HTTPClient()
 	if baseURL != "" {
@@ -82,11 +87,16 @@ func ConfigFromEnv(listen net.Addr) (singpass.Config, *Provider, error) {
 	if product == "" {
 		product = singpass.Myinfo
 	}
+	options := Options{Corppass: product == singpass.Corppass || product == singpass.MyinfoBusiness}
 	clients := Clients()
+	if options.Corppass {
+		clients = CorppassClients()
+	}
 	for i := range clients {
 		clients[i].JWKSURI = cfg.BaseURL + "/auth/jwks"
 	}
-	provider, err := Start(Options{Clients: clients})
+	options.Clients = clients
+	provider, err := Start(options)
 	if err != nil {
 		return cfg, nil, err
 	}

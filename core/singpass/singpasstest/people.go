@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/singpass"
 )
 
 // Person is someone whom the provider signs in.
@@ -19,6 +20,8 @@ type Person struct {
 	// Data are the items of Myinfo by name, each the JSON text that userinfo answers. An item that is asked for and has no text here
 	// is answered as unavailable.
 	Data map[string]string
+	// Business is for whom they act at Corppass.
+	Business Business
 }
 
 // attributes are what Login's ID token says of the person.
@@ -48,12 +51,26 @@ func coded(code, description string) string {
 }
 
 // People returns three people who are made up: meiling, who has a value of every kind, kumar, of whom little is known, and
-// a foreign account. The caller may modify the slice.
+// a foreign account. At Corppass, meiling and kumar act for one company, and zoe for a foreign one. The caller may modify the slice.
 func People() []Person {
+	company := Business{
+		Entity: singpass.Entity{ID: "T09LL0001B", Type: "UEN", RegistrationNumber: "T09LL0001B", Country: "SG", Name: "EXAMPLE PTE LTD", Status: "Registered"},
+		Data: map[string]string{
+			"basic_profile.name": value(`"EXAMPLE PTE LTD"`), "basic_profile.type": coded("LC", "LOCAL COMPANY"), "basic_profile.registration_date": value(`"2009-03-01"`),
+			"address": `{"lastupdated":"2026-11-01","source":"1","classification":"C","block":{"value":"1"},"street":{"value":"EXAMPLE STREET"},"postal":{"value":"000001"},"country":{"code":"SG","desc":"SINGAPORE"}}`,
+		},
+	}
+	administrator := company
+	administrator.Roles = `{"Result_Set":{"ESrvc_Row_Count":1,"ESrvc_Result":[{"CPESrvcID":"EXAMPLE-SERVICE","Auth_Result_Set":{"Row_Count":2,"Row":[` +
+		`{"CPEntID_SUB":"","CPRole":"Approver","StartDate":"2017-11-14","EndDate":"9999-12-31","Parameter":[{"name":"Effective YA","value":"2020"}]},` +
+		`{"CPEntID_SUB":"001","CPRole":"Preparer","StartDate":"2017-11-14","EndDate":"2018-11-14"}]}}]}}`
+	administrator.Clients = `{"Result_Set":{"ESrvc_Row_Count":1,"ESrvc_Result":[{"CPESrvcID":"EXAMPLE-SERVICE","Auth_Set":{"ENT_ROW_COUNT":1,"TP_Auth":[` +
+		`{"CP_Clnt_ID":"T10LL0002A","CP_ClntEnt_TYPE":"UEN","Auth_Result_Set":{"Row_Count":1,"Row":[{"CP_ClntEnt_SUB":"","CPRole":"Filer","StartDate":"2020-01-01","EndDate":"9999-12-31"}]}}]}}]}}`
+	foreign := Business{Entity: singpass.Entity{ID: "C19001125A", Type: "NON-UEN", RegistrationNumber: "PT500000001", Country: "PT", Name: "EXEMPLO LDA"}}
 	return []Person{
 		{
 			Person:         idtest.Person{Login: "meiling", Subject: "8f1c0b6e-0000-4000-8000-0000000000b1", Name: "LIM MEI LING", Email: "meiling@example.test"},
-			IdentityNumber: "S0000001I", IssuedBy: "SG", Mobile: "+6590000001",
+			IdentityNumber: "S0000001I", IssuedBy: "SG", Mobile: "+6590000001", Business: administrator,
 			Data: map[string]string{
 				"uinfin": value(`"S0000001I"`), "name": value(`"LIM MEI LING"`), "aliasname": value(`""`), "dob": value(`"1985-10-31"`), "email": value(`"meiling@example.test"`),
 				"sex": coded("F", "FEMALE"), "race": coded("CN", "CHINESE"), "nationality": coded("SG", "SINGAPORE CITIZEN"),
@@ -70,7 +87,7 @@ func People() []Person {
 		},
 		{
 			Person:         idtest.Person{Login: "kumar", Subject: "8f1c0b6e-0000-4000-8000-0000000000b2", Name: "KUMAR S/O RAJ"},
-			IdentityNumber: "S0000002G", IssuedBy: "SG",
+			IdentityNumber: "S0000002G", IssuedBy: "SG", Business: company,
 			Data: map[string]string{
 				"uinfin": value(`"S0000002G"`), "name": value(`"KUMAR S/O RAJ"`), "dob": value(`"1979-04"`), "email": value(`"NA"`), "sex": coded("M", "MALE"),
 				"regadd": `{"lastupdated":"2026-11-01","source":"1","classification":"C","type":"Unformatted","line1":{"value":"1 EXAMPLE ROAD"},"line2":{"value":"LONDON"}}`,
@@ -78,7 +95,7 @@ func People() []Person {
 		},
 		{
 			Person: idtest.Person{Login: "zoe", Subject: "8f1c0b6e-0000-4000-8000-0000000000b3", Name: "ZOË D'SOUZA"}, AccountType: "foreign",
-			IdentityNumber: "X1234567", IssuedBy: "PT",
+			IdentityNumber: "X1234567", IssuedBy: "PT", Business: foreign,
 		},
 	}
 }

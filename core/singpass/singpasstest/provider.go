@@ -33,6 +33,8 @@ import (
 type Provider struct {
 	*idtest.Provider
 	likeMockPass bool
+	ofCorppass   bool
+	asDocumented bool
 
 	mu      sync.Mutex
 	clients map[string]Client // by the ID
@@ -49,6 +51,14 @@ type Options struct {
 	// LikeMockPass does what MockPass does otherwise than Singpass: no iss in the authorization response, an acr of level 1, an iat that is
 	// a fraction, and ID tokens that are encrypted with A256GCM.
 	LikeMockPass bool
+
+	// Corppass makes it a provider that behaves like Corppass: people sign in for an entity. BaseURL is "http://localhost" by default, and
+	// Clients are [CorppassClients].
+	Corppass bool
+
+	// AsDocumented does what Corppass's documentation says, where its staging environment was seen to do something else: the sub of userinfo is the
+	// client_id, and its blocks are objects in place of JSON texts.
+	AsDocumented bool
 
 	// Clients are the registered clients. Default: [Clients].
 	Clients []Client
@@ -102,17 +112,22 @@ func NewProvider(t idtest.TB, configure ...func(*Options)) *Provider {
 // Start starts a provider that runs until its method Close. The error says which option is wrong, or that the address cannot be
 // listened on.
 func Start(o Options) (*Provider, error) {
-	p := &Provider{likeMockPass: o.LikeMockPass, clients: map[string]Client{}, people: map[string]Person{}}
+	p := &Provider{likeMockPass: o.LikeMockPass, ofCorppass: o.Corppass, asDocumented: o.AsDocumented, clients: map[string]Client{}, people: map[string]Person{}}
 	if o.Clients == nil {
-		o.Clients = Clients()
+		if o.Clients = Clients(); o.Corppass {
+			o.Clients = CorppassClients()
+		}
 	}
 	if o.People == nil {
 		o.People = People()
 	}
-	if o.BaseURL == "" {
+	if o.BaseURL == "" && !o.Corppass {
 		o.BaseURL = "http://localhost/fapi"
 	}
 	o.AccessTTL = 30 * time.Minute
+	if o.Corppass {
+		o.AccessTTL = corppassTTL
+	}
 	o.Options.Clients, o.Options.People = []idtest.Client{}, []idtest.Person{}
 	for _, client := range o.Clients {
 		o.Options.Clients = append(o.Options.Clients, p.registered(client))
@@ -153,7 +168,7 @@ func (p *Provider) AddClient(client Client) {
 
 // Register registers the public keys of an application of [Provider.Config].
 func (p *Provider) Register(sp *singpass.Client, product singpass.Product) {
-	for _, client := range Clients() {
+	for _, client := range append(Clients(), CorppassClients()...) {
 		if client.Product == product {
 			client.JWKS = sp.Client().PublicKeys()
 			p.AddClient(client)
@@ -171,7 +186,7 @@ func (p *Provider) SetPerson(person Person) {
 
 // dialect is how Singpass differs from Signward.
 func (p *Provider) dialect(nonces bool) idtest.Dialect {
-	return idtest.Dialect{
+	d := idtest.Dialect{
 		Paths: map[idtest.Endpoint]string{
 			idtest.Discovery: "/.well-known/openid-configuration", idtest.KeySet: "/.well-known/keys", idtest.PushedAuthorization: "/par",
 			idtest.Authorization: "/auth", idtest.Token: "/token", idtest.UserInfo: "/userinfo",
@@ -187,6 +202,10 @@ func (p *Provider) dialect(nonces bool) idtest.Dialect {
 		TokenResponse:     func(response map[string]any) { keep(response, "access_token", "id_token", "token_type") },
 		AccessTokenClaims: p.accessToken,
 	}
+	if p.ofCorppass {
+		return p.corppass(d)
+	}
+	return d
 }
 
 func (p *Provider) metadata(metadata map[string]any) {
@@ -246,6 +265,9 @@ func (p *Provider) checkPushed(clientID string, form url.Values) error {
 		if strings.Contains(strings.ToLower(form.Get("redirect_uri")), word) {
 			return fmt.Errorf("redirect_uri must not have %s in it", word)
 		}
+	}
+	if p.ofCorppass {
+		return checkCorppass(client, form)
 	}
 	about := form.Get("authentication_context_type")
 	switch message := form.Get("authentication_context_message"); {
