@@ -27,6 +27,8 @@ type tokenRules struct {
 	leeway     time.Duration
 	issuer     string // "": that of the metadata
 	boundTo    string // the key that a token of our own is bound to (jkt); "": none
+	bound      bool   // it may be bound to a key: the caller has the sender show that they hold it
+	only       bool   // it must be
 	resource   bool   // of a Resource: where the settings are, for the log
 }
 
@@ -117,7 +119,7 @@ func (p *provider) proveAccessToken(
 ) (v verified, facts accessFacts, err error) {
 	issuer := ""
 	v, err = p.verify(ctx, accessToken, from, now, func(unverified verified) (err error) {
-		if facts, err = p.accessTokenFacts(unverified.Claims, unverified.header.Type, want.boundTo); err != nil {
+		if facts, err = p.accessTokenFacts(unverified.Claims, unverified.header.Type); err != nil {
 			return err
 		}
 		if err = facts.check(unverified.Issuer, unverified.Issuer, p.cfg.ClientID, want, now); err != nil { // all but the issuer
@@ -164,13 +166,14 @@ func (p *provider) verifyAccessToken(ctx context.Context, t *Tokens) (*claims.Cl
 type accessFacts struct {
 	audience                    []string
 	expiry, notBefore, issuedAt int64
-	plain                       bool // nothing marks it as an access token, except that it is no other known kind
-	typed                       bool // typ is at+jwt
+	plain                       bool     // nothing marks it as an access token, except that it is no other known kind
+	typed                       bool     // typ is at+jwt
+	bound                       *binding // nil: whoever has it may use it
 }
 
 // accessTokenFacts reads them from claims whose signature is verified, and refuses what can never be an access token: RFC
-// 9068 section 4, as far as the token alone decides. boundTo is the key of ours that it may be bound to.
-func (p *provider) accessTokenFacts(t *claims.Claims, kind, boundTo string) (facts accessFacts, err error) {
+// 9068 section 4, as far as the token alone decides.
+func (p *provider) accessTokenFacts(t *claims.Claims, kind string) (facts accessFacts, err error) {
 	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
 	if !slices.Contains([]string{"at+jwt", "jwt", ""}, kind) { // many providers send JWT, or nothing
 		return facts, invalidToken(ReasonType, "typ is %q, want at+jwt", kind)
@@ -182,7 +185,7 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind, boundTo string) (fac
 	}
 	facts = accessFacts{
 		audience: t.Audience, expiry: unixMilli(t.Expiry), notBefore: unixMilli(t.NotBefore), issuedAt: unixMilli(t.IssuedAt),
-		typed: kind == "at+jwt",
+		typed: kind == "at+jwt", bound: bindingOf(t.Get("cnf")),
 		plain: kind != "at+jwt" && !t.Has("scope") && !t.Has("scp") && !t.Has("client_id"),
 	}
 	use := claims.Text(t.Get("token_use")) // Cognito's
@@ -197,8 +200,6 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind, boundTo string) (fac
 	case hasNonce && maybeIDToken:
 		// Keycloak before version 25 puts the nonce into access tokens too.
 		return facts, invalidToken(ReasonType, "it has a nonce, as an ID token, and neither typ nor aud with a scope or client_id tells that it is an access token")
-	case t.Has("cnf") && (boundTo == "" || !isBoundTo(t.Get("cnf"), boundTo)): // RFC 7800: bound to a key, of which no proof is asked for here
-		return facts, invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
 	case !t.Has("aud") && use == "access" && slices.Contains(p.cfg.Provider.AccessTokenClients, claims.Text(t.Get("client_id"))):
 		facts.audience = p.audience
 	}
@@ -208,6 +209,10 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind, boundTo string) (fac
 // check applies the rest of RFC 9068 section 4: what depends on the time and on the caller.
 func (f *accessFacts) check(iss, issuer, clientID string, want tokenRules, now time.Time) error {
 	switch {
+	case f.bound != nil && !want.bound && (want.boundTo == "" || f.bound.key != want.boundTo): // nobody is asked to show the key here
+		return invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
+	case f.bound == nil && want.only:
+		return invalidToken(ReasonType, "it is bound to no key (cnf), and only those that are bound are taken (ResourceConfig.OnlyBound)")
 	case want.typed && !f.typed:
 		return invalidToken(ReasonType, "typ is not at+jwt (ResourceConfig.OnlyTyped)")
 	case f.plain && want.audience == clientID:

@@ -5,6 +5,10 @@
 package idserver_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
 	"net/http"
 	"runtime"
 	"testing"
@@ -74,6 +78,46 @@ func TestAllocations(t *testing.T) {
 			}); n != 0 {
 				t.Errorf("%s behind another guard by %s: %v allocations, want 0", name, by, n)
 			}
+		}
+	}
+}
+
+// A remembered token that is bound to a key that is known costs one verification of a signature, and little more.
+func TestAllocationsOfBoundToken(t *testing.T) {
+	w := newWorld(t)
+	f := newForger(t, w)
+	digest := sha256.Sum256([]byte("x"))
+	signature, err := f.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verification := testing.AllocsPerRun(100, func() {
+		if !ecdsa.VerifyASN1(&f.key.PublicKey, digest[:], signature) {
+			t.Fatal("it does not verify")
+		}
+	})
+	token := w.boundTo(f.bind)
+	for name, row := range map[string]struct {
+		api   *idserver.Resource
+		claim map[string]any
+	}{"": {w.boundAPI(t), nil}, " with a nonce": {w.boundAPI(t, func(c *idserver.ResourceConfig) { c.DPoPNonces = true }), map[string]any{}}} {
+		if row.claim != nil {
+			_, a := w.browser(t).pass(row.api.RequireUser(), "GET", "/orders", proving(token, f.proof(token, nil, nil)))
+			row.claim["nonce"] = field(a, "DPoP-Nonce")
+		}
+		requests := make([]idserver.Request, 202)
+		for i := range requests {
+			requests[i] = w.browser(t).request("GET", "/orders", []edit{proving(token, f.proof(token, nil, row.claim))})
+		}
+		guard, ctx, i := row.api.RequireUser(), t.Context(), 0
+		n := testing.AllocsPerRun(200, func() {
+			if _, a := guard(ctx, requests[i]); a.Ends() {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			i++
+		})
+		if t.Logf("a bound token%s: %v allocations, %v of them for its signature", name, n, verification); n > verification+12 {
+			t.Errorf("a bound token%s: %v allocations, want at most 12 beside those of its signature", name, n)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func FuzzParseClaims(f *testing.F) {
 			t.Errorf("sub %q and iss %q are not those of the user", c.Subject, c.Issuer)
 		}
 		idErr := checkIDToken(c, idTokenRules{IDTokenCheck: IDTokenCheck{Nonce: "n"}, issuer: "i", clientID: "c", now: now, algorithm: "RS256"})
-		facts, accessErr := (&provider{cfg: Config{ClientID: "c"}}).accessTokenFacts(c, "", "")
+		facts, accessErr := (&provider{cfg: Config{ClientID: "c"}}).accessTokenFacts(c, "")
 		if accessErr == nil {
 			accessErr = facts.check(c.Issuer, "i", "c", tokenRules{audience: "c"}, now)
 		}

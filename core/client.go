@@ -25,6 +25,7 @@ type Client struct {
 	introspection *introspection // of an API; nil: tokens are verified here
 	issuers       *issuers       // whose tokens an API takes; nil: the provider's alone
 	tokens        tokenRules     // of the bearer tokens that guards take
+	possession    *possession    // what an API asks of who sends a bound token; nil: none is taken
 	header        string         // the field that they come in, in canonical form
 	vary          []Field        // the answer of a guard depends on these fields of the request
 	// challenged are the parameters of each challenge to a sender who has no good token.

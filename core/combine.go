@@ -82,6 +82,7 @@ type trial struct {
 type sender struct {
 	client               *Client
 	credentials, cookies []string
+	bound                string // to this method and URL, for an API that takes such
 	found                identity
 	err                  error
 }
@@ -118,9 +119,12 @@ func (t *trial) end() { t.over = true }
 
 // identify finds out who sent the request, once for each client and the same credentials.
 func (t *trial) identify(ctx context.Context, c *Client, r *Request) (identity, error) {
-	credentials, cookies := r.values(c.header), r.cookies()
+	credentials, cookies, bound := r.values(c.header), r.cookies(), ""
+	if c.possession != nil {
+		bound = c.credentials(r, false)
+	}
 	for _, s := range t.senders {
-		if s.client != c || !slices.Equal(s.credentials, credentials) || !slices.Equal(s.cookies, cookies) {
+		if s.client != c || !slices.Equal(s.credentials, credentials) || !slices.Equal(s.cookies, cookies) || s.bound != bound {
 			continue
 		}
 		if s.err == nil && len(credentials) == 0 && c.site.crossSite(*r) {
@@ -129,7 +133,7 @@ func (t *trial) identify(ctx context.Context, c *Client, r *Request) (identity, 
 		return s.found, s.err
 	}
 	v, err := c.identify(ctx, r)
-	t.senders = append(t.senders, sender{c, slices.Clone(credentials), slices.Clone(cookies), v, err})
+	t.senders = append(t.senders, sender{c, slices.Clone(credentials), slices.Clone(cookies), bound, v, err})
 	return v, err
 }
 

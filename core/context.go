@@ -69,10 +69,21 @@ func (c *Client) credentials(r *Request, bySession bool) string {
 	if bySession {
 		name = "Cookie"
 	}
-	if lines := r.values(name); len(lines) == 1 {
+	switch lines := r.values(name); {
+	case len(lines) != 1:
+		return ""
+	case c.possession != nil && !bySession:
+		return c.possession.credentials(r, lines[0])
+	default:
 		return lines[0]
 	}
-	return ""
+}
+
+// hasUsed reports whether a guard of this client in front of this one has used the proof of a request: a proof is good once, and so
+// for a whole request.
+func (c *Client) hasUsed(ctx context.Context, r *Request) bool {
+	before := userContextFrom(ctx)
+	return before != nil && before.client == c && !before.bySession && before.credentials != "" && before.credentials == c.credentials(r, false)
 }
 
 // behind returns the context behind a guard that lets a request through.

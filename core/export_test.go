@@ -14,6 +14,9 @@ import (
 // RememberedRevocations is how many revoked access tokens are remembered.
 func (c *Client) RememberedRevocations() int { return c.provider.revoked.Len() }
 
+// RememberedProofs is how many uses of DPoP proofs an API remembers.
+func (r *Resource) RememberedProofs() int { return r.as.possession.used.Len() }
+
 // WithLater returns the value of a session's cookie as a later version would have written it: with the parts and members that
 // the codec's files "…-later.txt" have besides.
 func (c *Client) WithLater(value string) (string, error) {

@@ -208,7 +208,7 @@ type identity struct {
 	accessToken string
 	session     *session // nil: a bearer token
 	until       int64    // when the bearer token is over, in milliseconds, with the leeway
-	fields      []Field  // of a session that was renewed
+	fields      []Field  // of a session that was renewed, or the next nonce of proofs
 	found       time.Time
 	revoked     int64 // the number of revocations before
 }
@@ -223,26 +223,27 @@ func (c *Client) identify(ctx context.Context, r *Request) (identity, error) {
 		return identity{}, refused(CodeInvalidHandshake, nil)
 	}
 	if lines := r.values(c.header); len(lines) > 0 {
-		return c.bearer(ctx, lines)
+		return c.bearer(ctx, r, lines)
 	}
 	return c.site.identify(ctx, *r)
 }
 
-// bearer identifies the user by a bearer token, RFC 6750 section 2.1.
-func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err error) {
+// bearer identifies the user by a bearer token, RFC 6750 section 2.1, or by one that is bound to a key.
+func (c *Client) bearer(ctx context.Context, r *Request, lines []string) (v identity, err error) {
 	scheme, token, _ := strings.Cut(lines[0], " ")
 	token = strings.TrimLeft(token, " ")
 	if c.header != authorization && token == "" { // a field of its own may hold the token alone
 		scheme, token = "Bearer", lines[0]
 	}
+	byProof := c.takesProofs() && strings.EqualFold(scheme, dpopType)
 	switch {
 	case len(lines) > 1:
 		return v, refused(CodeInvalidRequest, errors.New("more than one "+c.header+" header"))
-	case !strings.EqualFold(scheme, "Bearer"):
+	case !byProof && !strings.EqualFold(scheme, "Bearer"):
 		return v, refused(CodeNotSignedIn, errors.New("the "+c.header+" header is not of the scheme Bearer"))
 	}
 	now := c.cfg.Now()
-	by, known, revoked, err := c.judge(ctx, token, now)
+	by, known, revoked, err := c.judge(ctx, token, c.possession != nil, now)
 	switch {
 	case err != nil && len(token) <= jose.MaxToken && !isToken68(token): // checked last: to recognize a token takes less time
 		return v, refused(CodeInvalidRequest, errors.New("the "+c.header+" header is not of the form: Bearer <access token>"))
@@ -253,8 +254,13 @@ func (c *Client) bearer(ctx context.Context, lines []string) (v identity, err er
 	case err != nil:
 		return v, refused(CodeProviderUnavailable, err)
 	}
+	if c.possession != nil {
+		if v.fields, err = c.possession.check(ctx, r, token, known.facts.bound, byProof, c.hasUsed(ctx, r), now); err != nil {
+			return v, err
+		}
+	}
 	until := known.facts.expiry + by.tokens.leeway.Milliseconds()
-	return identity{user: &known.user, typed: &known.typed, by: by, accessToken: token, until: until, found: now, revoked: revoked}, nil
+	return identity{user: &known.user, typed: &known.typed, by: by, accessToken: token, until: until, fields: v.fields, found: now, revoked: revoked}, nil
 }
 
 // isToken68 reports whether s can be a bearer token, RFC 6750 section 2.1.

@@ -93,7 +93,7 @@ func isJWS(token string) bool {
 }
 
 // judge asks the provider about a token, unless it was asked a moment ago, and checks the answer as a JWT's claims.
-func (i *introspection) judge(ctx context.Context, token string, now time.Time) (*proven, error) {
+func (i *introspection) judge(ctx context.Context, token string, want tokenRules, now time.Time) (*proven, error) {
 	p := i.of.provider
 	switch {
 	case len(token) > jose.MaxToken, len(token) > maxOpaqueToken && !isJWS(token), !isToken68(token):
@@ -116,7 +116,6 @@ func (i *introspection) judge(ctx context.Context, token string, now time.Time) 
 	case p.isRevoked(token):
 		return nil, invalidToken(ReasonRevoked, "it was revoked here")
 	}
-	want := i.of.tokens
 	want.typed = false // an answer has no typ; its kind was checked
 	if err := known.facts.check(known.user.Issuer, known.user.Issuer, p.cfg.ClientID, want, now); err != nil {
 		return nil, err
@@ -219,9 +218,12 @@ func (i *introspection) proven(ctx context.Context, answer strictjson.Object, is
 	if err := checkIntrospectedKind(answer); err != nil {
 		return nil, err
 	}
-	facts, err := p.accessTokenFacts(known, "", "")
-	if err != nil {
+	facts, err := p.accessTokenFacts(known, "")
+	switch kind, _ := strictjson.String(answer.Get("token_type")); {
+	case err != nil:
 		return nil, err
+	case strings.EqualFold(kind, dpopType) && (facts.bound == nil || facts.bound.key == ""):
+		return nil, invalidToken(ReasonType, "token_type is DPoP, and the answer does not say which key it is bound to (cnf.jkt)")
 	}
 	if facts.expiry == 0 {
 		facts.expiry = unixMilli(p.now().Add(withoutExpiry))
@@ -236,7 +238,7 @@ func (i *introspection) proven(ctx context.Context, answer strictjson.Object, is
 // Keycloak has the kind in typ.
 func checkIntrospectedKind(answer strictjson.Object) error {
 	for name, wanted := range map[string][]string{
-		"token_use": {"access_token", "access"}, "token_type": {"bearer", "access_token", "access"}, "typ": {"bearer", "at+jwt", "application/at+jwt", "jwt"},
+		"token_use": {"access_token", "access"}, "token_type": {"bearer", "dpop", "access_token", "access"}, "typ": {"bearer", "at+jwt", "application/at+jwt", "jwt"},
 	} {
 		value := answer.Get(name)
 		if value == "" || value == "null" {

@@ -44,7 +44,10 @@ func FuzzIntrospection(f *testing.F) {
 		if u.Issuer != issuer || u.Subject == "" || len(u.Subject) > 255 || known.facts.expiry == 0 || !u.shared {
 			t.Errorf("%s makes %#v", body, u)
 		}
-		for _, name := range []string{"cnf", "at_hash", "events"} {
+		if value := answer.Get("cnf"); (value != "" && value != "null") != (known.facts.bound != nil) {
+			t.Errorf("%s is bound to %v", body, known.facts.bound)
+		}
+		for _, name := range []string{"at_hash", "events"} {
 			if value := answer.Get(name); value != "" && value != "null" {
 				t.Errorf("%s has %s", body, name)
 			}

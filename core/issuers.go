@@ -240,8 +240,9 @@ func (s *issuers) keep(iss string, c *Client) error {
 	return nil
 }
 
-// judge verifies an access token. by is the client whose provider issued it, and revoked the number of revocations before.
-func (c *Client) judge(ctx context.Context, token string, now time.Time) (by *Client, known *proven, revoked int64, err error) {
+// judge verifies an access token. bound says that it may be bound to a key, and that the caller has the sender show that they hold it. by is the
+// client whose provider issued it, and revoked the number of revocations before.
+func (c *Client) judge(ctx context.Context, token string, bound bool, now time.Time) (by *Client, known *proven, revoked int64, err error) {
 	by = c
 	opaque := c.introspection != nil && !isJWS(token)
 	if c.issuers != nil && !opaque {
@@ -250,10 +251,12 @@ func (c *Client) judge(ctx context.Context, token string, now time.Time) (by *Cl
 		}
 	}
 	revoked = by.provider.revoked.Added()
+	want := by.tokens
+	want.bound = bound
 	if by.introspection != nil && (opaque || by.introspection.all) {
-		known, err = by.introspection.judge(ctx, token, now)
+		known, err = by.introspection.judge(ctx, token, want, now)
 		return by, known, revoked, err
 	}
-	known, err = by.provider.validateAccessToken(ctx, token, by.tokens, now)
+	known, err = by.provider.validateAccessToken(ctx, token, want, now)
 	return by, known, revoked, err
 }

@@ -77,15 +77,15 @@ func readProof(proof string) (jkt, jti, nonce string) {
 	if err != nil {
 		return "", "", ""
 	}
-	key, err := m.EmbeddedKey()
-	if err != nil || m.Verify(key) != nil {
+	embedded, err := m.Embedded(nil)
+	if err != nil || m.Verify(&embedded.Key) != nil {
 		return "", "", ""
 	}
 	var claims struct{ Jti, Nonce string }
 	if err := json.Unmarshal(m.Payload, &claims); err != nil {
 		return "", "", ""
 	}
-	return jose.Thumbprint(key.Public), claims.Jti, claims.Nonce
+	return jose.Thumbprint(embedded.Key.Public), claims.Jti, claims.Nonce
 }
 
 func recordProofs(w *world) (*proofs, func(*idserver.Config)) {

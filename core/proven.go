@@ -56,6 +56,10 @@ func (p *provider) remember(e *memo.Entry[proven], token, issuer string) {
 			size += len(aud[i]) + stringSize
 		}
 	}
+	if known.facts.bound != nil {
+		known.facts.bound = known.facts.bound.copied()
+		size += bindingSize
+	}
 	e.Key = []byte(token)
 	u.text, u.token = "", e.Key
 	p.proven.Put(e, len(e.Key)+size)

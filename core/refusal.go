@@ -49,6 +49,9 @@ const (
 	CodeInternal              RefusalCode = "internal"
 
 	codeInvalidLogoutToken RefusalCode = "invalid_logout_token" // unexported, because only the provider sees it
+	// Unexported, because only the programs that make proofs see them, which know them as errors of RFC 9449.
+	codeInvalidProof RefusalCode = "invalid_dpop_proof"
+	codeUseNonce     RefusalCode = "use_dpop_nonce"
 )
 
 // refusalKind is the status of a refusal and its texts: on a page for people, and in a problem document for programs.
@@ -73,6 +76,12 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeInvalidToken: {http.StatusUnauthorized,
 		words{"Your sign-in is no longer valid", "Please sign in again."},
 		words{"The access token is not valid", "Get a new access token and try again."}},
+	codeInvalidProof: {http.StatusUnauthorized,
+		words{"This is not for people", "It is for programs, with an access token and a proof that they hold its key."},
+		words{"The DPoP proof is not valid", "Make a new proof for this request, with the key that the access token is bound to, and send it in one DPoP header."}},
+	codeUseNonce: {http.StatusUnauthorized,
+		words{"This is not for people", "It is for programs, with an access token and a proof that they hold its key."},
+		words{"The DPoP proof needs a nonce", "Make a new proof with the nonce in the DPoP-Nonce header, and try again."}},
 	CodeInvalidRequest: {http.StatusBadRequest,
 		words{"Your browser's request cannot be read", "Something on the way here changed it. Please try again, or sign in."},
 		words{"The Authorization header cannot be read", "Send one Authorization header of the form: Bearer <access token>."}},
@@ -234,9 +243,9 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		refusal.RetryAfter = max(retryAfter(d.err), time.Second).Round(time.Second)
 		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
 	case kind.status == http.StatusUnauthorized:
-		a.Add = append(a.Add, challenge(d.code, slices.Concat(d.challenge, c.challenged, c.metadata)...))
+		a.Add = append(a.Add, c.challenges(r, d.code, slices.Concat(d.challenge, c.challenged, c.metadata)...)...)
 	case d.code == CodeInvalidRequest || d.code == CodeInsufficientScope:
-		a.Add = append(a.Add, challenge(d.code, slices.Concat(d.challenge, c.metadata)...))
+		a.Add = append(a.Add, c.challenges(r, d.code, slices.Concat(d.challenge, c.metadata)...)...)
 	}
 	refusal.SignInURL = c.signInAgain(r, d.code)
 	canSignIn := d.code == CodeNotSignedIn && refusal.SignInURL != "" && !r.hasAuthorization()
@@ -246,6 +255,8 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	switch {
 	case d.code == CodeNotSignedIn && c.site.loginURL() == "":
 		refusal.Detail = "Send an access token and try again."
+	case d.code == CodeStoreUnavailable && c.takesProofs():
+		refusal.Title, refusal.Detail = "The store of DPoP proofs is not available", "Try again in a moment, with a new proof."
 	case d.code == CodeInvalidRequest && c.header != authorization:
 		refusal.Title, refusal.Detail = "The access token cannot be read", "Send one "+c.header+" header with the access token."
 	case d.code == CodeNotSignedIn && refusal.Navigation && r.Method == http.MethodPost: // a form filled in before the session ended
@@ -295,13 +306,32 @@ func notAdmitted(code RefusalCode) bool {
 // resource_metadata (RFC 9728).
 type parameter struct{ name, value string }
 
-// challenge is the WWW-Authenticate field of RFC 6750 section 3; for a request without credentials it has no error code
+// challenges are the WWW-Authenticate fields of a refusal: one for each scheme that is taken (RFC 9449 section 7.1). The error is
+// that of the scheme that the request came with.
+func (c *Client) challenges(r *Request, code RefusalCode, parameters ...parameter) []Field {
+	if !c.takesProofs() {
+		return []Field{challenge("Bearer", code, parameters...)}
+	}
+	onlyProofs := c.possession.only && !c.possession.tls
+	scheme, _, _ := strings.Cut(r.value(c.header), " ")
+	ofBearer, ofProof := code, CodeNotSignedIn // which has no error
+	if onlyProofs || strings.EqualFold(scheme, dpopType) {
+		ofBearer, ofProof = ofProof, ofBearer
+	}
+	proof := challenge(dpopType, ofProof, append([]parameter{{"algs", strings.Join(apiProofAlgorithms, " ")}}, parameters...)...)
+	if onlyProofs {
+		return []Field{proof}
+	}
+	return []Field{challenge("Bearer", ofBearer, parameters...), proof}
+}
+
+// challenge is one WWW-Authenticate field, as in RFC 6750 section 3; for a request without credentials it has no error code
 // (section 3.1).
-func challenge(code RefusalCode, parameters ...parameter) Field {
+func challenge(scheme string, code RefusalCode, parameters ...parameter) Field {
 	if code != CodeNotSignedIn && code != CodeSessionNotRenewed {
 		parameters = append([]parameter{{"error", string(code)}}, parameters...)
 	}
-	value := "Bearer"
+	value := scheme
 	for i, p := range parameters {
 		if i > 0 {
 			value += ","
@@ -366,7 +396,7 @@ const (
 func (c *Client) logRefusal(ctx context.Context, r *Request, refusal Refusal, more []slog.Attr) {
 	level := slog.LevelInfo
 	switch {
-	case refusal.Code == CodeNotSignedIn, refusal.Code == CodeSessionNotRenewed, errors.Is(refusal.Err, context.Canceled): // the caller left
+	case refusal.Code == CodeNotSignedIn, refusal.Code == CodeSessionNotRenewed, refusal.Code == codeUseNonce, errors.Is(refusal.Err, context.Canceled): // the caller left
 		level = slog.LevelDebug
 	case refusal.Status >= 500:
 		level = slog.LevelWarn

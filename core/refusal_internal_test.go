@@ -57,7 +57,7 @@ func TestChallenge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // what is given is not changed
-				if got := challenge(row.code, row.parameters...); got != (Field{"WWW-Authenticate", row.want}) {
+				if got := challenge("Bearer", row.code, row.parameters...); got != (Field{"WWW-Authenticate", row.want}) {
 					t.Errorf("%s: %s\nwant %s", got.Name, got.Value, row.want)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,7 +28,9 @@ type Request struct {
 	// its own; what a guard has read may be missing in the handler. A body above the framework's limit is an error here, or has
 	// been refused before.
 	Body io.Reader
-	TLS  *tls.ConnectionState // nil: the connection to this program is not encrypted; a proxy may have ended it
+	// Remote is the other end of the connection to this program, which may be a proxy's; nil: it is not known.
+	Remote net.Addr
+	TLS    *tls.ConnectionState // nil: the connection to this program is not encrypted; a proxy may have ended it
 }
 
 // Header gives access to the header fields of a request; an [http.Header] does. The client asks for fields by name, so
@@ -44,8 +47,17 @@ type Header interface {
 // RequestFrom makes a Request from a net/http request. It copies nothing.
 func RequestFrom(r *http.Request) Request {
 	path, query := target(r)
-	return Request{Method: r.Method, Path: path, RawQuery: query, Host: r.Host, Header: r.Header, Body: r.Body, TLS: r.TLS}
+	return Request{Method: r.Method, Path: path, RawQuery: query, Host: r.Host, Header: r.Header, Body: r.Body, Remote: (*remote)(r), TLS: r.TLS}
 }
+
+// remote is the other end of a request's connection, without a copy.
+type remote http.Request
+
+// Network implements [net.Addr]. Servers do not tell.
+func (r *remote) Network() string { return "tcp" }
+
+// String implements [net.Addr].
+func (r *remote) String() string { return r.RemoteAddr }
 
 // target returns the path and the query of the request line. r.URL is what http.StripPrefix and others leave of them; it
 // is used for a request that no server read.

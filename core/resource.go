@@ -15,7 +15,7 @@ import (
 )
 
 // Resource is an API whose access tokens differ from those of the [Client] that it was made with, by their audience first
-// of all: one of several in a program, or an API beside a web application. It takes bearer tokens only, and never the
+// of all: one of several in a program, or an API beside a web application. It takes access tokens only, and never the
 // session's cookie, so that no page of another site can use it with a browser's credentials. It shares the client's keys, and
 // what is remembered of tokens. Create it with [Client.NewResource]. It is safe for concurrent use.
 type Resource struct{ as *Client } // the client as it is to this API
@@ -46,8 +46,8 @@ type ResourceConfig struct {
 	Header string
 	// Introspect asks the provider what access tokens stand for (RFC 7662), as this client and with its authentication: "opaque"
 	// about those that are no JWT, "all" about every one, which notices soon what was revoked. A JWT that is verified here and
-	// not good is never asked about. The answer must have aud, and its claims are checked as those of a JWT; one about a refresh
-	// token, an ID token or a token that is bound to a key is refused. A token that is not active is a 401, a provider that
+	// not good is never asked about. The answer must have aud, and its claims are checked as those of a JWT, cnf among them; one about a
+	// refresh token or an ID token is refused. A token that is not active is a 401, a provider that
 	// cannot be asked a 503. At most 32 requests run at once. Default: no token is asked about.
 	Introspect string
 	// IntrospectionKept is how long an answer is used again, and so how long a token may live that the provider has revoked: at
@@ -65,6 +65,35 @@ type ResourceConfig struct {
 	// Identifier and have not expired. A client that it returns is kept until it is closed, at most 1000 of them; nil is
 	// remembered for ten minutes. An error, also of ctx, means that it cannot be told now: 503.
 	FindIssuer func(ctx context.Context, issuer string) (*Client, error)
+
+	// DPoP takes access tokens that are bound to a key (RFC 9449), with the scheme DPoP and a proof of its possession for this
+	// request: whoever finds such a token cannot use it. Bearer tokens are taken too, see OnlyBound, but a bound token never as one.
+	// A proof is for a method and a URL: that of Identifier, without its path, and the path that the request asks for. So
+	// Identifier must have the scheme and host at which clients reach the API, and a proxy in front leaves the path as it is; the
+	// Host header is not looked at. A proof may be a minute old (with Leeway, which also is how far ahead it may be), and is good
+	// once: at all replicas if Config.Store is a [Swapper], and otherwise in this process, which remembers a million. Proofs are
+	// signed with ES256, ES384, ES512, PS256 or EdDSA. Refusals are invalid_dpop_proof and use_dpop_nonce. Default: false.
+	DPoP bool
+	// DPoPNonces wants a nonce of this API in each proof (RFC 9449 section 9), so that none can be made long before it is
+	// used, and none by a client whose clock cannot be trusted: a client learns it from the first answer, and tries again. It
+	// lives for five minutes, and the next one comes in time. Nothing is remembered of them. Default: false.
+	DPoPNonces bool
+	// DPoPNonceSecrets are what nonces are sealed with, at least 32 bytes each: the first makes them, all are taken. Replicas need the
+	// same, or each wants its own. Default: one of this process.
+	DPoPNonceSecrets []string
+	// MTLS takes access tokens that are bound to the client's certificate (RFC 8705 section 3), as bearer tokens over a connection
+	// with that certificate. The server must ask for it in the handshake ([tls.RequestClientCert] or more): only that the client
+	// has its private key counts here, and not who has issued it or until when it is valid. Default: false.
+	MTLS bool
+	// OnlyBound takes no access token that is bound to nothing. It needs DPoP or MTLS. Default: false.
+	OnlyBound bool
+	// InsecureCertificateField is the header field in which a proxy that ends TLS says which certificate the client has: as
+	// Client-Cert does (RFC 9440), or in PEM, escaped as in a URL ($ssl_client_escaped_cert of nginx). It counts only in requests from
+	// InsecureCertificateProxies, addresses or ranges such as 10.0.0.0/24, and there the certificate of the connection does not.
+	// The name says what it is: whoever can send requests from these addresses, or send the field through the
+	// proxy because that does not replace it, is whoever they like. Default: none, and the field is ignored.
+	InsecureCertificateField   string
+	InsecureCertificateProxies []string
 
 	// PublishMetadata tells clients that have no token where to get one (RFC 9728), as those of MCP servers want it: [Resource.Routes]
 	// has the document then, for an adapter's Mount on the root router, and each 401, and each 403 for a scope, names it in its
@@ -117,6 +146,7 @@ func (c *Client) NewResource(cfg ResourceConfig) (*Resource, error) {
 		}
 		c.provider.alsoClose(as.issuers.asking.Close)
 	}
+	as.possession = newPossession(&cfg, as)
 	if cfg.PublishMetadata {
 		if err := as.publish(&cfg, c).Err(); err != nil {
 			return nil, baseerror.Errorf("idserver: resource: %w", err)
@@ -135,7 +165,7 @@ func (c *Client) api(rules tokenRules) *Client {
 // rules are those of a resource, where a client has others.
 func (cfg *ResourceConfig) rules(of tokenRules) tokenRules {
 	of.resource = true
-	of.audience, of.finalSlash, of.typed = cfg.Identifier, cfg.IgnoreFinalSlash, cfg.OnlyTyped
+	of.audience, of.finalSlash, of.typed, of.only = cfg.Identifier, cfg.IgnoreFinalSlash, cfg.OnlyTyped, cfg.OnlyBound
 	if cfg.Leeway != 0 {
 		of.leeway = max(cfg.Leeway, 0)
 	}
@@ -166,6 +196,7 @@ func (cfg *ResourceConfig) faults(of *Config) (faults fault.List) {
 		faults.Add("Leeway", "", "%v: want at most %v", cfg.Leeway, maxLeeway)
 	}
 	cfg.checkIntrospection(of, &faults)
+	cfg.checkBound(&faults)
 	if slices.Contains(cfg.Issuers, nil) {
 		faults.Add("Issuers", "", "have a nil among them")
 	}
@@ -255,9 +286,10 @@ func (r *Resource) RequireAnyScope(scope string, more ...string) Guard {
 // Require is like [Client.Require], for this API's tokens.
 func (r *Resource) Require(admit func(*User) bool) Guard { return r.as.Require(admit) }
 
-// ValidateAccessToken verifies an access token for this API, as its guards do. See [Client.ValidateAccessToken].
+// ValidateAccessToken verifies an access token for this API, as its guards do. See [Client.ValidateAccessToken]. One that is bound to a
+// key is refused, because there is no request that proves its possession: ask a guard, with a [Request] of your own.
 func (r *Resource) ValidateAccessToken(ctx context.Context, accessToken string) (*User, error) {
-	_, known, _, err := r.as.judge(ctx, accessToken, r.as.cfg.Now())
+	_, known, _, err := r.as.judge(ctx, accessToken, false, r.as.cfg.Now())
 	if err != nil {
 		return nil, baseerror.Of(err)
 	}
@@ -285,9 +317,15 @@ func (r *Resource) CheckProcesses() error { return nil }
 func (r *Resource) guards() {}
 
 // SecuritySchemes describes what the guards take, as [Client.SecuritySchemes] does: bearer and openid or, with a Header of its
-// own, token.
+// own, token. With ResourceConfig.DPoP there is dpop, {"type": "http", "scheme": "DPoP"}, and with OnlyBound no bearer then.
 func (r *Resource) SecuritySchemes() map[string]map[string]string {
 	all := r.as.SecuritySchemes()
+	if r.as.takesProofs() {
+		all["dpop"] = map[string]string{"type": "http", "scheme": dpopType, "description": all["bearer"]["description"] + " It is bound to a key, with a proof in the DPoP header (RFC 9449)."}
+		if r.as.possession.only && !r.as.possession.tls {
+			delete(all, "bearer")
+		}
+	}
 	if r.as.header == authorization {
 		return all
 	}

@@ -27,6 +27,9 @@ type resourceMetadata struct {
 	ScopesSupported      []string `json:"scopes_supported,omitempty"`
 	BearerMethods        []string `json:"bearer_methods_supported,omitempty"`
 	Name                 string   `json:"resource_name,omitempty"`
+	ProofAlgorithms      []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	OnlyProofs           bool     `json:"dpop_bound_access_tokens_required,omitempty"`
+	Certificates         bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
 // publish gives the API its documents and tells of them in its challenges. parent is the client that the API is made with.
@@ -43,6 +46,10 @@ func (c *Client) publish(cfg *ResourceConfig, parent *Client) (faults fault.List
 		Resource: cfg.Identifier, AuthorizationServers: slices.Clone(cfg.AuthorizationServers), Name: cfg.Name,
 		ScopesSupported: slices.Compact(slices.Sorted(slices.Values(slices.Concat(cfg.Scopes, cfg.MoreScopes)))),
 	}
+	if c.takesProofs() {
+		document.ProofAlgorithms, document.OnlyProofs = apiProofAlgorithms, cfg.OnlyBound && !cfg.MTLS
+	}
+	document.Certificates = cfg.MTLS
 	if document.AuthorizationServers == nil {
 		document.AuthorizationServers = c.authorizationServers()
 	}
@@ -133,7 +140,7 @@ func openDocument(body []byte) Answer {
 // openPreflight lets every page ask for a document, with the header fields that MCP clients send.
 func openPreflight(r *Request) Answer {
 	return Answer{Status: http.StatusNoContent, Set: []Field{
-		{allowOrigin, "*"}, {allowMethods, "GET"}, {allowHeaders, requestedHeaders(r, authorization)}, {allowMaxAge, "600"},
+		{allowOrigin, "*"}, {allowMethods, "GET"}, {allowHeaders, requestedHeaders(r, authorization, false)}, {allowMaxAge, "600"},
 	}}
 }
 
@@ -159,7 +166,7 @@ func (p *apiPages) guard(guard Guard) Guard {
 		}
 		if origin != "" && r.Method == http.MethodOptions && r.value("Access-Control-Request-Method") != "" && len(r.values(p.client.header)) == 0 {
 			return ctx, p.allow(origin, Answer{Status: http.StatusNoContent, Set: []Field{
-				{allowMethods, "GET, HEAD, POST, PUT, PATCH, DELETE"}, {allowHeaders, requestedHeaders(&r, p.client.header)}, {allowMaxAge, "600"},
+				{allowMethods, "GET, HEAD, POST, PUT, PATCH, DELETE"}, {allowHeaders, requestedHeaders(&r, p.client.header, p.client.takesProofs())}, {allowMaxAge, "600"},
 			}})
 		}
 		behind, a := guard(ctx, r)
@@ -189,7 +196,11 @@ func (p *apiPages) check(r *Request) (allowed string, err error) {
 func (p *apiPages) allow(origin string, a Answer) Answer {
 	a.Add = append(slices.Clip(a.Add), varyOnOrigin)
 	if origin != "" {
-		a.Set = append(slices.Clip(a.Set), Field{allowOrigin, origin}, Field{exposeHeaders, "WWW-Authenticate, Retry-After, Mcp-Session-Id"})
+		exposed := "WWW-Authenticate, Retry-After, Mcp-Session-Id"
+		if p.client.takesProofs() {
+			exposed += ", DPoP-Nonce"
+		}
+		a.Set = append(slices.Clip(a.Set), Field{allowOrigin, origin}, Field{exposeHeaders, exposed})
 	}
 	return a
 }
@@ -207,9 +218,9 @@ func hostOf(hostport string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
 }
 
-// requestedHeaders are those of a preflight's Access-Control-Request-Headers that may be sent: the token's, those of a body, and
-// those of MCP.
-func requestedHeaders(r *Request, token string) string {
+// requestedHeaders are those of a preflight's Access-Control-Request-Headers that may be sent: the token's, that of its proof, those of
+// a body, and those of MCP.
+func requestedHeaders(r *Request, token string, proofs bool) string {
 	wanted := r.value("Access-Control-Request-Headers")
 	if len(wanted) > 1024 {
 		return ""
@@ -218,7 +229,7 @@ func requestedHeaders(r *Request, token string) string {
 	for name := range strings.SplitSeq(wanted, ",") {
 		name = strings.ToLower(strings.TrimSpace(name))
 		isMCP := strings.HasPrefix(name, "mcp-") && isTokenField(name)
-		if (isMCP || slices.Contains([]string{strings.ToLower(token), "content-type", "last-event-id"}, name)) && !slices.Contains(names, name) {
+		if (isMCP || slices.Contains([]string{strings.ToLower(token), "content-type", "last-event-id"}, name) || proofs && name == "dpop") && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

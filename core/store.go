@@ -15,7 +15,8 @@ import (
 // store is proved by storetest.Run, in core/idtest/storetest.
 //
 // Keys are 1 to 127 printable ASCII bytes without space, and two keys are the same if all their bytes are. Values are 1 byte to
-// 1 MiB, any bytes. The store learns nothing from them: keys are keyed hashes, and values are sealed.
+// 1 MiB, any bytes. The store learns nothing from them: keys are keyed hashes, and values are sealed. Of a DPoP proof that was used
+// (ResourceConfig.DPoP) it learns a hash, which nobody can make who does not have the proof.
 //
 // A value is found until its expiry and not afterwards, give or take a second, even if the store keeps it longer. A store that
 // loses values earlier, because it evicts them or forgets its last second in a crash, signs people out or, worse, forgets that they

@@ -70,7 +70,7 @@ func (r *reader) request() idserver.Request {
 		uri := r.c.Request().URI()
 		path, query = r.copied("", uri.PathOriginal()), r.copied("", uri.QueryString())
 	}
-	request := idserver.Request{Method: r.method, Path: path, RawQuery: query, Host: r.host, Header: r, TLS: r.tls}
+	request := idserver.Request{Method: r.method, Path: path, RawQuery: query, Host: r.host, Header: r, Remote: r.c.Context().RemoteAddr(), TLS: r.tls}
 	if r.c.Request().IsBodyStream() || len(r.c.Request().Body()) > 0 {
 		request.Body = r
 	}

@@ -17,8 +17,8 @@ import (
 const Domain = "idserver-go"
 
 var (
-	errNoGuard     = withInfo(status.New(codes.PermissionDenied, "This method has no guard, and is open to nobody"), string(idserver.CodeNotAdmitted), "", nil)
-	errAnotherUser = withInfo(status.New(codes.Unauthenticated, "This stream belongs to another user"), string(idserver.CodeNotSignedIn), "", nil)
+	errNoGuard     = withInfo(status.New(codes.PermissionDenied, "This method has no guard, and is open to nobody"), map[string]string{"code": string(idserver.CodeNotAdmitted)}, nil)
+	errAnotherUser = withInfo(status.New(codes.Unauthenticated, "This stream belongs to another user"), map[string]string{"code": string(idserver.CodeNotSignedIn)}, nil)
 )
 
 // statusCodes are those of the answers of guards; what else ends a call is PermissionDenied.
@@ -41,27 +41,29 @@ func refusal(a idserver.Answer) error {
 	if a.Refusal == nil { // an application's own guard
 		return status.Error(code, http.StatusText(a.Status))
 	}
-	challenge := ""
+	info := map[string]string{"code": string(a.Refusal.Code)}
 	for _, f := range a.Add {
-		if f.Name == "WWW-Authenticate" {
-			challenge = f.Value
+		switch {
+		case f.Name == "WWW-Authenticate" && info["challenge"] != "": // RFC 9110 section 11.6.1: a list
+			info["challenge"] += ", " + f.Value
+		case f.Name == "WWW-Authenticate":
+			info["challenge"] = f.Value
+		case f.Name == "DPoP-Nonce":
+			info["dpop_nonce"] = f.Value
 		}
 	}
 	var more []protoadapt.MessageV1
 	if after := a.Refusal.RetryAfter; after > 0 {
 		more = append(more, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 	}
-	return withInfo(status.New(code, a.Refusal.Error()), string(a.Refusal.Code), challenge, more)
+	return withInfo(status.New(code, a.Refusal.Error()), info, more)
 }
 
-// withInfo adds what programs tell refusals apart by: the code as the reason, in capitals as AIP-193 has it, and as it is; and the
-// challenge, RFC 6750 section 3.
-func withInfo(s *status.Status, code, challenge string, more []protoadapt.MessageV1) error {
-	info := &errdetails.ErrorInfo{Reason: strings.ToUpper(code), Domain: Domain, Metadata: map[string]string{"code": code}}
-	if challenge != "" {
-		info.Metadata["challenge"] = challenge
-	}
-	detailed, err := s.WithDetails(append([]protoadapt.MessageV1{info}, more...)...)
+// withInfo adds what programs tell refusals apart by: the code as the reason, in capitals as AIP-193 has it, and as it is; the
+// challenges, RFC 6750 section 3; and the nonce for the next proof, RFC 9449 section 9.
+func withInfo(s *status.Status, info map[string]string, more []protoadapt.MessageV1) error {
+	all := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: strings.ToUpper(info["code"]), Domain: Domain, Metadata: info}}
+	detailed, err := s.WithDetails(append(all, more...)...)
 	if err != nil {
 		return s.Err()
 	}

@@ -19,6 +19,7 @@ func request(ctx context.Context, method string) idserver.Request {
 		r.Host = hosts[0]
 	}
 	if p, ok := peer.FromContext(ctx); ok {
+		r.Remote = p.Addr
 		if over, ok := p.AuthInfo.(credentials.TLSInfo); ok {
 			r.TLS = &over.State
 		}

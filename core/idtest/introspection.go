@@ -80,6 +80,9 @@ func (p *Provider) introspection(token string) map[string]any {
 	}
 	answer := maps.Clone(claims)
 	answer["active"], answer["token_type"], answer["token_use"] = true, "Bearer", use
+	if cnf, _ := claims["cnf"].(map[string]any); cnf["jkt"] != nil { // RFC 9449 section 6.2
+		answer["token_type"] = "DPoP"
+	}
 	return answer
 }
 

@@ -223,7 +223,7 @@ func (s *suite) write(name, why, method, target string, header map[string][]stri
 
 // compared are the header fields in the transcript. Those that a server or a proxy adds itself (Date, Content-Length) are
 // left out.
-var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "CDN-Cache-Control", "HX-Redirect", "WWW-Authenticate", "Retry-After", "Allow", "Clear-Site-Data", "Refresh",
+var compared = []string{"Location", "Content-Type", "Cache-Control", "Vary", "CDN-Cache-Control", "HX-Redirect", "WWW-Authenticate", "DPoP-Nonce", "Retry-After", "Allow", "Clear-Site-Data", "Refresh",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Expose-Headers", "X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"}
 
 func (s *suite) answerText(e exchange) string {
@@ -277,6 +277,7 @@ var (
 	pushedInQuery = regexp.MustCompile(`\b(request_uri|dpop_jkt)=[A-Za-z0-9._~%-]{20,}`)
 	tokenHash     = regexp.MustCompile(`\btoken [0-9a-f]{16}`)
 	bearerToken   = regexp.MustCompile(`[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
+	certificate   = regexp.MustCompile(`:[A-Za-z0-9+/]{64,}=*:`)
 	opaqueToken   = regexp.MustCompile(`[A-Z2-7]{26}-[A-Z2-7]{26}`)
 )
 
@@ -294,6 +295,7 @@ func (s *suite) masked(text string) string {
 	text = secretInQuery.ReplaceAllString(text, "$1=*")
 	text = pushedInQuery.ReplaceAllString(text, "$1=*")
 	text = tokenHash.ReplaceAllString(text, "token *")
+	text = certificate.ReplaceAllString(text, ":<certificate>:")
 	text = opaqueToken.ReplaceAllString(text, "<opaque token>")
 	return bearerToken.ReplaceAllString(text, "<token>")
 }

@@ -24,7 +24,7 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers,
-	scopes, resources, publishedMetadata, issuers, introspected,
+	scopes, resources, publishedMetadata, issuers, introspected, boundTokens, certificates, typedClaims,
 	cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2, serverSessions,
 }

@@ -11,6 +11,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/signward/idserver-go/core/idtest"
 )
 
 // encrypted sends requests over TLS with a client certificate, which guards must be able to see.
@@ -28,6 +30,15 @@ func encrypted(s *suite) {
 	for _, target := range []string{"/suite/inspect?1", "/suite/inspect?2"} { // over one connection
 		if e := v.do("GET", target, nil); !strings.Contains(e.body, "TLS true, with the client\n") {
 			s.t.Errorf("over TLS, with the certificate of the client, a guard sees: %d %s", e.StatusCode, e.body)
+		}
+	}
+	for name, row := range map[string]struct {
+		certificate tls.Certificate
+		status      int
+	}{"its own": {client, 200}, "another": {server, 401}} { // RFC 8705 section 3
+		token := s.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = suiteAPI }, idtest.BindCertificate(row.certificate.Certificate[0]))
+		if e := v.do("GET", "/suite/certified", with(aProgram, "Authorization", "Bearer "+token)); e.StatusCode != row.status {
+			s.t.Errorf("a token that is bound to %s certificate: %d %s", name, e.StatusCode, e.body)
 		}
 	}
 }

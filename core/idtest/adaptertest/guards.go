@@ -12,6 +12,12 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 	api := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, IgnoreFinalSlash: true, OnlyTyped: true, Scopes: []string{"orders:read"}})
 	gateway := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, Header: "X-Access-Token"})
 	introspecting := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, Introspect: "opaque", Scopes: []string{"orders:read"}})
+	bound := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, DPoP: true, DPoPNonces: true, DPoPNonceSecrets: []string{suiteSecret}})
+	onlyBound := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, DPoP: true, OnlyBound: true, Scopes: []string{"orders:read"}})
+	certified := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, MTLS: true, OnlyBound: true})
+	forwarded := resource(client, idserver.ResourceConfig{
+		Identifier: suiteAPI, MTLS: true, InsecureCertificateField: "Client-Cert", InsecureCertificateProxies: []string{"127.0.0.0/8", "::1"},
+	})
 	several, err := idserver.Issuers(append([]*idserver.Client{client}, clientsBeside(client)...)...)
 	if err != nil {
 		panic(err) // the clients are the suite's own
@@ -22,6 +28,12 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 		"/mcp-write":     mcp.RequireScope("orders:write"),
 		"/introspected":  introspecting.RequireRole("admin"),
 		"/issuers":       several.RequireUser(),
+		"/bound":         bound.RequireUser(),
+		"/bound-only":    onlyBound.RequireRole("admin"),
+		"/bound-twice":   idserver.AllOf(onlyBound.LoadUser(), onlyBound.RequireUser()),
+		"/certified":     certified.RequireUser(),
+		"/forwarded":     forwarded.RequireUser(),
+		"/claims":        idserver.AllOf(client.RequireUser(), tellClaims),
 		"/api":           api.RequireUser(),
 		"/api-get":       api.RequireScope("orders:read"),
 		"/behind-client": idserver.AllOf(client.LoadUser(), api.RequireUser()),

@@ -79,6 +79,15 @@ func (m *Message) Parse(token string, known *Headers) error {
 
 // ParseUpTo is like Message.Parse with another limit on the token's size, in bytes.
 func (m *Message) ParseUpTo(most int, token string, known *Headers) error {
+	return m.parse(most, token, known)
+}
+
+// headers remember what headers mean, by their text.
+type headers interface {
+	read(encoded string) (Header, bool)
+}
+
+func (m *Message) parse(most int, token string, known headers) error {
 	if len(token) > most {
 		return fmt.Errorf("%w: longer than %d bytes", ErrMalformed, most)
 	}
