@@ -22,8 +22,8 @@ import (
 	"github.com/signward/idserver-go/core/idtest"
 )
 
-// newCertificate makes the self-signed certificate of a client.
-func newCertificate(t testing.TB, until time.Time) *x509.Certificate {
+// certificateUntil makes the self-signed certificate of a client.
+func certificateUntil(t testing.TB, until time.Time) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,7 +65,7 @@ func nginx(c *x509.Certificate) string {
 func TestCertificates(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		own, other, expired := newCertificate(t, w.clock.Now().Add(time.Hour)), newCertificate(t, w.clock.Now().Add(time.Hour)), newCertificate(t, w.clock.Now().Add(-time.Hour))
+		own, other, expired := certificateUntil(t, w.clock.Now().Add(time.Hour)), certificateUntil(t, w.clock.Now().Add(time.Hour)), certificateUntil(t, w.clock.Now().Add(-time.Hour))
 		mutual := func(c *idserver.ResourceConfig) { c.DPoP, c.MTLS = false, true }
 		behindProxy := func(c *idserver.ResourceConfig) {
 			mutual(c)
