@@ -25,7 +25,8 @@ type Answer struct {
 	// can pass it on as the error, in place of Status and Body. Set and Add are written all the same.
 	Refusal *Refusal
 
-	denied *denied // in a trial of AnyOf: the refusal, which is not rendered yet
+	denied  *denied // in a trial of AnyOf: the refusal, which is not rendered yet
+	stepsUp bool    // the browser is sent to sign in again, as it is wanted here
 }
 
 // Field is one header field.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/signward/idserver-go/core/internal/baseerror"
 	"github.com/signward/idserver-go/core/internal/dpop"
+	"github.com/signward/idserver-go/core/internal/strictjson"
 )
 
 // AuthorizationRequest is one attempt to sign in: the URL to send the browser to, and what must be kept, bound to that
@@ -29,6 +30,7 @@ type AuthorizationRequest struct {
 	CodeVerifier string // the PKCE code verifier, RFC 7636
 	RedirectURI  string
 	MaxAge       time.Duration // 0: none was requested
+	ACR          []string      // of which the ID token must have one; nil: it does not matter
 	Scopes       []string      // that were requested
 	ProofKey     []byte        // with Config.DPoP, the private key that the access token will be bound to; keep it as secret as the verifier
 }
@@ -44,13 +46,18 @@ type AuthorizeOptions struct {
 	Scopes      []string // default: Config.Scopes
 	// MaxAge is how long ago the user may have signed in at the provider, in whole seconds; ExchangeCode checks it.
 	MaxAge time.Duration
+	// ACR are authentication context class references, the preferred one first: the provider is asked to authenticate the user
+	// by one of them, and ExchangeCode checks that the ID token has one of them as its acr. They are asked for as an essential
+	// claim (OpenID Connect Core section 5.5.1.1) where the metadata says claims_parameter_supported and Extra has no claims,
+	// and otherwise with acr_values.
+	ACR []string
 	// Extra are further parameters, such as prompt, login_hint or ui_locales. One that the protocol itself sets is an error.
 	Extra url.Values
 }
 
 // String describes the options without Extra, which may hold a login_hint: somebody's e-mail address.
 func (o AuthorizeOptions) String() string {
-	return fmt.Sprintf("idserver.AuthorizeOptions{RedirectURI: %q, Scopes: %q, MaxAge: %v}", o.RedirectURI, o.Scopes, o.MaxAge)
+	return fmt.Sprintf("idserver.AuthorizeOptions{RedirectURI: %q, Scopes: %q, MaxAge: %v, ACR: %q}", o.RedirectURI, o.Scopes, o.MaxAge, o.ACR)
 }
 
 // authorize makes an authorization request.
@@ -65,7 +72,7 @@ func (p *provider) authorize(ctx context.Context, o AuthorizeOptions, mark strin
 // newAuthorizationRequest makes the secrets of an attempt and its URL, and pushes it if that is how it is done here. mark is
 // appended to the state.
 func (p *provider) newAuthorizationRequest(ctx context.Context, m *metadata, o AuthorizeOptions, mark string) (*AuthorizationRequest, error) {
-	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge}
+	r := &AuthorizationRequest{RedirectURI: o.RedirectURI, MaxAge: o.MaxAge, ACR: o.ACR}
 	if r.RedirectURI = cmp.Or(r.RedirectURI, p.redirectURI); r.RedirectURI == "" {
 		return nil, baseerror.New("idserver: AuthorizeURL: set RedirectURI, or Config.BaseURL")
 	}
@@ -104,9 +111,16 @@ func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *Authori
 		options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(o.MaxAge.Seconds()))))
 	}
 	for name := range o.Extra {
-		if isReserved(name) {
+		if isReserved(name) || len(o.ACR) > 0 && strings.EqualFold(name, "acr_values") {
 			return "", baseerror.Errorf("idserver: AuthorizeURL: Extra must not hold %q", name)
 		}
+	}
+	if len(o.ACR) > 0 {
+		asked, err := askedACR(m, o)
+		if err != nil {
+			return "", err
+		}
+		options = append(options, asked)
 	}
 	config := oauth2.Config{ClientID: p.cfg.ClientID, RedirectURL: r.RedirectURI, Scopes: r.Scopes}
 	if p.pushes(m) {
@@ -121,6 +135,26 @@ func (p *provider) authorizationURL(ctx context.Context, m *metadata, r *Authori
 		address = withQuery(address, o.Extra)
 	}
 	return address, nil
+}
+
+// askedACR is the parameter that asks for an acr. Both at once would mean nothing that is specified (OpenID Connect Core section
+// 5.5.1.1).
+func askedACR(m *metadata, o AuthorizeOptions) (oauth2.AuthCodeOption, error) {
+	if fault := faultOfACR(o.ACR); fault != "" {
+		return nil, baseerror.New("idserver: AuthorizeURL: " + fault)
+	}
+	if !m.ClaimsParameter || o.Extra.Has("claims") {
+		return oauth2.SetAuthURLParam("acr_values", strings.Join(o.ACR, " ")), nil
+	}
+	type claim struct {
+		Essential bool     `json:"essential"`
+		Values    []string `json:"values"`
+	}
+	asked, err := strictjson.Marshal(map[string]map[string]claim{"id_token": {"acr": {true, o.ACR}}})
+	if err != nil {
+		return nil, err
+	}
+	return oauth2.SetAuthURLParam("claims", string(asked)), nil
 }
 
 // pushedURL pushes the parameters in query, which begins with a question mark, and extra. The URL that it returns has nothing but
@@ -173,11 +207,17 @@ func (o AuthorizeOptions) or(under AuthorizeOptions) AuthorizeOptions {
 	if o.MaxAge == 0 {
 		o.MaxAge = under.MaxAge
 	}
+	if o.ACR == nil && !o.Extra.Has("acr_values") {
+		o.ACR = under.ACR
+	}
 	extra := maps.Clone(under.Extra)
 	if extra == nil {
 		extra = url.Values{}
 	}
 	maps.Copy(extra, o.Extra)
+	if len(o.ACR) > 0 { // which is more than a wish
+		delete(extra, "acr_values")
+	}
 	o.Extra = extra
 	return o
 }

@@ -58,11 +58,17 @@ func (w *web) completeAttempt(ctx context.Context, r *Request, p callbackParamet
 	if p.err == "invalid_scope" && w.provider.asksOffline(m) && w.mayRestart(r, login.State) {
 		return w.beginOnline(ctx, r, login, p.refused(), forget)
 	}
+	if p.err == "unmet_authentication_requirements" { // OpenID Connect Core Error Code unmet_authentication_requirements 1.0
+		return Answer{}, notAuthenticatedSo(p.refused(), login, forget)
+	}
 	if p.err != "" {
 		return Answer{}, refused(codeOfResponse(p.err), p.refused(), forget)
 	}
 	tokens, err := w.exchangeOnce(ctx, p.code, login)
 	if err != nil {
+		if errors.Is(err, reasonACR) || errors.Is(err, ReasonAuthTime) {
+			return Answer{}, notAuthenticatedSo(err, login, forget)
+		}
 		return Answer{}, exchangeRefused(err, forget)
 	}
 	if w.markers.Has(endings.SessionMark(tokens.session)) { // its session is over, begun by another answer, or was refused
@@ -135,7 +141,7 @@ func (w *web) exchangeOnce(ctx context.Context, code string, login sessioncodec.
 		tokens, err := w.withinBudget(ctx, budget.SignIn, func() (*Tokens, error) {
 			return w.provider.exchangeCode(ctx, code, &AuthorizationRequest{
 				RedirectURI: w.redirectURI, State: login.State, Nonce: login.Nonce, CodeVerifier: login.Verifier,
-				MaxAge: time.Duration(login.MaxAge) * time.Second, Scopes: login.Scopes, ProofKey: login.ProofKey,
+				MaxAge: time.Duration(login.MaxAge) * time.Second, ACR: login.ACR, Scopes: login.Scopes, ProofKey: login.ProofKey,
 			})
 		})
 		if tokens != nil && err != nil {
@@ -167,6 +173,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 	}
 	target := cmp.Or(login.ReturnTo, w.cfg.AfterSignIn, w.home())
 	login.Nonce, login.Verifier, login.ProofKey, login.AppData, login.Scopes, login.Lost = "", "", nil, nil, nil, nil
+	login.ACR, login.MaxAge = nil, 0
 	login.ReturnTo, login.Spent = target, w.now().UnixMilli()
 	spent, err := w.keepLogin(r, login)
 	if err != nil {
@@ -197,7 +204,7 @@ func (w *web) spentCallback(ctx context.Context, r *Request, login sessioncodec.
 // the callback of a sign-in of their own.
 func (w *web) beginOnline(ctx context.Context, r *Request, login sessioncodec.Login, err error, forget Field) (Answer, error) {
 	w.cfg.Logger.WarnContext(ctx, "idserver: the provider refuses a scope; signing in without offline_access, which its metadata lists: let this client have refresh tokens, or set Config.Scopes (IDSERVER_SCOPES)", "error", err)
-	kept := sessioncodec.Login{ReturnTo: login.ReturnTo, AppData: login.AppData}
+	kept := sessioncodec.Login{ReturnTo: login.ReturnTo, AppData: login.AppData, ACR: login.ACR, MaxAge: login.MaxAge}
 	a, err := w.begin(ctx, r, false, kept, url.Values{}, onlineMark)
 	a.Add = append(a.Add, forget)
 	return a, err

@@ -853,7 +853,7 @@ func TestCallbackChecksMaxAge(t *testing.T) {
 			})
 			b := w.browser(t)
 			a := b.route("GET", w.authorize(t, b.begin("/auth/login"), "alice"), navigates)
-			if row.ok && a.Status != http.StatusSeeOther || !row.ok && (code(t, a) != idserver.CodeIDTokenRefused || !strings.Contains(w.log.String(), "auth_time")) {
+			if row.ok && a.Status != http.StatusSeeOther || !row.ok && (code(t, a) != idserver.CodeInsufficientAuthentication || !strings.Contains(w.log.String(), "auth_time")) {
 				t.Errorf("%d %s %s", a.Status, a.Body, w.log)
 			}
 		}))

@@ -26,8 +26,9 @@ func AllOf(guard Guard, more ...Guard) Guard {
 
 // AnyOf returns a guard that admits whom at least one of the guards admits. They are asked in order, until one does; the
 // guards of one Client find out once who sent the request. If none does, the answer is, in this order: that of a guard that
-// cannot tell now (a status of 500 or more), because it might have admitted; that of one that knows the sender, who may not
-// do this (403); the way to sign in; or that of the first guard. The log and Config.Events tell of that answer alone. It
+// cannot tell now (a status of 500 or more), because it might have admitted; that of one that wants the sender to sign in again,
+// in another way (see [Client.RequireAuthentication]); that of one that knows the sender, who may not do this (403); the way to
+// sign in; or that of the first guard. The log and Config.Events tell of that answer alone. It
 // panics if a guard is nil.
 func AnyOf(guard Guard, more ...Guard) Guard {
 	guards := checkedGuards("AnyOf", guard, more)
@@ -143,7 +144,7 @@ func (c *Client) deny(err error) Answer {
 	kind := refusalKinds[d.code]
 	return Answer{
 		Status: kind.status, Add: append(slices.Clip(c.vary), d.fields...), SameContext: true, denied: &denied{c, err},
-		Refusal: &Refusal{Code: d.code, Status: kind.status, Title: kind.problem.title, Detail: kind.problem.detail, User: d.user, Err: d.err},
+		Refusal: &Refusal{Code: d.code, Status: kind.status, Title: kind.problem.title, Detail: kind.problem.detail, User: d.user, Authentication: d.authentication.clone(), Err: d.err},
 	}
 }
 
@@ -154,6 +155,8 @@ func (a *Answer) admits() bool { return !a.Ends() || a.Status < 300 }
 func (a *Answer) weight() int {
 	switch {
 	case a.Status >= 500:
+		return 5
+	case a.stepsUp, a.Refusal != nil && a.Refusal.Code == CodeInsufficientAuthentication:
 		return 4
 	case a.Refusal != nil && a.Refusal.User != nil:
 		return 3

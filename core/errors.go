@@ -83,6 +83,7 @@ const (
 	ReasonSubject         Reason = "subject"       // sub is missing, too long, or not the expected one
 	ReasonEncryption      Reason = "encryption"    // not encrypted for a key of Config.ClientKeys that decrypts, or not in a way that is accepted
 	ReasonAccessTokenHash Reason = "at_hash"       // at_hash does not match the access token
+	reasonACR             Reason = "acr"           // acr is none of those that were asked for; unexported, because routes have a code for it
 	reasonCodeHash        Reason = "c_hash"        // c_hash does not match the authorization code; unexported, because hardly any provider sends it
 )
 

@@ -77,6 +77,7 @@ func (p *provider) makeUser(ctx context.Context, g *gathered) error {
 		return err
 	}
 	u.ClientID, u.Expiry = p.cfg.ClientID, g.tokens.Expiry
+	u.ACR, u.AuthTime = g.tokens.first.acr, g.tokens.first.authTime
 	g.tokens.User = u
 	return nil
 }

@@ -81,6 +81,8 @@ type requirement struct {
 	roles        []string    // that were wanted, for the log
 	scopes, tell []string    // that were wanted, for the log; and those to ask for
 	met          func(*User) bool
+
+	authentication *Authentication // that was wanted
 }
 
 // requireRoles requires the roles, of which a user must have what has asks for. It panics rather than let a guard require
@@ -104,6 +106,8 @@ func (q *requirement) refuse(u *User, fields []Field) error {
 	switch {
 	case q.scopes != nil:
 		q.refuseScope(u, d)
+	case q.authentication != nil:
+		q.authentication.refuse(u, d)
 	case q.roles != nil:
 		d.log = []slog.Attr{slog.Any("wanted", q.roles), slog.Any("roles", listed(u.Roles)), slog.Any("custom_roles", listed(u.CustomRoles))}
 	}
@@ -148,7 +152,7 @@ func (c *Client) check(ctx context.Context, r *Request, q *requirement) (context
 	before := userContextFrom(ctx)
 	if c.isCurrent(before, r) {
 		if !q.met(before.user) {
-			return ctx, Answer{}, q.refuse(before.user, before.fields)
+			return c.unmet(ctx, r, q, before.user, before.fields)
 		}
 		return ctx, before.again(r), nil
 	}
@@ -160,9 +164,19 @@ func (c *Client) check(ctx context.Context, r *Request, q *requirement) (context
 		return ctx, Answer{}, err
 	}
 	if !q.met(v.user) {
-		return ctx, Answer{}, q.refuse(v.user, v.fields)
+		return c.unmet(ctx, r, q, v.user, v.fields)
 	}
 	return c.behindIn(ctx, before, r, &v), c.passOn(r, v.user, v.fields), nil
+}
+
+// unmet answers for a user who does not meet a requirement: a browser is sent to sign in again, if that may help.
+func (c *Client) unmet(ctx context.Context, r *Request, q *requirement, u *User, fields []Field) (context.Context, Answer, error) {
+	if toSignIn := c.stepUpInstead(r, q.authentication); toSignIn != "" {
+		a := seeOther(toSignIn, fields...)
+		a.stepsUp = true
+		return ctx, a, nil
+	}
+	return ctx, Answer{}, q.refuse(u, fields)
 }
 
 // sender finds out who sent a request: in a trial of [AnyOf], once.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/signward/idserver-go/core/internal/claims"
+	"github.com/signward/idserver-go/core/internal/endpoint"
 	"github.com/signward/idserver-go/core/internal/jose"
 )
 
@@ -30,11 +31,14 @@ type IDTokenCheck struct {
 	Subject string
 	// MaxAge is the max_age of the authorization request; 0 means that none was sent.
 	MaxAge time.Duration
+	// ACR are the authentication context class references that were asked for; the token's acr must be one of them. Empty means
+	// that it does not matter.
+	ACR []string
 }
 
 // String describes the check without the nonce and the access token.
 func (c IDTokenCheck) String() string {
-	return fmt.Sprintf("idserver.IDTokenCheck{Subject: %q, MaxAge: %v}", c.Subject, c.MaxAge)
+	return fmt.Sprintf("idserver.IDTokenCheck{Subject: %q, MaxAge: %v, ACR: %q}", c.Subject, c.MaxAge, c.ACR)
 }
 
 // maxIDTokenAge limits how long ago an ID token may have been issued when it is first seen.
@@ -45,6 +49,7 @@ const maxIDTokenAge = 10 * time.Minute
 type firstIDToken struct {
 	nonce    string // a hash of it
 	authTime time.Time
+	acr      string // the newest: a refresh may tell another
 }
 
 // hashOfNonce returns what is kept of a nonce: 128 bits, in 22 characters.
@@ -58,7 +63,7 @@ func firstOf(t *claims.Claims) (first firstIDToken) {
 	if t.Nonce != nil {
 		first.nonce = hashOfNonce(*t.Nonce)
 	}
-	first.authTime = t.AuthTime
+	first.authTime, first.acr = t.AuthTime, claims.Text(t.Get("acr"))
 	return first
 }
 
@@ -131,8 +136,7 @@ type idTokenRules struct {
 }
 
 // checkIDToken applies OpenID Connect Core section 3.1.3.7, in its order, to claims whose signature is verified. Steps 1
-// and 6 to 8 are done in opened and verify: the algorithm is the key's, and it is never a MAC. Step 12
-// does not apply: no acr is requested as essential.
+// and 6 to 8 are done in opened and verify: the algorithm is the key's, and it is never a MAC.
 func checkIDToken(t *claims.Claims, want idTokenRules) error {
 	if err := checkParties(t, want); err != nil { // steps 2 to 5
 		return err
@@ -140,7 +144,7 @@ func checkIDToken(t *claims.Claims, want idTokenRules) error {
 	if err := checkTimes(t.Expiry, t.NotBefore, t.IssuedAt, want.now, want.leeway); err != nil { // steps 9 and 10
 		return err
 	}
-	if err := checkAttempt(t, want); err != nil { // steps 10, 11 and 13
+	if err := checkAttempt(t, want); err != nil { // steps 10 to 13
 		return err
 	}
 	return checkSubject(t.Subject)
@@ -184,10 +188,14 @@ func checkAttempt(t *claims.Claims, want idTokenRules) error {
 		return invalidToken(ReasonNonce, "there is no nonce in it, and one was sent")
 	case !sameNonce(t.Nonce, want.Nonce): // step 11
 		return invalidToken(ReasonNonce, "nonce is not the one that was sent")
+	case len(want.ACR) > 0 && !slices.Contains(want.ACR, claims.Text(t.Get("acr"))): // step 12
+		return invalidToken(reasonACR, "acr is %q, want one of %q", endpoint.Printable(claims.Text(t.Get("acr")), maxRoleText), want.ACR)
 	case want.MaxAge > 0 && t.AuthTime.IsZero(): // step 13
 		return invalidToken(ReasonAuthTime, "max_age was sent, and there is no auth_time")
 	case want.MaxAge > 0 && want.now.After(t.AuthTime.Add(want.MaxAge+want.leeway)): // step 13
 		return invalidToken(ReasonAuthTime, "auth_time was %v ago, want at most %v", want.now.Sub(t.AuthTime).Round(time.Second), want.MaxAge)
+	case want.MaxAge > 0 && want.now.Add(want.leeway).Before(t.AuthTime): // it would count for longer than it may
+		return invalidToken(ReasonAuthTime, "auth_time is in %v", t.AuthTime.Sub(want.now).Round(time.Second))
 	case t.AccessTokenHash != nil && !sameHash(*t.AccessTokenHash, want.AccessToken, want.algorithm): // section 3.1.3.8
 		return invalidToken(ReasonAccessTokenHash, "at_hash is not the access token's")
 	case want.Code != "" && t.CodeHash != nil && !sameHash(*t.CodeHash, want.Code, want.algorithm): // section 3.3.2.11

@@ -56,8 +56,15 @@ func (w *web) login(ctx context.Context, r *Request) (Answer, error) {
 		return Answer{}, refused(CodeInvalidLogin, err)
 	}
 	kept := sessioncodec.Login{ReturnTo: w.returnTo(query.Get("return_to")), AppData: appData}
+	wanted := w.openStepUp(query.Get(stepUpParameter))
+	if wanted != nil {
+		kept.ACR, kept.MaxAge = wanted.ACR, int64(wanted.MaxAge/time.Second)
+		if w.signedInLately(r, w.now()) >= circle {
+			return Answer{}, notAuthenticatedSo(errors.New("three sign-ins within half a minute, and a guard wants another one: two guards of the page may want what is never true at once"), kept)
+		}
+	}
 	lost, forget := w.takeLost(ctx, r, extra)
-	if lost != nil && !asJSON && !w.cfg.Provider.NoLinkParameters {
+	if lost != nil && wanted == nil && !asJSON && !w.cfg.Provider.NoLinkParameters {
 		silently(&kept, extra, lost)
 	}
 	a, err := w.begin(ctx, r, asJSON, kept, extra, "")
@@ -65,9 +72,9 @@ func (w *web) login(ctx context.Context, r *Request) (Answer, error) {
 	return a, err
 }
 
-// authorizeOptions returns the options of a sign-in: what its link says lies beneath what the application configures,
-// because anybody can make a link, and that beneath what the application says of this request.
-func (w *web) authorizeOptions(ctx context.Context, r *Request, link url.Values) (o AuthorizeOptions, err error) {
+// authorizeOptions returns the options of a sign-in: what the application configures lies beneath what it says of this request. A
+// guard's wishes stand above both, and what the link says beneath them, because anybody can make a link.
+func (w *web) authorizeOptions(ctx context.Context, r *Request) (o AuthorizeOptions, err error) {
 	if w.cfg.AuthorizeOptions != nil {
 		o, err = w.cfg.AuthorizeOptions(ctx, *r)
 		switch {
@@ -77,6 +84,8 @@ func (w *web) authorizeOptions(ctx context.Context, r *Request, link url.Values)
 			return o, refused(CodeInternal, fmt.Errorf("AuthorizeOptions: %w", err))
 		case o.RedirectURI != "" && o.RedirectURI != w.redirectURI:
 			return o, refused(CodeInternal, errors.New("AuthorizeOptions: RedirectURI must be empty: the routes have one"))
+		case faultOfACR(o.ACR) != "":
+			return o, refused(CodeInternal, errors.New("AuthorizeOptions: "+faultOfACR(o.ACR)))
 		case o.MaxAge < 0 || o.MaxAge%time.Second != 0:
 			return o, refused(CodeInternal, fmt.Errorf("AuthorizeOptions: MaxAge is %v: want whole seconds", o.MaxAge))
 		}
@@ -84,7 +93,7 @@ func (w *web) authorizeOptions(ctx context.Context, r *Request, link url.Values)
 	maxAge, _ := maxAgeOf(w.cfg.AuthorizeParameters)
 	configured := AuthorizeOptions{MaxAge: maxAge, Extra: maps.Clone(w.cfg.AuthorizeParameters)}
 	delete(configured.Extra, "max_age")
-	return o.or(configured).or(AuthorizeOptions{Extra: link}), nil
+	return o.or(configured), nil
 }
 
 // begin makes the authorization request and the cookie that belongs to it; kept holds what that cookie is to keep
@@ -96,10 +105,11 @@ func (w *web) begin(
 	if err != nil {
 		return Answer{}, err
 	}
-	options, err := w.authorizeOptions(ctx, r, link)
+	options, err := w.authorizeOptions(ctx, r)
 	if err != nil {
 		return Answer{}, err
 	}
+	options = options.steppedUp(authenticationOf(kept)).or(AuthorizeOptions{Extra: link})
 	if kept.Lost != nil && options.Extra.Get("prompt") != "none" { // the application wants the person to be asked, always
 		kept.Lost = nil
 		if options.Extra.Get("id_token_hint") == link.Get("id_token_hint") {
@@ -119,7 +129,7 @@ func (w *web) begin(
 	}
 	kept.State, kept.Nonce, kept.Verifier, kept.ProofKey = request.State, request.Nonce, request.CodeVerifier, request.ProofKey
 	kept.Browser, kept.Begun = browser, w.now().UnixMilli()
-	kept.MaxAge, kept.Scopes = int64(request.MaxAge/time.Second), options.Scopes
+	kept.MaxAge, kept.ACR, kept.Scopes = int64(request.MaxAge/time.Second), request.ACR, options.Scopes
 	written, err := w.keepLogin(r, kept)
 	if err != nil {
 		return Answer{}, refused(CodeInternal, err)
@@ -192,12 +202,19 @@ func (w *web) goesInCircles(r *Request, now time.Time) bool {
 			return false
 		}
 	}
-	lately := 0
+	return w.signedInLately(r, now) >= circle
+}
+
+// circle is how many sign-ins within circleTime are one.
+const circle = 3
+
+// signedInLately returns how many sign-ins this browser has completed within circleTime.
+func (w *web) signedInLately(r *Request, now time.Time) (n int) {
 	open, _ := w.logins(r)
 	for _, p := range open {
 		if p.Spent != 0 && now.Sub(time.UnixMilli(p.Spent)) < circleTime {
-			lately++
+			n++
 		}
 	}
-	return lately >= 3
+	return n
 }

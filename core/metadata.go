@@ -36,6 +36,7 @@ type metadata struct {
 	ResponseModes               []string
 	SendsIssuer                 bool // RFC 9207
 	BindsToCertificate          bool // RFC 8705 section 3.3
+	ClaimsParameter             bool // OpenID Connect Core section 5.5
 
 	aliases map[string]string // of endpoints, for a client that presents a certificate: RFC 8705 section 5
 
@@ -80,6 +81,7 @@ func parseMetadata(document []byte) (*metadata, error) {
 	for name, field := range map[string]*bool{
 		"authorization_response_iss_parameter_supported": &m.SendsIssuer, "require_pushed_authorization_requests": &m.RequiresPushed,
 		"tls_client_certificate_bound_access_tokens": &m.BindsToCertificate,
+		"claims_parameter_supported":                 &m.ClaimsParameter,
 	} {
 		switch value := object.Get(name); value {
 		case "true":

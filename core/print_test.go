@@ -30,8 +30,8 @@ var printedTypes = map[string]struct {
 	"User":                 {new(idserver.User), []string{"Issuer", "Subject"}},
 	"Tokens":               {new(idserver.Tokens), nil},
 	"AuthorizationRequest": {new(idserver.AuthorizationRequest), []string{"RedirectURI"}},
-	"AuthorizeOptions":     {new(idserver.AuthorizeOptions), []string{"RedirectURI", "Scopes"}},
-	"IDTokenCheck":         {new(idserver.IDTokenCheck), []string{"Subject"}},
+	"AuthorizeOptions":     {new(idserver.AuthorizeOptions), []string{"RedirectURI", "Scopes", "ACR"}},
+	"IDTokenCheck":         {new(idserver.IDTokenCheck), []string{"Subject", "ACR"}},
 	"EndSession":           {new(idserver.EndSession), []string{"PostLogoutRedirectURI"}},
 	"Request":              {new(idserver.Request), []string{"Method", "Path"}}, // the path is in every access log
 	"Answer":               {new(idserver.Answer), []string{"Set.Name", "Add.Name"}},
@@ -42,7 +42,7 @@ var printedTypes = map[string]struct {
 	"Client":               {nil, nil}, // below
 
 	"SignInEvent": {nil, nil}, "SignOutEvent": {nil, nil}, "RefusalEvent": {nil, nil}, "RefreshEvent": {nil, nil}, // issuer and subject
-	"Events": {nil, nil}, "KeysEvent": {nil, nil}, "ProviderEvent": {nil, nil},
+	"Authentication": {nil, nil}, "Events": {nil, nil}, "KeysEvent": {nil, nil}, "ProviderEvent": {nil, nil},
 
 	"ProviderConfig": {nil, nil}, "Endpoints": {nil, nil}, "AccessTokenCheck": {nil, nil}, "Route": {nil, nil}, "Resource": {nil, nil}, "ResourceConfig": {nil, nil}, "SessionInfo": {nil, nil}, // nothing secret
 	"Guard": {nil, nil}, "Guards": {nil, nil}, "Header": {nil, nil}, "Store": {nil, nil}, "Swapper": {nil, nil}, "Notifier": {nil, nil}, "ManyFinder": {nil, nil}, // functions and interfaces

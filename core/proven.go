@@ -25,7 +25,7 @@ type proven struct {
 
 // provenOverhead is what a remembered token takes besides its own text and its user's, in bytes: the structure above, its
 // place in the memo, and what the allocator rounds up.
-const provenOverhead = 490
+const provenOverhead = 562
 
 // stringSize is what a string takes besides its text, in bytes.
 const stringSize = 16
@@ -36,7 +36,7 @@ func (p *provider) remember(e *memo.Entry[proven], token, issuer string) {
 	known := &e.Value
 	u := &known.user
 	u.Issuer = issuer // equal to the one that it was compared with
-	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID}
+	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID, &u.ACR}
 	for _, list := range [...][]string{u.Roles, u.CustomRoles} {
 		for i := range list {
 			texts = append(texts, &list[i])

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,14 +23,17 @@ type RefusalCode string
 
 // The codes. The table in the module's README.md has the status of each and what to do about it.
 const (
-	CodeNotSignedIn           RefusalCode = "not_signed_in"
-	CodeSessionNotRenewed     RefusalCode = "session_not_renewed"
-	CodeInvalidToken          RefusalCode = "invalid_token"
-	CodeInvalidRequest        RefusalCode = "invalid_request"
-	CodeInvalidHandshake      RefusalCode = "invalid_handshake"
-	CodeInsufficientRole      RefusalCode = "insufficient_role"
-	CodeInsufficientScope     RefusalCode = "insufficient_scope"
-	CodeNotAdmitted           RefusalCode = "not_admitted"
+	CodeNotSignedIn       RefusalCode = "not_signed_in"
+	CodeSessionNotRenewed RefusalCode = "session_not_renewed"
+	CodeInvalidToken      RefusalCode = "invalid_token"
+	CodeInvalidRequest    RefusalCode = "invalid_request"
+	CodeInvalidHandshake  RefusalCode = "invalid_handshake"
+	CodeInsufficientRole  RefusalCode = "insufficient_role"
+	CodeInsufficientScope RefusalCode = "insufficient_scope"
+	CodeNotAdmitted       RefusalCode = "not_admitted"
+
+	CodeInsufficientAuthentication RefusalCode = "insufficient_user_authentication" // RFC 9470
+
 	CodeCrossSite             RefusalCode = "cross_site"
 	CodeNotANavigation        RefusalCode = "not_a_navigation"
 	CodeMethodNotAllowed      RefusalCode = "method_not_allowed"
@@ -94,6 +98,9 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeInsufficientScope: {http.StatusForbidden,
 		words{noAccess, "It needs a permission that was not given at the sign-in."},
 		words{"Not allowed", "The access token lacks a scope that is required here. Get one with the scope that is named, and try again."}},
+	CodeInsufficientAuthentication: {http.StatusUnauthorized,
+		words{"You need to sign in again for this", "What you opened needs a sign-in that is more recent, or of another kind, than the one that the sign-in service told of." + toldBy},
+		words{"The user must be authenticated again", "What is asked for here needs an authentication that is more recent, or of another kind. Ask the sign-in service for the acr_values and the max_age that are named, and try again."}},
 	CodeNotAdmitted: {http.StatusForbidden,
 		words{noAccess, "Your account is not among those that may see it."},
 		words{"Not allowed", "The user has no access here."}},
@@ -163,9 +170,12 @@ type Refusal struct {
 	RetryAfter time.Duration // of a 503
 	Navigation bool          // a browser is loading a page; otherwise problem+json is expected
 	SignInURL  string        // where to sign in (again); empty if that would not help
-	User       *User         // who is known and not admitted, of a 403; otherwise nil
+	User       *User         // who is known and not admitted, of a 403 or an insufficient_user_authentication; otherwise nil
 	Scopes     []string      // of an insufficient_scope: those to ask for
 	Err        error         // the cause, for the log; never for the browser
+
+	// Authentication is what is wanted, of an insufficient_user_authentication; otherwise nil.
+	Authentication *Authentication
 }
 
 // String describes the refusal without the page that was asked for, which SignInURL leads back to, and without the user.
@@ -203,7 +213,10 @@ type denial struct {
 	challenge []parameter // of the WWW-Authenticate field
 	user      *User       // who is signed in, and may not do this
 	scopes    []string    // that an access token needs for this
-	log       []slog.Attr // what else the operator needs to know
+	returnTo  string      // the page of a sign-in; "": that of the request
+
+	authentication *Authentication // that is wanted
+	log            []slog.Attr     // what else the operator needs to know
 }
 
 func (d *denial) Error() string { return string(d.code) }
@@ -226,7 +239,7 @@ func denialOf(err error) *denial {
 func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 	d := denialOf(err)
 	kind := refusalKinds[d.code]
-	refusal := Refusal{Code: d.code, Status: kind.status, Navigation: r.isNavigation(), User: d.user, Scopes: d.scopes, Err: d.err}
+	refusal := Refusal{Code: d.code, Status: kind.status, Navigation: r.isNavigation(), User: d.user, Scopes: d.scopes, Err: d.err, Authentication: d.authentication.clone()}
 	said := kind.problem
 	if refusal.Navigation {
 		said = kind.page
@@ -243,12 +256,12 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		refusal.RetryAfter = max(retryAfter(d.err), time.Second).Round(time.Second)
 		a.Set = append(a.Set, Field{"Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds()))})
 	case kind.status == http.StatusUnauthorized:
-		a.Add = append(a.Add, c.challenges(r, d.code, slices.Concat(d.challenge, c.challenged, c.metadata)...)...)
+		a.Add = append(a.Add, c.challenges(r, d.code, slices.Concat(d.challenge, d.authentication.challenge(), c.challenged, c.metadata)...)...)
 	case d.code == CodeInvalidRequest || d.code == CodeInsufficientScope:
 		a.Add = append(a.Add, c.challenges(r, d.code, slices.Concat(d.challenge, c.metadata)...)...)
 	}
-	refusal.SignInURL = c.signInAgain(r, d.code)
-	canSignIn := d.code == CodeNotSignedIn && refusal.SignInURL != "" && !r.hasAuthorization()
+	refusal.SignInURL = c.signInAgain(r, d)
+	canSignIn := (d.code == CodeNotSignedIn || d.code == CodeInsufficientAuthentication) && refusal.SignInURL != "" && !r.hasAuthorization()
 	if canSignIn && r.isHTMX() { // which follows no redirect with the whole window
 		a.Set = append(a.Set, Field{"HX-Redirect", refusal.SignInURL})
 	}
@@ -259,7 +272,7 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		refusal.Title, refusal.Detail = "The store of DPoP proofs is not available", "Try again in a moment, with a new proof."
 	case d.code == CodeInvalidRequest && c.header != authorization:
 		refusal.Title, refusal.Detail = "The access token cannot be read", "Send one "+c.header+" header with the access token."
-	case d.code == CodeNotSignedIn && refusal.Navigation && r.Method == http.MethodPost: // a form filled in before the session ended
+	case (d.code == CodeNotSignedIn || d.code == CodeInsufficientAuthentication) && refusal.Navigation && r.Method == http.MethodPost: // a form filled in before the session ended
 		refusal.Detail = "What you sent was not saved. " + refusal.Detail
 	}
 	c.logRefusal(ctx, r, refusal, d.log)
@@ -277,22 +290,28 @@ func (c *Client) tellRefused(ctx context.Context, d *denial, status int) {
 }
 
 // signInAgain returns where the user can sign in after a refusal and come back to its page, or "" if that would not help.
-// With prompt=login, the provider lets a user who is signed in but not admitted choose another account.
-func (c *Client) signInAgain(r *Request, code RefusalCode) string {
+// With prompt=login, the provider lets a user who is signed in but not admitted choose another account, and authenticates one
+// again for whom max_age and acr_values were not enough.
+func (c *Client) signInAgain(r *Request, d *denial) string {
+	code := d.code
 	switch {
 	case code == CodeCrossSite, code == CodeMethodNotAllowed, code == CodeInvalidHandshake, code == CodeProviderMisconfigured, code == CodeSessionNotRenewed,
 		code == CodeStoreUnavailable, code == codeInvalidLogoutToken:
 		return ""
+	case !r.isNavigation() && !r.isHTMX() && d.authentication != nil:
+		return c.withStepUp(c.site.loginURL(), d.authentication)
 	case !r.isNavigation() && !r.isHTMX():
 		return c.site.loginURL()
 	}
 	again := c.site.signInURL(*r)
-	if again != "" && notAdmitted(code) {
-		separator := "?"
-		if strings.Contains(again, "?") {
-			separator = "&"
-		}
-		again += separator + "prompt=login"
+	if d.returnTo != "" {
+		again = withParameter(c.site.loginURL(), "return_to="+url.QueryEscape(d.returnTo))
+	}
+	if d.authentication != nil {
+		again = c.withStepUp(again, d.authentication)
+	}
+	if again != "" && (notAdmitted(code) || code == CodeInsufficientAuthentication && !r.isHTMX()) {
+		again = withParameter(again, "prompt=login")
 	}
 	return again
 }
@@ -369,6 +388,11 @@ func (c *Client) render(ctx context.Context, r *Request, refusal Refusal, a *Ans
 
 // problem returns the problem document of RFC 9457. It contains nothing of the request.
 func problem(refusal Refusal, status int) []byte {
+	var acrValues string
+	var maxAge int
+	if wanted := refusal.Authentication; wanted != nil {
+		acrValues, maxAge = strings.Join(wanted.ACR, " "), int(wanted.MaxAge/time.Second)
+	}
 	body, err := strictjson.Marshal(struct {
 		Type      string      `json:"type"`
 		Title     string      `json:"title"`
@@ -376,8 +400,10 @@ func problem(refusal Refusal, status int) []byte {
 		Detail    string      `json:"detail"`
 		Code      RefusalCode `json:"code"`
 		Scope     string      `json:"scope,omitempty"`
+		ACRValues string      `json:"acr_values,omitempty"`
+		MaxAge    int         `json:"max_age,omitzero"`
 		SignInURL string      `json:"sign_in_url,omitempty"`
-	}{"about:blank", refusal.Title, status, refusal.Detail, refusal.Code, strings.Join(refusal.Scopes, " "), refusal.SignInURL})
+	}{"about:blank", refusal.Title, status, refusal.Detail, refusal.Code, strings.Join(refusal.Scopes, " "), acrValues, maxAge, refusal.SignInURL})
 	if err != nil {
 		return []byte(`{}`)
 	}

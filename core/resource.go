@@ -283,6 +283,12 @@ func (r *Resource) RequireAnyScope(scope string, more ...string) Guard {
 	return r.as.RequireAnyScope(scope, more...)
 }
 
+// RequireAuthentication is like [Client.RequireAuthentication], for this API's tokens: by their acr and auth_time (RFC 9470
+// section 6.2), or those of the provider's answer about them.
+func (r *Resource) RequireAuthentication(wanted Authentication) Guard {
+	return r.as.RequireAuthentication(wanted)
+}
+
 // Require is like [Client.Require], for this API's tokens.
 func (r *Resource) Require(admit func(*User) bool) Guard { return r.as.Require(admit) }
 

@@ -16,6 +16,7 @@ type Guards interface {
 	RequireUser() Guard
 	RequireRole(role string, more ...string) Guard
 	RequireAllRoles(role string, more ...string) Guard
+	RequireAuthentication(wanted Authentication) Guard
 	Routes(mount string) ([]Route, error)
 	CheckHeaderLimit(limit int)
 	CheckProcesses() error

@@ -317,7 +317,7 @@ func packSession(s *session) ([]byte, error) {
 	r.SignedIn, r.Seen = s.signedIn.UnixMilli(), s.seen.UnixMilli()
 	r.AccessToken, r.IDToken, r.RefreshToken, r.ProofKey = t.AccessToken, t.IDToken, t.RefreshToken, t.ProofKey
 	r.Expiry, r.RefreshAt, r.RolesExpiry = unixMilli(t.Expiry), unixMilli(t.refreshAt), unixMilli(t.rolesExpiry)
-	r.Nonce, r.AuthTime = t.first.nonce, unixMilli(t.first.authTime)
+	r.Nonce, r.AuthTime, r.ACR = t.first.nonce, unixMilli(t.first.authTime), t.first.acr
 	return sessioncodec.Pack(r)
 }
 
@@ -331,13 +331,14 @@ func unpackSession(packed []byte, clientID string) (s *session, size int, err er
 		Issuer: r.Issuer, Subject: r.Subject, Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name, GivenName: r.GivenName,
 		FamilyName: r.FamilyName, TenantID: r.TenantID, Roles: r.Roles, CustomRoles: r.CustomRoles,
 		Scopes: r.Scopes, ClientID: clientID, Expiry: fromUnixMilli(r.Expiry), text: r.Claims, shared: true,
+		ACR: r.ACR, AuthTime: fromUnixMilli(r.AuthTime),
 	}
 	user.text = cmp.Or(user.text, "{}")
 	tokens := Tokens{
 		AccessToken: r.AccessToken, IDToken: r.IDToken, RefreshToken: r.RefreshToken, ProofKey: r.ProofKey,
 		Expiry: fromUnixMilli(r.Expiry), refreshAt: fromUnixMilli(r.RefreshAt),
 		rolesFrom: r.RolesFrom, rolesExpiry: fromUnixMilli(r.RolesExpiry),
-		first: firstIDToken{nonce: r.Nonce, authTime: fromUnixMilli(r.AuthTime)},
+		first: firstIDToken{nonce: r.Nonce, authTime: fromUnixMilli(r.AuthTime), acr: r.ACR},
 	}
 	return newSession(r, user, tokens, time.UnixMilli(r.SignedIn), time.UnixMilli(r.Seen)), size, nil
 }

@@ -1,6 +1,7 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func (w *web) markLost(s *session, err error, now time.Time) []Field {
 func packLost(s *session, withIDToken bool) ([]byte, error) {
 	r := sessioncodec.Record{
 		ID: s.kept.ID, Issuer: s.user.Issuer, Subject: s.user.Subject, SignedIn: s.signedIn.UnixMilli(), Seen: s.seen.UnixMilli(),
-		ProviderSession: s.kept.ProviderSession, Issued: s.kept.Issued, Outlived: s.kept.Outlived, ACR: acrOf(s.tokens.IDToken),
+		ProviderSession: s.kept.ProviderSession, Issued: s.kept.Issued, Outlived: s.kept.Outlived, ACR: cmp.Or(s.tokens.first.acr, acrOf(s.tokens.IDToken)),
 	}
 	if withIDToken {
 		r.IDToken = s.tokens.IDToken

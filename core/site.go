@@ -23,6 +23,8 @@ type site interface {
 	// signInURL is where a navigation signs in and comes back to its page; loginURL is the same without a way back.
 	signInURL(r Request) string
 	loginURL() string
+	// stepUp seals what a guard wants of a sign-in, for the link to it.
+	stepUp(wanted *Authentication) string
 	// sessionCookie is the name of the session's cookie, or of the first if it takes several.
 	sessionCookie() string
 	// wayHome is the root of the application, unless the request is for that.
@@ -36,14 +38,15 @@ type site interface {
 // apiOnly is the site of a client without Config.BaseURL.
 type apiOnly struct{}
 
-func (apiOnly) routes() []siteRoute      { return nil }
-func (apiOnly) basePath() string         { return "" }
-func (apiOnly) crossSite(Request) bool   { return false }
-func (apiOnly) signInURL(Request) string { return "" }
-func (apiOnly) loginURL() string         { return "" }
-func (apiOnly) sessionCookie() string    { return "" }
-func (apiOnly) wayHome(Request) string   { return "" }
-func (apiOnly) close()                   {}
+func (apiOnly) routes() []siteRoute           { return nil }
+func (apiOnly) basePath() string              { return "" }
+func (apiOnly) crossSite(Request) bool        { return false }
+func (apiOnly) signInURL(Request) string      { return "" }
+func (apiOnly) loginURL() string              { return "" }
+func (apiOnly) stepUp(*Authentication) string { return "" }
+func (apiOnly) sessionCookie() string         { return "" }
+func (apiOnly) wayHome(Request) string        { return "" }
+func (apiOnly) close()                        {}
 
 func (apiOnly) storeHealth(context.Context) error { return nil } // it uses none
 func (apiOnly) stream(*session) (endings.Admission, func() error) {

@@ -81,7 +81,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 	if tokens.IDToken, err = p.opened(tokens.IDToken); err != nil {
 		return nil, spent(err)
 	}
-	check := IDTokenCheck{Nonce: r.Nonce, Code: code, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge}
+	check := IDTokenCheck{Nonce: r.Nonce, Code: code, AccessToken: tokens.AccessToken, MaxAge: r.MaxAge, ACR: r.ACR}
 	idToken, err := p.verifyIDToken(ctx, tokens.IDToken, check, issuedIDToken)
 	if err != nil {
 		return nil, spent(err)
@@ -121,6 +121,9 @@ func (p *provider) refreshToken(ctx context.Context, old *Tokens) (*Tokens, erro
 		}
 		if err == nil {
 			err = tokens.first.check(idToken)
+		}
+		if err == nil {
+			tokens.first.acr = cmp.Or(claims.Text(idToken.Get("acr")), tokens.first.acr)
 		}
 	} else {
 		tokens.IDToken = old.IDToken

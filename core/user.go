@@ -42,6 +42,12 @@ type User struct {
 	// if nobody says.
 	Expiry time.Time
 
+	// ACR and AuthTime are how and when the provider authenticated the user: acr and auth_time of the access token (RFC 9470
+	// section 6.2) and, of a session, those of the ID token of its sign-in; an ACR in the ID token of a refresh takes its
+	// place. They are empty if the provider does not say. What AdmitUser makes of them does not last.
+	ACR      string
+	AuthTime time.Time
+
 	text  string // all claims as one JSON object
 	token []byte // or, where many are remembered and memory counts, the verified token whose payload they are
 }
@@ -225,6 +231,10 @@ func (u *User) readClaims(known strictjson.Object, roles claims.Roles, textIsTru
 			scp = value
 		case "exp":
 			u.Expiry = claims.Time(value)
+		case "acr":
+			u.ACR = claims.Text(value)
+		case "auth_time":
+			u.AuthTime = claims.Time(value)
 		default:
 			if i := slices.Index(clientClaims[:], name); i >= 0 {
 				clients[i] = claims.Text(value)

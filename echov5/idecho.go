@@ -67,6 +67,12 @@ func (a *Auth) RequireAllRoles(role string, more ...string) echo.MiddlewareFunc 
 	return a.Guard(a.guards.RequireAllRoles(role, more...))
 }
 
+// RequireAuthentication admits a user whom the provider has authenticated as it is wanted here, and sends a browser to sign in
+// again. See [idserver.Client.RequireAuthentication].
+func (a *Auth) RequireAuthentication(wanted idserver.Authentication) echo.MiddlewareFunc {
+	return a.Guard(a.guards.RequireAuthentication(wanted))
+}
+
 // Guard turns any guard into echo middleware: auth.Guard(client.Require(...)). A request that the guard refuses is
 // answered and goes no further; one that it admits goes on with the user in its context.
 func (a *Auth) Guard(guard idserver.Guard) echo.MiddlewareFunc {

@@ -55,7 +55,10 @@ func newWorld(t *testing.T, configure ...func(*idserver.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.auth = idmcp.New(w.api, map[string]idserver.Guard{"list_orders": w.api.RequireScope("orders:read")})
+	w.auth = idmcp.New(w.api, map[string]idserver.Guard{
+		"list_orders": w.api.RequireScope("orders:read"),
+		"pay":         w.api.RequireAuthentication(idserver.Authentication{ACR: []string{"gold"}, MaxAge: time.Hour}),
+	})
 	routes, err := w.api.Routes("/")
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +88,9 @@ func (w *world) server() *mcp.Server {
 			return nil, nil, errors.New("the context and TokenInfo do not tell the same")
 		}
 		return say(u.Name), nil, nil
+	})
+	mcp.AddTool(s, &mcp.Tool{Name: "pay"}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+		return say("paid"), nil, nil
 	})
 	mcp.AddTool(s, &mcp.Tool{Name: "list_orders"}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
 		w.calls.Add(1)
@@ -186,11 +192,13 @@ func TestRefusals(t *testing.T) {
 		status    int
 		challenge string
 	}{
-		"no token":                   {nil, 401, `Bearer scope="openid", ` + at},
-		"a bad token":                {[]string{"Authorization", "Bearer abc"}, 401, `Bearer error="invalid_token", scope="openid", ` + at},
-		"two tokens":                 {[]string{"Authorization", "Bearer " + w.token("openid"), "Authorization", "Bearer " + w.token("openid")}, 400, `Bearer error="invalid_request", ` + at},
-		"a token of the client's":    {[]string{"Authorization", "Bearer " + w.provider.MintAccessToken("alice")}, 401, `Bearer error="invalid_token", scope="openid", ` + at},
-		"one without the tool's":     {[]string{"Authorization", "Bearer " + w.token("openid"), "Mcp-Method", "tools/call", "Mcp-Name", "list_orders"}, 403, `Bearer error="insufficient_scope", scope="orders:read", ` + at},
+		"no token":                {nil, 401, `Bearer scope="openid", ` + at},
+		"a bad token":             {[]string{"Authorization", "Bearer abc"}, 401, `Bearer error="invalid_token", scope="openid", ` + at},
+		"two tokens":              {[]string{"Authorization", "Bearer " + w.token("openid"), "Authorization", "Bearer " + w.token("openid")}, 400, `Bearer error="invalid_request", ` + at},
+		"a token of the client's": {[]string{"Authorization", "Bearer " + w.provider.MintAccessToken("alice")}, 401, `Bearer error="invalid_token", scope="openid", ` + at},
+		"one without the tool's":  {[]string{"Authorization", "Bearer " + w.token("openid"), "Mcp-Method", "tools/call", "Mcp-Name", "list_orders"}, 403, `Bearer error="insufficient_scope", scope="orders:read", ` + at},
+		"another kind of sign-in": {[]string{"Authorization", "Bearer " + w.token("openid"), "Mcp-Method", "tools/call", "Mcp-Name", "pay"}, 401,
+			`Bearer error="insufficient_user_authentication", acr_values="gold", max_age="3600", scope="openid", ` + at},
 		"a page of another origin":   {[]string{"Authorization", "Bearer " + w.token("orders:read"), "Origin", "https://evil.example"}, 403, ""},
 		"another name for this host": {[]string{"Authorization", "Bearer " + w.token("orders:read"), "Host", "evil.example"}, 403, ""},
 	} {
@@ -244,6 +252,20 @@ func TestToolsByTheirBody(t *testing.T) {
 	}
 	if answer := call("orders:read", "Mcp-Session-Id", "x"); w.calls.Load() < 2 {
 		t.Errorf("%s", answer)
+	}
+}
+
+// A tool may want the person to be authenticated in some way (RFC 9470); the token says how that was.
+func TestToolsByAuthentication(t *testing.T) {
+	w := newWorld(t)
+	for acr, want := range map[string]string{"gold": "paid", "silver": "the tool may not be called: insufficient_user_authentication"} {
+		token := w.token("openid", func(c map[string]any) { c["acr"], c["auth_time"] = acr, time.Now().Unix() })
+		response := w.post(t, strings.NewReplacer(`,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}`, "", "list_orders", "pay").Replace(callOrders),
+			"Authorization", "Bearer "+token, "Mcp-Protocol-Version", oldVersion)
+		var text strings.Builder
+		if _, err := copyTo(&text, response); err != nil || !strings.Contains(text.String(), want) {
+			t.Errorf("%s: %s %v", acr, text.String(), err)
+		}
 	}
 }
 

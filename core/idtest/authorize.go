@@ -96,6 +96,7 @@ type authorizationRequest struct {
 	signed             bool   // one of JARM
 	silent             bool   // prompt=none
 	idTokenHint        string
+	authentication     wantedAuthentication
 }
 
 // authorize shows the sign-in page and receives the choice made there. The page posts to its own URL, so that the request
@@ -147,15 +148,20 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		refusalPage(w, fmt.Sprintf("There is no user %q.", form.Get("user")))
 		return
 	}
-	p.respondWithCode(w, request, person.Login, p.now())
+	acr, authTime, fault := p.authenticated(request.authentication)
+	if fault != nil {
+		p.respond(w, request, url.Values{"error": {fault.Code}, "error_description": {fault.Description}})
+		return
+	}
+	p.respondWithCode(w, request, person.Login, acr, authTime)
 }
 
-// respondWithCode answers a request with a code for a person who signed in at authTime.
-func (p *Provider) respondWithCode(w http.ResponseWriter, request authorizationRequest, login string, authTime time.Time) {
+// respondWithCode answers a request with a code for a person who signed in at authTime, in the way of acr.
+func (p *Provider) respondWithCode(w http.ResponseWriter, request authorizationRequest, login, acr string, authTime time.Time) {
 	p.respond(w, request, url.Values{"code": {p.grants.addCode(code{
 		grant: &grant{
 			client: request.client.ID, login: login, scope: request.scope, resource: request.resource,
-			sid: rand.Text(), authTime: authTime,
+			sid: rand.Text(), acr: acr, authTime: authTime, asked: request.authentication.asked,
 		},
 		redirectURI: request.redirectURI,
 		challenge:   request.challenge,
@@ -186,7 +192,7 @@ func (p *Provider) authorizeSilently(w http.ResponseWriter, request authorizatio
 		refusalPage(w, "the request_uri was used before")
 		return
 	}
-	p.respondWithCode(w, request, person.Login, kept.since)
+	p.respondWithCode(w, request, person.Login, "", kept.since)
 }
 
 // addressee determines where the response goes. As long as that is in doubt there is no redirect: the person is told, not
@@ -254,6 +260,10 @@ func (a *authorizationRequest) read(params url.Values) *oauthError {
 		return fault("invalid_request", "prompt none goes with no other")
 	}
 	a.silent, a.idTokenHint = slices.Contains(prompt, "none"), params.Get("id_token_hint")
+	var wrong *oauthError
+	if a.authentication, wrong = readAuthentication(params); wrong != nil {
+		return wrong
+	}
 	return checkResource(a.resource)
 }
 

@@ -15,7 +15,9 @@ type grant struct {
 	client, login, scope string
 	resource             string // that the access tokens are for; empty: Options.Audience
 	sid                  string
+	acr                  string
 	authTime             time.Time
+	asked                bool // for an acr or max_age: access tokens tell how the person was authenticated
 	revoked              bool
 	jkt                  string // the key of the refresh tokens of a public client
 	told                 bool   // its client knows that the session has ended

@@ -96,7 +96,7 @@ func (p *Provider) claimsOf(token string) (claims map[string]any, use string) {
 	}
 	if grant, err := p.opaqueGrant(token); err == nil {
 		if person, ok := p.registry.person(grant.Login); ok {
-			claims := p.accessTokenClaims(person, grantOf{clientID: grant.ClientID, scope: grant.Scope, jti: token})
+			claims := p.accessTokenClaims(person, grantOf{clientID: grant.ClientID, scope: grant.Scope, jti: token, by: p.grants.ofAccess(token)})
 			claims["exp"] = p.grants.expiry(token).Unix()
 			return claims, "access_token"
 		}
@@ -132,6 +132,16 @@ func (l *ledger) expiry(id string) time.Time {
 		return t.expires
 	}
 	return time.Time{}
+}
+
+// ofAccess returns the grant of an access token that was issued, of which only what never changes may be read.
+func (l *ledger) ofAccess(id string) *grant {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.access[id]; t != nil {
+		return t.grant
+	}
+	return nil
 }
 
 // refreshToken returns what a refresh token stands for that can still be used.

@@ -75,7 +75,10 @@ func (p *Provider) mustPerson(login string) Person {
 }
 
 // grantOf is what an access token says about its grant.
-type grantOf struct{ clientID, scope, resource, jti, jkt string }
+type grantOf struct {
+	clientID, scope, resource, jti, jkt string
+	by                                  *grant // nil: it was minted
+}
 
 func (p *Provider) accessToken(person Person, of grantOf, edit ...func(map[string]any)) string {
 	claims := p.accessTokenClaims(person, of)
@@ -96,6 +99,7 @@ func (p *Provider) accessTokenClaims(person Person, of grantOf) map[string]any {
 	put(claims, "email", person.Email)
 	put(claims, "name", person.Name)
 	person.addTenantClaims(claims)
+	of.by.addTo(claims)
 	if of.jkt != "" {
 		claims["cnf"] = confirmation(of.jkt)
 	}
@@ -195,7 +199,7 @@ func (p *Provider) devToken(w http.ResponseWriter, r *http.Request) {
 	}
 	scope := cmp.Or(strings.Join(strings.Fields(form.Get("scope")), " "), defaultScope)
 	writeJSON(w, http.StatusOK, map[string]any{
-		"access_token": p.accessToken(person, grantOf{p.registry.firstClient(), scope, form.Get("resource"), rand.Text(), ""}),
+		"access_token": p.accessToken(person, grantOf{clientID: p.registry.firstClient(), scope: scope, resource: form.Get("resource"), jti: rand.Text()}),
 		"token_type":   "Bearer",
 		"expires_in":   int64(p.options.AccessTTL / time.Second),
 	})

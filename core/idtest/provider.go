@@ -58,6 +58,8 @@ type Provider struct {
 	client  *http.Client
 	offset  atomic.Int64 // of the clock, a time.Duration
 
+	authentication atomic.Pointer[Authentication]
+
 	registry registry
 	grants   ledger
 	opaque   opaqueTokens

@@ -150,7 +150,7 @@ func (p *Provider) issue(g *grant, of issued) (map[string]any, *oauthError) {
 		id += "+/" + rand.Text() // all that RFC 6750 section 2.1 allows may be in it
 		accessToken = id
 	} else {
-		accessToken = p.accessToken(person, grantOf{g.client, scope, g.resource, id, of.jkt})
+		accessToken = p.accessToken(person, grantOf{g.client, scope, g.resource, id, of.jkt, g})
 	}
 	now := p.now()
 	response := map[string]any{
@@ -166,6 +166,7 @@ func (p *Provider) issue(g *grant, of issued) (map[string]any, *oauthError) {
 	if hasScope(scope, "openid") {
 		about := map[string]any{"auth_time": g.authTime.Unix(), "sid": g.sid, "at_hash": atHash(accessToken)}
 		put(about, "nonce", of.nonce)
+		put(about, "acr", g.acr)
 		idToken, err := p.forClient(g.client, p.idToken(person, g.client, scope, about), func(c Client) string { return c.IDTokenEncryption })
 		if err != nil {
 			return nil, &oauthError{Code: "server_error", Description: err.Error(), status: http.StatusInternalServerError}

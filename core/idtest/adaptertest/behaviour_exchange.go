@@ -273,6 +273,7 @@ func splitVary(values []string) (fields []string) {
 var (
 	loginCookie   = regexp.MustCompile(`__Secure-idserver-login-[A-Za-z0-9_-]{16}`)
 	sealedValue   = regexp.MustCompile(`(idserver[a-z0-9<> .-]*=)([0-9]\.)?[A-Za-z0-9_-]{40,}`)
+	sealedInQuery = regexp.MustCompile(`(step_up)=[A-Za-z0-9_-]{40,}`)
 	secretInQuery = regexp.MustCompile(`\b(state|nonce|code|code_challenge|id_token_hint)=[A-Za-z0-9._~-]{20,}`)
 	pushedInQuery = regexp.MustCompile(`\b(request_uri|dpop_jkt)=[A-Za-z0-9._~%-]{20,}`)
 	tokenHash     = regexp.MustCompile(`\btoken [0-9a-f]{16}`)
@@ -293,6 +294,7 @@ func (s *suite) masked(text string) string {
 	})
 	text = sealedValue.ReplaceAllString(text, "$1$2<sealed>")
 	text = secretInQuery.ReplaceAllString(text, "$1=*")
+	text = sealedInQuery.ReplaceAllString(text, "$1=*")
 	text = pushedInQuery.ReplaceAllString(text, "$1=*")
 	text = tokenHash.ReplaceAllString(text, "token *")
 	text = certificate.ReplaceAllString(text, ":<certificate>:")

@@ -24,7 +24,7 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers,
-	scopes, resources, publishedMetadata, issuers, introspected, boundTokens, certificates, typedClaims,
+	scopes, stepUp, resources, publishedMetadata, issuers, introspected, boundTokens, certificates, typedClaims,
 	cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2, serverSessions,
 }
@@ -378,6 +378,45 @@ func scopes(s *suite) {
 	v.step("bob's session with the scopes", "those that the token endpoint told", "GET", "/suite/scope", aPage)
 	v.step("bob's session at anyof", "by the scope", "GET", "/suite/anyof", aPage)
 	v.step("bob's session at allof", "no admin", "GET", "/suite/allof", aScript)
+}
+
+// stepUp tests guards that want the user to be authenticated in some way, or lately (RFC 9470).
+func stepUp(s *suite) {
+	v := s.visitor(s.serve())
+	authenticated := func(aud, acr string, ago time.Duration) map[string][]string {
+		return with(aProgram, "Authorization", "Bearer "+s.provider.MintAccessToken("alice", func(c map[string]any) {
+			c["aud"], c["acr"], c["auth_time"] = aud, acr, s.clock.Now().Add(-ago).Unix()
+		}))
+	}
+	v.step("stranger's program where an acr is wanted", "a bare challenge", "GET", "/suite/gold", aProgram)
+	v.step("stranger where an acr is wanted", "sent to sign in, as anywhere", "GET", "/suite/gold", aPage)
+	v.step("a token with another acr", "RFC 9470 section 3", "GET", "/suite/gold", authenticated("idserver-api", "silver", 0))
+	v.step("a token with the acr", "section 6.2", "GET", "/suite/gold", authenticated("idserver-api", "platinum", time.Hour))
+	v.step("a token of a sign-in long ago", "max_age", "GET", "/suite/recent", authenticated("idserver-api", "", time.Hour))
+	v.step("a token of a recent sign-in", "max_age", "GET", "/suite/recent", authenticated("idserver-api", "", time.Minute))
+	v.step("a token with another acr at an API", "both, and its scopes", "GET", "/suite/api-gold", authenticated(suiteAPI, "silver", 0))
+	v.step("a token with the acr at an API", "both", "GET", "/suite/api-gold", authenticated(suiteAPI, "gold", time.Minute))
+	v.step("a token with the acr at an API, to a page", "never redirected", "GET", "/suite/api-gold", with(aPage, "Authorization", authenticated(suiteAPI, "silver", 0)["Authorization"]...))
+	v.signIn("alice")
+	v.step("alice's script where an acr is wanted", "with the way to sign in", "GET", "/suite/gold", aScript)
+	asked := v.step("alice where an acr is wanted", "sent to sign in again", "GET", "/suite/gold?x=1", aPage)
+	begun := v.step("alice signs in again for an acr", "which is asked for", "GET", asked.Header.Get("Location"), aPage)
+	v.step("alice comes back with another acr", "a page says that the provider does not comply", "GET", v.backWith(idtest.Authentication{ACR: "silver"}, begun.Header.Get("Location")), aPage)
+	v.step("alice, who came back with another acr", "is signed in as before", "GET", "/suite/user", aScript)
+	begun = v.step("alice signs in once more for an acr", "from that page", "GET", asked.Header.Get("Location")+"&prompt=login", aPage)
+	v.step("alice comes back with the acr", "to the page", "GET", v.backWith(idtest.Authentication{}, begun.Header.Get("Location")), aPage)
+	v.step("alice, who came back with the acr", "is let in", "GET", "/suite/gold?x=1", aPage)
+	v.step("alice's recent sign-in", "max_age", "GET", "/suite/recent", aPage)
+	s.clock.advance(6 * time.Minute)
+	asked = v.step("alice's sign-in of six minutes ago", "sent to sign in again", "GET", "/suite/recent", aPage)
+	begun = v.step("alice signs in again", "with max_age", "GET", asked.Header.Get("Location"), aPage)
+	v.step("alice comes back with an old sign-in", "a page says so", "GET", v.backWith(idtest.Authentication{Age: time.Hour}, begun.Header.Get("Location")), aPage)
+}
+
+// backWith is the person at the provider, who is authenticated in this way; it returns the callback.
+func (v *visitor) backWith(how idtest.Authentication, authorize string) string {
+	v.s.provider.SetAuthentication(how)
+	return v.comeBack(authorize, "alice")
 }
 
 // resources tests an API of its own audience in the same application, which takes bearer tokens only.

@@ -2,6 +2,7 @@ package adaptertest
 
 import (
 	"sync"
+	"time"
 
 	idserver "github.com/signward/idserver-go/core"
 )
@@ -42,6 +43,9 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 		"/scope":         client.RequireScope("orders:read", "orders:write"),
 		"/scopes":        client.RequireAnyScope("orders:read", "orders:admin"),
 		"/allof":         idserver.AllOf(client.RequireUser(), client.RequireRole("admin"), client.RequireScope("orders:read")),
+		"/gold":          client.RequireAuthentication(idserver.Authentication{ACR: []string{"gold", "platinum"}}),
+		"/recent":        client.RequireAuthentication(idserver.Authentication{MaxAge: 5 * time.Minute}),
+		"/api-gold":      api.RequireAuthentication(idserver.Authentication{ACR: []string{"gold"}, MaxAge: time.Hour}),
 		"/anyof":         idserver.AnyOf(client.RequireScope("orders:read"), client.RequireRole("admin")),
 	}
 }

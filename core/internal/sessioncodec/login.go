@@ -17,7 +17,8 @@ type Login struct {
 	Verifier string
 	ReturnTo string
 	AppData  []byte
-	MaxAge   int64 // the max_age that was asked for, in seconds; 0: none
+	MaxAge   int64    // the max_age that was asked for, in seconds; 0: none
+	ACR      []string // the values of acr of which one must come back; nil: it does not matter
 	Begun    int64
 	Spent    int64    // when it led to a session; 0: not yet
 	Scopes   []string // that were asked for, if not those of every sign-in
@@ -35,6 +36,7 @@ var loginFields = []field[Login]{
 	text("return_to", func(l *Login) *string { return &l.ReturnTo }),
 	octets("app_data", func(l *Login) *[]byte { return &l.AppData }),
 	number("max_age", func(l *Login) *int64 { return &l.MaxAge }),
+	texts("acr", func(l *Login) *[]string { return &l.ACR }),
 	number("begun", func(l *Login) *int64 { return &l.Begun }),
 	number("spent", func(l *Login) *int64 { return &l.Spent }),
 	texts("scopes", func(l *Login) *[]string { return &l.Scopes }),

@@ -21,8 +21,13 @@ func silentLogin() Login {
 	return Login{State: "lost", Begun: 1795530408123, Lost: []byte("session")}
 }
 
+// steppedUp is a sign-in that must bring an acr.
+func steppedUp() Login {
+	return Login{State: "state", MaxAge: 300, ACR: []string{"gold", "platinum"}, Begun: 1795530408123}
+}
+
 func TestPackLogin(t *testing.T) {
-	for name, l := range map[string]Login{"full": fullLogin(), "least": {State: "s"}, "with a key": {State: "s", ProofKey: []byte("key")}, "silent": silentLogin()} {
+	for name, l := range map[string]Login{"full": fullLogin(), "least": {State: "s"}, "with a key": {State: "s", ProofKey: []byte("key")}, "silent": silentLogin(), "stepped up": steppedUp()} {
 		t.Run(name, func(t *testing.T) {
 			packed, err := PackLogin(l)
 			if err != nil {
@@ -65,6 +70,8 @@ func TestUnpackLoginRefuses(t *testing.T) {
 		"state twice":          {"\x01{\"state\":\"a\",\"state\":\"b\"}", ErrMalformed},
 		"state is a number":    {"\x01{\"state\":1}", ErrMalformed},
 		"max_age is negative":  {"\x01{\"state\":\"s\",\"max_age\":-1}", ErrMalformed},
+		"acr is a string":      {"\x01{\"state\":\"s\",\"acr\":\"gold\"}", ErrMalformed},
+		"acr is mixed":         {"\x01{\"state\":\"s\",\"acr\":[\"gold\",1]}", ErrMalformed},
 		"begun is a string":    {"\x01{\"state\":\"s\",\"begun\":\"1\"}", ErrMalformed},
 		"app_data is no text":  {"\x01{\"state\":\"s\",\"app_data\":1}", ErrMalformed},
 		"app_data is padded":   {"\x01{\"state\":\"s\",\"app_data\":\"YQ==\"}", ErrMalformed},
@@ -94,7 +101,7 @@ func TestUnknownSurvivesInLogin(t *testing.T) {
 func TestGoldenLogin(t *testing.T) {
 	old := fullLogin()
 	old.MaxAge = 0 // which the first version did not write
-	for name, want := range map[string]Login{"login-v1.txt": old, "login-v1-max-age.txt": fullLogin(), "login-v1-silent.txt": silentLogin()} {
+	for name, want := range map[string]Login{"login-v1.txt": old, "login-v1-max-age.txt": fullLogin(), "login-v1-silent.txt": silentLogin(), "login-v1-acr.txt": steppedUp()} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := UnpackLogin(golden(t, name)); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("not what was packed, %v", err)
