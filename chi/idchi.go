@@ -57,6 +57,15 @@ func (a *Auth) RequireAuthentication(wanted idserver.Authentication) func(http.H
 	return a.Guard(a.guards.RequireAuthentication(wanted))
 }
 
+// RequireTenant admits a user of the tenant that the path names with this parameter. See [idserver.Client.RequireTenant].
+func (a *Auth) RequireTenant(parameter string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a.Guard(a.guards.RequireTenant(r.PathValue(parameter)))(next).ServeHTTP(w, r)
+		})
+	}
+}
+
 // Guard turns any guard into middleware: auth.Guard(client.Require(...)). A request that the guard refuses is answered
 // and goes no further; one that it admits goes on with the user in its context.
 func (a *Auth) Guard(guard idserver.Guard) func(http.Handler) http.Handler {

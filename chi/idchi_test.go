@@ -29,6 +29,7 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 		r.With(auth.RequireUser(), auth.RequireRole("admin")).Get("/behind", seen)
 		r.With(auth.RequireRole("admin", "editor")).Get("/editors", seen)
 		r.With(auth.RequireAllRoles("admin", "billing")).Get("/billing", seen)
+		r.Route("/of/{tenant}", func(r chi.Router) { r.With(auth.RequireTenant("tenant")).Get("/", seen) })
 		r.With(auth.Guard(client.RequireBuiltInRole("billing"))).Get("/builtin", seen)
 		r.With(auth.Guard(client.Require(adaptertest.IsAlice))).Get("/own", seen)
 		for path, guard := range adaptertest.Guards(client) {
@@ -63,6 +64,7 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	mux.Handle("GET /suite/behind", auth.RequireUser()(auth.RequireRole("admin")(http.HandlerFunc(seen))))
 	mux.Handle("GET /suite/editors", auth.RequireRole("admin", "editor")(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/billing", auth.RequireAllRoles("admin", "billing")(http.HandlerFunc(seen)))
+	mux.Handle("GET /suite/of/{tenant}", auth.RequireTenant("tenant")(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/builtin", auth.Guard(client.RequireBuiltInRole("billing"))(http.HandlerFunc(seen)))
 	mux.Handle("GET /suite/own", auth.Guard(client.Require(adaptertest.IsAlice))(http.HandlerFunc(seen)))
 	for path, guard := range adaptertest.Guards(client) {

@@ -131,6 +131,14 @@ type Config struct {
 	// must be quick, and is called concurrently. Default: a scope includes itself alone.
 	ScopeIncludes func(held, wanted string) bool
 
+	// TenantOf returns the tenant that a user belongs to, as the paths of the application name it, or "" for none:
+	// [Client.RequireTenant] compares it with the path's. It must be quick, is called concurrently, and must look at the Issuer
+	// where several issuers serve. Default: TenantID, with the restrictions of RequireTenant.
+	TenantOf func(u *User) string
+	// HideTenants makes [Client.RequireTenant] answer 404 to a user of another tenant, as if there were nothing, so that nobody can
+	// try out which tenants there are. Make the application answer the same for a tenant that does not exist. Default: 403.
+	HideTenants bool
+
 	// Store is what the application's replicas share, so that each session is refreshed once and a sign-out reaches all of them:
 	// see [Store]. One store may serve several applications if their SessionSecrets differ. It is never closed. Default:
 	// none: sessions live in sealed cookies alone, and replicas know nothing of each other.

@@ -83,6 +83,7 @@ type requirement struct {
 	met          func(*User) bool
 
 	authentication *Authentication // that was wanted
+	tenant         *string
 }
 
 // requireRoles requires the roles, of which a user must have what has asks for. It panics rather than let a guard require
@@ -108,6 +109,8 @@ func (q *requirement) refuse(u *User, fields []Field) error {
 		q.refuseScope(u, d)
 	case q.authentication != nil:
 		q.authentication.refuse(u, d)
+	case q.tenant != nil:
+		refuseTenant(u, *q.tenant, d)
 	case q.roles != nil:
 		d.log = []slog.Attr{slog.Any("wanted", q.roles), slog.Any("roles", listed(u.Roles)), slog.Any("custom_roles", listed(u.CustomRoles))}
 	}

@@ -52,6 +52,9 @@ const (
 	CodeSessionTooLarge       RefusalCode = "session_too_large"
 	CodeInternal              RefusalCode = "internal"
 
+	// The others are unexported, because hardly any program needs them by name; their texts are as stable.
+	codeOtherTenant        RefusalCode = "other_tenant"
+	codeNotFound           RefusalCode = "not_found"
 	codeInvalidLogoutToken RefusalCode = "invalid_logout_token" // unexported, because only the provider sees it
 	// Unexported, because only the programs that make proofs see them, which know them as errors of RFC 9449.
 	codeInvalidProof RefusalCode = "invalid_dpop_proof"
@@ -104,6 +107,12 @@ var refusalKinds = map[RefusalCode]refusalKind{
 	CodeNotAdmitted: {http.StatusForbidden,
 		words{noAccess, "Your account is not among those that may see it."},
 		words{"Not allowed", "The user has no access here."}},
+	codeOtherTenant: {http.StatusForbidden,
+		words{noAccess, "It belongs to another organization than your account."},
+		words{"Not allowed", "The user is of another tenant."}},
+	codeNotFound: {http.StatusNotFound,
+		words{"There is nothing here", "The address may be wrong, or what was here is gone."},
+		words{"Not found", "There is nothing at this address."}},
 	CodeCrossSite: {http.StatusForbidden,
 		words{"This was asked for by another site", "Nothing was done. Open this application itself and try again there."},
 		words{"The request came from another site", "Go to the application itself and try again there."}},
@@ -318,7 +327,7 @@ func (c *Client) signInAgain(r *Request, d *denial) string {
 
 // notAdmitted reports whether the user is known and may not do this: another one might.
 func notAdmitted(code RefusalCode) bool {
-	return code == CodeInsufficientRole || code == CodeInsufficientScope || code == CodeNotAdmitted || code == CodeSignInRefused
+	return code == CodeInsufficientRole || code == CodeInsufficientScope || code == CodeNotAdmitted || code == CodeSignInRefused || code == codeOtherTenant || code == codeNotFound
 }
 
 // parameter is one parameter of a challenge: scope (RFC 6750), acr_values and max_age (RFC 9470), algs (RFC 9449),

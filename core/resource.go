@@ -289,6 +289,9 @@ func (r *Resource) RequireAuthentication(wanted Authentication) Guard {
 	return r.as.RequireAuthentication(wanted)
 }
 
+// RequireTenant is like [Client.RequireTenant], for this API's tokens.
+func (r *Resource) RequireTenant(tenant string) Guard { return r.as.RequireTenant(tenant) }
+
 // Require is like [Client.Require], for this API's tokens.
 func (r *Resource) Require(admit func(*User) bool) Guard { return r.as.Require(admit) }
 

@@ -17,6 +17,7 @@ type Guards interface {
 	RequireRole(role string, more ...string) Guard
 	RequireAllRoles(role string, more ...string) Guard
 	RequireAuthentication(wanted Authentication) Guard
+	RequireTenant(tenant string) Guard
 	Routes(mount string) ([]Route, error)
 	CheckHeaderLimit(limit int)
 	CheckProcesses() error

@@ -30,6 +30,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/behind", seen, auth.RequireUser(), auth.RequireRole("admin"))
 	suite.GET("/editors", seen, auth.RequireRole("admin", "editor"))
 	suite.GET("/billing", seen, auth.RequireAllRoles("admin", "billing"))
+	suite.GET("/of/:tenant", seen, auth.RequireTenant("tenant"))
 	suite.GET("/builtin", seen, auth.Guard(client.RequireBuiltInRole("billing")))
 	suite.GET("/own", seen, auth.Guard(client.Require(adaptertest.IsAlice)))
 	for path, guard := range adaptertest.Guards(client) {

@@ -73,6 +73,13 @@ func (a *Auth) RequireAuthentication(wanted idserver.Authentication) echo.Middle
 	return a.Guard(a.guards.RequireAuthentication(wanted))
 }
 
+// RequireTenant admits a user of the tenant that the path names with this parameter. See [idserver.Client.RequireTenant].
+func (a *Auth) RequireTenant(parameter string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error { return a.Guard(a.guards.RequireTenant(c.Param(parameter)))(next)(c) }
+	}
+}
+
 // Guard turns any guard into echo middleware: auth.Guard(client.Require(...)). A request that the guard refuses is
 // answered and goes no further; one that it admits goes on with the user in its context.
 func (a *Auth) Guard(guard idserver.Guard) echo.MiddlewareFunc {

@@ -73,6 +73,11 @@ func (a *Auth) RequireAuthentication(wanted idserver.Authentication) fiber.Handl
 	return a.Guard(a.guards.RequireAuthentication(wanted))
 }
 
+// RequireTenant admits a user of the tenant that the path names with this parameter. Fiber gives it as it is in the path, escaped. See [idserver.Client.RequireTenant].
+func (a *Auth) RequireTenant(parameter string) fiber.Handler {
+	return func(c *fiber.Ctx) error { return a.Guard(a.guards.RequireTenant(strings.Clone(c.Params(parameter))))(c) }
+}
+
 // Guard turns any guard into a fiber handler: auth.Guard(client.Require(...)). A request that the guard refuses is
 // answered and goes no further; one that it admits goes on with the user in its user context.
 func (a *Auth) Guard(guard idserver.Guard) fiber.Handler {

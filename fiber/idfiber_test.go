@@ -45,6 +45,7 @@ func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) err
 	suite.Get("/behind", auth.RequireUser(), auth.RequireRole("admin"), seen)
 	suite.Get("/editors", auth.RequireRole("admin", "editor"), seen)
 	suite.Get("/billing", auth.RequireAllRoles("admin", "billing"), seen)
+	suite.Get("/of/:tenant", auth.RequireTenant("tenant"), seen)
 	suite.Get("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
 	suite.Get("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
 	for path, guard := range adaptertest.Guards(client) {

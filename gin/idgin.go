@@ -65,6 +65,11 @@ func (a *Auth) RequireAuthentication(wanted idserver.Authentication) gin.Handler
 	return a.Guard(a.guards.RequireAuthentication(wanted))
 }
 
+// RequireTenant admits a user of the tenant that the path names with this parameter. See [idserver.Client.RequireTenant].
+func (a *Auth) RequireTenant(parameter string) gin.HandlerFunc {
+	return func(c *gin.Context) { a.Guard(a.guards.RequireTenant(c.Param(parameter)))(c) }
+}
+
 // Guard turns any guard into a gin handler: auth.Guard(client.Require(...)). A request that the guard refuses is answered
 // and goes no further; one that it admits goes on with the user in its context.
 func (a *Auth) Guard(guard idserver.Guard) gin.HandlerFunc {

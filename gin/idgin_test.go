@@ -34,6 +34,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/behind", auth.RequireUser(), auth.RequireRole("admin"), seen)
 	suite.GET("/editors", auth.RequireRole("admin", "editor"), seen)
 	suite.GET("/billing", auth.RequireAllRoles("admin", "billing"), seen)
+	suite.GET("/of/:tenant", auth.RequireTenant("tenant"), seen)
 	suite.GET("/builtin", auth.Guard(client.RequireBuiltInRole("billing")), seen)
 	suite.GET("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
 	for path, guard := range adaptertest.Guards(client) {

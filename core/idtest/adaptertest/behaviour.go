@@ -39,6 +39,7 @@ type T interface {
 //	GET /suite/behind              RequireUser, and RequireRole("admin") behind it
 //	GET /suite/editors             RequireRole("admin", "editor")
 //	GET /suite/billing             RequireAllRoles("admin", "billing")
+//	GET /suite/of/{tenant}         RequireTenant("tenant")
 //	GET /suite/builtin             Guard(client.RequireBuiltInRole("billing"))
 //	GET /suite/own                 Guard(client.Require(adaptertest.IsAlice))
 //	GET /suite/…                   Guard, for each of [Guards]

@@ -24,7 +24,7 @@ import (
 // scenarios are the suite. Each begins with nobody signed in and its own provider.
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers,
-	scopes, stepUp, resources, publishedMetadata, issuers, introspected, boundTokens, certificates, typedClaims,
+	scopes, stepUp, tenants, resources, publishedMetadata, issuers, introspected, boundTokens, certificates, typedClaims,
 	cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2, serverSessions,
 }
@@ -417,6 +417,33 @@ func stepUp(s *suite) {
 func (v *visitor) backWith(how idtest.Authentication, authorize string) string {
 	v.s.provider.SetAuthentication(how)
 	return v.comeBack(authorize, "alice")
+}
+
+// tenants tests a guard by the tenant that the path names.
+func tenants(s *suite) {
+	v := s.visitor(s.serve())
+	own := idtest.People()[0].TenantID
+	of := func(tenant any) map[string][]string {
+		return with(aProgram, "Authorization", "Bearer "+s.provider.MintAccessToken("alice", func(c map[string]any) { c["tenant_id"] = tenant }))
+	}
+	v.step("stranger's program at a tenant", "401, whichever it is", "GET", "/suite/of/"+own, aProgram)
+	v.step("stranger at a tenant", "sent to sign in", "GET", "/suite/of/acme", aPage)
+	v.step("a token of the tenant", "the path's parameter", "GET", "/suite/of/acme", of("acme"))
+	v.step("a token of another tenant", "403", "GET", "/suite/of/acme", of("acne"))
+	v.step("a token of the tenant, in another case", "another one", "GET", "/suite/of/ACME", of("acme"))
+	v.step("a token of no tenant", "nobody's", "GET", "/suite/of/acme", of(""))
+	v.step("a token of two tenants", "a claim is one text", "GET", "/suite/of/acme", of([]string{"acme", "acne"}))
+	v.step("a token of a part of the tenant", "the whole", "GET", "/suite/of/acme.example", of("acme"))
+	v.signIn("alice")
+	v.step("alice's session at her tenant", "tenant_id", "GET", "/suite/of/"+own, aPage)
+	v.step("alice's session at another tenant", "a page", "GET", "/suite/of/acme", aPage)
+	v.step("alice's script at another tenant", "problem+json", "GET", "/suite/of/acme", aScript)
+	v = s.visitor(s.serve(func(c *idserver.Config) {
+		c.HideTenants, c.TenantOf = true, func(u *idserver.User) string { return strings.TrimPrefix(u.TenantID, "t-") }
+	}))
+	v.step("a token of a tenant by its name", "Config.TenantOf", "GET", "/suite/of/acme", of("t-acme"))
+	v.step("a token of another tenant, which is hidden", "Config.HideTenants", "GET", "/suite/of/acme", of("t-acne"))
+	v.step("a token of a tenant without a name", "nobody's", "GET", "/suite/of/t-", of("t-"))
 }
 
 // resources tests an API of its own audience in the same application, which takes bearer tokens only.

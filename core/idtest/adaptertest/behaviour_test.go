@@ -106,6 +106,9 @@ func (a *adapter) serve(listener net.Listener) error {
 		"GET /suite/public": a.guard(a.client.LoadUser(), public),
 		"GET /suite/admin":  a.guard(a.require("admin"), seen), "GET /suite/behind": a.guard(a.client.RequireUser(), a.guard(a.require("admin"), seen)),
 		"GET /suite/editors": a.guard(a.require("admin", "editor"), seen), "GET /suite/billing": a.guard(a.client.RequireAllRoles("admin", "billing"), seen),
+		"GET /suite/of/{tenant}": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a.guard(a.client.RequireTenant(r.PathValue("tenant")), seen).ServeHTTP(w, r)
+		}),
 		"GET /suite/builtin": a.guard(a.client.RequireBuiltInRole("billing"), seen), "GET /suite/own": a.guard(a.client.Require(IsAlice), seen),
 		"GET /suite/stream": a.guard(a.client.RequireUser(), stream), "GET /suite/poll": a.guard(a.require("admin"), poll),
 		"GET /suite/socket":  a.guard(a.client.Require(IsAlice), socket),
