@@ -20,13 +20,15 @@ type Answer struct {
 	// SameContext says that the context that came with the answer is the one that the guard was given. An adapter whose
 	// framework copies a request to change its context need not do that.
 	SameContext bool
+	// stepsUp says that the browser is sent to sign in again, as it is wanted here. It stands here because room counts: what has
+	// more than 128 bytes, closures of adapters would keep on the heap.
+	stepsUp bool
 
 	// Refusal says why the request is refused; nil for any other answer. An adapter for a framework with an error handler
 	// can pass it on as the error, in place of Status and Body. Set and Add are written all the same.
 	Refusal *Refusal
 
-	denied  *denied // in a trial of AnyOf: the refusal, which is not rendered yet
-	stepsUp bool    // the browser is sent to sign in again, as it is wanted here
+	denied *denied // in a trial of AnyOf: the refusal, which is not rendered yet
 }
 
 // Field is one header field.
