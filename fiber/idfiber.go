@@ -75,7 +75,9 @@ func (a *Auth) RequireAuthentication(wanted idserver.Authentication) fiber.Handl
 
 // RequireTenant admits a user of the tenant that the path names with this parameter. Fiber gives it as it is in the path, escaped. See [idserver.Client.RequireTenant].
 func (a *Auth) RequireTenant(parameter string) fiber.Handler {
-	return func(c *fiber.Ctx) error { return a.Guard(a.guards.RequireTenant(strings.Clone(c.Params(parameter))))(c) }
+	return func(c *fiber.Ctx) error {
+		return a.Guard(a.guards.RequireTenant(strings.Clone(c.Params(parameter))))(c)
+	}
 }
 
 // Guard turns any guard into a fiber handler: auth.Guard(client.Require(...)). A request that the guard refuses is
