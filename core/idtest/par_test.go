@@ -34,8 +34,8 @@ func TestPushedAuthorization(t *testing.T) {
 	same(t, "the endpoint", metadata["pushed_authorization_request_endpoint"], p.URL()+"/connect/par")
 	same(t, "that it is required", metadata["require_pushed_authorization_requests"], true)
 
-	at := pushed(t, p, post(t, p, "/connect/par", with(pushable, "claims", "x")))
-	same(t, "what was pushed", p.LastPushedRequest().Get("claims"), "x")
+	at := pushed(t, p, post(t, p, "/connect/par", with(pushable, "claims", `{"id_token":{}}`)))
+	same(t, "what was pushed", p.LastPushedRequest().Get("claims"), `{"id_token":{}}`)
 	same(t, "the secret", p.LastPushedRequest().Get("client_secret"), "[redacted]")
 	for _, more := range []string{"&state=other", "&redirect_uri=" + url.QueryEscape(callback), "&client_id=" + idtest.ExampleClient, "&prompt=login"} {
 		if _, err := p.Authorize(t.Context(), at+more, "alice"); err == nil || !strings.Contains(err.Error(), "Only client_id and request_uri") {

@@ -50,7 +50,7 @@ func TestEngineConfig(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, to.FieldByName(name), value)
 		}
 	}
-	settled := []string{"Authority", "Audience", "RolesClaim", "Provider", "AuthorizeParameters", "AuthorizeOptions", "ResponseMode", "InsecurePlainHTTP", "ClientKeys", "ClientAssertionFile", "ClientCertificate", "ScopeIncludes", "DPoP", "Profile"} // sgID documents no more parameters, and is reached over https; its clients have secrets
+	settled := []string{"Authority", "Audience", "RolesClaim", "Provider", "AuthorizeParameters", "AuthorizeOptions", "ResponseMode", "InsecurePlainHTTP", "ClientKeys", "ClientAssertionFile", "ClientCertificate", "ScopeIncludes", "DPoP", "Profile", "TenantOf", "HideTenants"} // sgID has no tenants, documents no more parameters, and is reached over https; its clients have secrets
 	for field := range to.Type().Fields() {
 		if name := field.Name; field.IsExported() && !slices.Contains(settled, name) && !of.FieldByName(name).IsValid() {
 			t.Errorf("idserver.Config has %s: give it to Config, or name it here as settled by sgID", name)

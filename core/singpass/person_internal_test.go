@@ -122,7 +122,7 @@ func TestEngineConfig(t *testing.T) {
 		}
 	}
 	settled := []string{
-		"Authority", "ClientSecret", "ClientKeys", "ClientAssertionFile", "ClientCertificate", "Profile", "DPoP", "Audience", "RolesClaim", "ScopeIncludes", "AuthorizeParameters", "AuthorizeOptions", "ResponseMode", "InsecurePlainHTTP", "Provider",
+		"Authority", "ClientSecret", "ClientKeys", "ClientAssertionFile", "ClientCertificate", "Profile", "DPoP", "Audience", "RolesClaim", "ScopeIncludes", "AuthorizeParameters", "AuthorizeOptions", "ResponseMode", "InsecurePlainHTTP", "Provider", "TenantOf", "HideTenants",
 	}
 	for field := range to.Type().Fields() {
 		if name := field.Name; field.IsExported() && !slices.Contains(settled, name) && !of.FieldByName(name).IsValid() {
