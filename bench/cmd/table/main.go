@@ -346,6 +346,7 @@ route without a guard. The other libraries check issuer and audience as well.
 	}
 
 	goals = append(goals, all.sessionPaths(&b)...)
+	goals = append(goals, all.boundTokens(&b)...)
 
 	short := 0
 	for _, g := range goals {
