@@ -210,10 +210,26 @@ func FuzzCheck(f *testing.F) {
 	f.Add(forge(f, nil, nil), "https://server.example/token")
 	f.Add(forge(f, nil, members{"nonce": "n", "ath": Hash("token"), "exp": now.Unix() + 1}), "https://server.example/%74oken?x")
 	f.Add("a.b.c", "http://[::1]:80")
+	own := jose.Thumbprint(ownKey().Public())
+	of := rules()
+	of.AccessToken, of.Thumbprint = "token", own
+	first, err := Check(forge(f, nil, members{"ath": Hash("token")}), of)
+	if err != nil {
+		f.Fatal(err)
+	}
+	known := first.Known
+	f.Add(forge(f, nil, members{"ath": Hash("token")}), "https://server.example/token")
 	f.Fuzz(func(t *testing.T, proof, url string) {
 		r := rules()
 		r.URL = url
 		c, err := Check(proof, r)
+		bound := r // what is known of another proof changes nothing
+		bound.AccessToken, bound.Thumbprint = "token", own
+		_, errUnknown := Check(proof, bound)
+		bound.Known = known
+		if _, errKnown := Check(proof, bound); (errUnknown == nil) != (errKnown == nil) {
+			t.Errorf("%v, and with what is known %v", errUnknown, errKnown)
+		}
 		if err != nil {
 			if c != (Checked{}) || !errors.Is(err, ErrProof) {
 				t.Errorf("got %+v, %v", c, err)
