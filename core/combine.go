@@ -28,7 +28,8 @@ func AllOf(guard Guard, more ...Guard) Guard {
 // guards of one Client find out once who sent the request. If none does, the answer is, in this order: that of a guard that
 // cannot tell now (a status of 500 or more), because it might have admitted; that of one that wants the sender to sign in again,
 // in another way (see [Client.RequireAuthentication]); that of one that knows the sender, who may not do this (403); the way to
-// sign in; or that of the first guard. The log and Config.Events tell of that answer alone. It
+// sign in; that of one that wants another proof with the token; or that of the first guard. The log and Config.Events tell of that
+// answer alone. It
 // panics if a guard is nil.
 func AnyOf(guard Guard, more ...Guard) Guard {
 	guards := checkedGuards("AnyOf", guard, more)
@@ -163,6 +164,8 @@ func (a *Answer) weight() int {
 	case a.Status < 400:
 		return 2
 	case a.Refusal != nil && a.Refusal.Code == CodeCrossSite: // a session that would be good here
+		return 1
+	case a.Refusal != nil && (a.Refusal.Code == codeInvalidProof || a.Refusal.Code == codeUseNonce): // it knows the token, and has the nonce
 		return 1
 	}
 	return 0

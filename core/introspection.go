@@ -61,6 +61,9 @@ func newIntrospection(of *Client, cfg *ResourceConfig) *introspection {
 			if known == nil {
 				return 0
 			}
+			if known.facts.bound != nil {
+				return 2*len(known.user.text) + bindingSize
+			}
 			return 2 * len(known.user.text)
 		},
 	})

@@ -478,6 +478,13 @@ func TestProofNonces(t *testing.T) {
 		if a := ask(alone, field(ask(alone, nil), "DPoP-Nonce")); a.Ends() {
 			t.Errorf("of its own: %d", a.Status)
 		}
+		either := idserver.AnyOf(w.RequireUser(), api.RequireUser())
+		if _, a := w.browser(t).pass(either, "GET", "/orders", proving(token, f.proof(token, nil, nil))); code(t, a) != "use_dpop_nonce" || field(a, "DPoP-Nonce") != nonce {
+			t.Errorf("behind a guard that takes none: %d %s", a.Status, a.Body)
+		}
+		if _, a := w.browser(t).pass(either, "GET", "/orders", proving(token, f.proof(token, nil, map[string]any{"nonce": nonce}))); a.Ends() {
+			t.Errorf("behind a guard that takes none, with the nonce: %d %s", a.Status, a.Body)
+		}
 		remembered := api.RememberedProofs()
 		if _, a := w.browser(t).pass(api.RequireUser(), "POST", "/orders", proving(token, f.proof(token, nil, nil))); code(t, a) != "invalid_dpop_proof" || field(a, "DPoP-Nonce") == "" {
 			t.Errorf("another fault: %d %s", a.Status, a.Body)
