@@ -340,7 +340,7 @@ func (c HTTPConfig) String() string {
 // Endpoints are URLs of a provider. Those left empty are read from its metadata. If Authorization, Token and JWKS are all
 // set (for an API without BaseURL, just JWKS), the metadata is not fetched at all.
 type Endpoints struct {
-	Authorization, Token, JWKS, UserInfo, Revocation, EndSession, PushedAuthorization, Introspection string
+	Authorization, Token, JWKS, UserInfo, Revocation, EndSession, PushedAuthorization, Introspection, DeviceAuthorization string
 }
 
 // String describes the configuration without its secrets.

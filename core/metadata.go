@@ -23,6 +23,7 @@ type metadata struct {
 	RequiresPushed              bool // RFC 9126 section 5
 	IntrospectionEndpoint       string
 	RevocationEndpoint          string
+	DeviceAuthorizationEndpoint string // RFC 8628
 	EndSessionEndpoint          string
 	JWKSURI                     string
 	ScopesSupported             []string
@@ -54,7 +55,7 @@ func parseMetadata(document []byte) (*metadata, error) {
 	m.readAliases(object.Get("mtls_endpoint_aliases"))
 	for name, field := range map[string]*string{
 		"issuer": &m.Issuer, "authorization_endpoint": &m.AuthorizationEndpoint, "token_endpoint": &m.TokenEndpoint,
-		"jwks_uri": &m.JWKSURI, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint, "introspection_endpoint": &m.IntrospectionEndpoint,
+		"jwks_uri": &m.JWKSURI, "userinfo_endpoint": &m.UserInfoEndpoint, "revocation_endpoint": &m.RevocationEndpoint, "introspection_endpoint": &m.IntrospectionEndpoint, "device_authorization_endpoint": &m.DeviceAuthorizationEndpoint,
 		"end_session_endpoint": &m.EndSessionEndpoint, "pushed_authorization_request_endpoint": &m.PushedAuthorizationEndpoint,
 	} {
 		if value := object.Get(name); value != "" && value != "null" {
@@ -141,7 +142,7 @@ func (m *metadata) override(e Endpoints) {
 	for field, value := range map[*string]string{
 		&m.AuthorizationEndpoint: e.Authorization, &m.TokenEndpoint: e.Token, &m.JWKSURI: e.JWKS,
 		&m.PushedAuthorizationEndpoint: e.PushedAuthorization,
-		&m.UserInfoEndpoint:            e.UserInfo, &m.RevocationEndpoint: e.Revocation, &m.IntrospectionEndpoint: e.Introspection, &m.EndSessionEndpoint: e.EndSession,
+		&m.UserInfoEndpoint:            e.UserInfo, &m.RevocationEndpoint: e.Revocation, &m.IntrospectionEndpoint: e.Introspection, &m.DeviceAuthorizationEndpoint: e.DeviceAuthorization, &m.EndSessionEndpoint: e.EndSession,
 	} {
 		if value != "" {
 			*field = value
@@ -206,6 +207,7 @@ func (m *metadata) checkEndpoints(cfg Config, web bool) error {
 		{"pushed_authorization_request_endpoint", &m.PushedAuthorizationEndpoint, false, false},
 		{"revocation_endpoint", &m.RevocationEndpoint, false, false},
 		{"introspection_endpoint", &m.IntrospectionEndpoint, false, false},
+		{"device_authorization_endpoint", &m.DeviceAuthorizationEndpoint, false, false},
 		{"end_session_endpoint", &m.EndSessionEndpoint, false, true},
 	} {
 		if *endpoint.url == "" {

@@ -42,6 +42,7 @@ type Tokens struct {
 	confirmed    int64              // the beginning of the store's epoch in which a refresh brought them
 	later        sessioncodec.Later // that a replica of a later version wrote with them; it counts with version
 	scopes       []string           // that the token endpoint told; nil: it told none
+	issuedType   string             // issued_token_type, of an exchange (RFC 8693)
 }
 
 // String reports which tokens there are, without printing them.
@@ -249,6 +250,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values, kept []by
 		IDToken      string         `json:"id_token"`
 		ExpiresIn    strictjson.Raw `json:"expires_in"`
 		Scope        strictjson.Raw `json:"scope"`
+		IssuedType   strictjson.Raw `json:"issued_token_type"`
 	}
 	if err := a.JSON(&reply); err != nil {
 		return nil, &TokenEndpointError{Status: a.Status, Err: err}
@@ -262,7 +264,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values, kept []by
 	if err != nil {
 		return nil, &TokenEndpointError{Status: a.Status, Err: err}
 	}
-	tokens := &Tokens{ProofKey: kept, AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken}
+	tokens := &Tokens{ProofKey: kept, AccessToken: reply.AccessToken, RefreshToken: reply.RefreshToken, IDToken: reply.IDToken, issuedType: issuedTypeOf(reply.IssuedType)}
 	if said := string(reply.Scope); said != "" && said != "null" {
 		some, _ := claims.Scopes(said, "") // an array is Twitch's
 		tokens.scopes = append([]string{}, some...)

@@ -170,7 +170,17 @@ func (o TransportOptions) String() string {
 // is then not sent; the transport does not check what the API's answer says about the token. It is safe for concurrent use.
 // Send a token only to an API that it was issued for (its aud).
 func (c *Client) Transport(ctx context.Context, o TransportOptions) http.RoundTripper {
-	t := &userTransport{source: c.userTokens(ctx), base: o.Base, origin: o.Origin, provider: c.provider}
+	return c.transport(c.userTokens(ctx), o)
+}
+
+// boundSource is where a transport has its tokens from.
+type boundSource interface {
+	// bound returns a token, and the key that it is bound to: nil for a bearer token.
+	bound() (*oauth2.Token, *dpop.Key, error)
+}
+
+func (c *Client) transport(source boundSource, o TransportOptions) *userTransport {
+	t := &userTransport{source: source, base: o.Base, origin: o.Origin, provider: c.provider}
 	if t.base == nil {
 		t.base = http.DefaultTransport
 	}
@@ -186,7 +196,7 @@ func (c *Client) Transport(ctx context.Context, o TransportOptions) http.RoundTr
 
 // userTransport is the transport of [Client.Transport].
 type userTransport struct {
-	source   *userTokens
+	source   boundSource
 	base     http.RoundTripper
 	origin   string
 	provider *provider

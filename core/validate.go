@@ -150,7 +150,7 @@ func (e *Endpoints) named() []namedURL {
 	return []namedURL{
 		{"Provider.Endpoints.Authorization", e.Authorization}, {"Provider.Endpoints.Token", e.Token},
 		{"Provider.Endpoints.JWKS", e.JWKS}, {"Provider.Endpoints.UserInfo", e.UserInfo},
-		{"Provider.Endpoints.Revocation", e.Revocation}, {"Provider.Endpoints.Introspection", e.Introspection}, {"Provider.Endpoints.EndSession", e.EndSession},
+		{"Provider.Endpoints.Revocation", e.Revocation}, {"Provider.Endpoints.Introspection", e.Introspection}, {"Provider.Endpoints.DeviceAuthorization", e.DeviceAuthorization}, {"Provider.Endpoints.EndSession", e.EndSession},
 		{"Provider.Endpoints.PushedAuthorization", e.PushedAuthorization},
 	}
 }

@@ -23,6 +23,7 @@ const (
 
 	Introspection       Endpoint = "introspection"        // /connect/introspect
 	PushedAuthorization Endpoint = "pushed authorization" // /connect/par
+	DeviceAuthorization Endpoint = "device authorization" // /connect/deviceauthorization
 
 	Registration        Endpoint = "registration"                  // /connect/register, with Options.Registration
 	AuthorizationServer Endpoint = "authorization server metadata" // /.well-known/oauth-authorization-server, before the issuer's path
@@ -39,6 +40,7 @@ var paths = map[Endpoint]string{
 
 	Introspection:       "/connect/introspect",
 	PushedAuthorization: "/connect/par",
+	DeviceAuthorization: "/connect/deviceauthorization",
 
 	Registration:        "/connect/register",
 	AuthorizationServer: "/.well-known/oauth-authorization-server",
@@ -55,7 +57,7 @@ func (p *Provider) metadata() map[string]any {
 		"scopes_supported":                 []string{"openid", "profile", "email", "roles", "offline_access"},
 		"response_types_supported":         []string{"code"},
 		"response_modes_supported":         append([]string{"query", "form_post"}, signedModes...),
-		"grant_types_supported":            []string{"authorization_code", "refresh_token"},
+		"grant_types_supported":            []string{"authorization_code", "refresh_token", "client_credentials", grantExchange, grantJWTBearer, grantDevice},
 		"code_challenge_methods_supported": []string{"S256"},
 		"subject_types_supported":          []string{"public"},
 		"prompt_values_supported":          []string{"none", "login"},
@@ -80,6 +82,7 @@ func (p *Provider) metadata() map[string]any {
 		"authorization_endpoint": Authorization, "token_endpoint": Token, "userinfo_endpoint": UserInfo,
 		"revocation_endpoint": Revocation, "end_session_endpoint": EndSession, "jwks_uri": KeySet,
 		"pushed_authorization_request_endpoint": PushedAuthorization, "registration_endpoint": Registration, "introspection_endpoint": Introspection,
+		"device_authorization_endpoint": DeviceAuthorization,
 	} {
 		if path := p.path(e); path != "" {
 			metadata[member] = p.URL() + path

@@ -59,6 +59,7 @@ type Provider struct {
 	offset  atomic.Int64 // of the clock, a time.Duration
 
 	authentication atomic.Pointer[Authentication]
+	devices        devices
 
 	registry registry
 	grants   ledger
@@ -278,7 +279,9 @@ func (p *Provider) routes() http.Handler {
 	}
 	endpoint(Revocation, p.revoke, post)
 	endpoint(Introspection, p.introspect, post)
+	endpoint(DeviceAuthorization, p.deviceAuthorization, post)
 	endpoint(EndSession, p.endSession, get, post)
+	mux.Handle(p.base.Path+"/device", allow(p.devicePage, get, post))
 	mux.Handle(p.base.Path+"/{$}", allow(p.home, get))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "")

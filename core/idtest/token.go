@@ -33,7 +33,7 @@ func redact(form url.Values) url.Values {
 	shown := url.Values{}
 	for name, values := range form {
 		switch name {
-		case "client_secret", "code", "code_verifier", "refresh_token", "client_assertion":
+		case "client_secret", "code", "code_verifier", "refresh_token", "client_assertion", "subject_token", "assertion", "device_code":
 			values = []string{"[redacted]"}
 		}
 		shown[name] = values
@@ -66,10 +66,18 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		response, fault = p.refresh(client, form, jkt)
+	case "client_credentials":
+		response, fault = p.clientCredentials(client, form, jkt)
+	case grantExchange:
+		response, fault = p.exchangeToken(client, form, jkt)
+	case grantJWTBearer:
+		response, fault = p.onBehalfOf(client, form, jkt)
+	case grantDevice:
+		response, fault = p.deviceTokens(client, form, jkt)
 	case "":
 		fault = &oauthError{Code: "invalid_request", Description: "grant_type is missing"}
 	default:
-		fault = &oauthError{Code: "unsupported_grant_type", Description: "grant_type must be authorization_code or refresh_token"}
+		fault = &oauthError{Code: "unsupported_grant_type", Description: "grant_type must be one of grant_types_supported"}
 	}
 	if fault != nil {
 		fault.write(w)
