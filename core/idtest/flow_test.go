@@ -200,7 +200,7 @@ func TestExchangeRefused(t *testing.T) {
 		"no code":                {[]string{"code", ""}, "invalid_request"},
 		"another client":         {[]string{"client_id", idtest.ExamplePublicClient, "client_secret", ""}, "invalid_grant"},
 		"no grant_type":          {[]string{"grant_type", ""}, "invalid_request"},
-		"another grant_type":     {[]string{"grant_type", "client_credentials"}, "unsupported_grant_type"},
+		"another grant_type":     {[]string{"grant_type", "password"}, "unsupported_grant_type"},
 		"unknown refresh token":  {[]string{"grant_type", "refresh_token", "refresh_token", "unknown"}, "invalid_grant"},
 		"without refresh_token":  {[]string{"grant_type", "refresh_token"}, "invalid_request"},
 		"access token, not code": {[]string{"code", p.MintAccessToken("alice")}, "invalid_grant"},
