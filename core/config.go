@@ -206,7 +206,7 @@ type Config struct {
 	LogSubject string
 	// TokenCacheBytes bounds the memory for access tokens whose signature was verified (see [Client.ValidateAccessToken]) and,
 	// as much again, for session cookies that were opened. An entry larger than 1/32 of it is not kept; a negative value
-	// turns both off. Default: 16 MiB, about 10,000 tokens of 1 kB.
+	// turns both off. Default: 18 MiB, about 10,000 tokens of 1 kB.
 	TokenCacheBytes int
 	// Now is the clock. It is called concurrently. Default: time.Now.
 	Now func() time.Time
@@ -354,7 +354,7 @@ const (
 	defaultRoutesPath  = "/auth"
 	defaultLeeway      = 10 * time.Second
 	maxLeeway          = 5 * time.Minute
-	defaultCacheBytes  = 16 << 20
+	defaultCacheBytes  = 18 << 20
 	defaultTimeout     = 10 * time.Second
 	defaultSessionIdle = time.Hour
 	defaultSessionMax  = 12 * time.Hour

@@ -16,7 +16,7 @@ func TestDefaults(t *testing.T) {
 		Authority: "https://id.example", Audience: "idserver-api", RoutesPath: "/auth", CallbackPath: "/auth/callback", RolesClaim: []string{"roles"},
 		Session:  SessionConfig{Idle: time.Hour, Max: 12 * time.Hour, StaleMax: time.Hour},
 		Provider: ProviderConfig{WebBaseURL: "https://id.example", Leeway: 10 * time.Second},
-		HTTP:     HTTPConfig{Timeout: 10 * time.Second}, TokenCacheBytes: 16 << 20, LogSubject: subjectHashed,
+		HTTP:     HTTPConfig{Timeout: 10 * time.Second}, TokenCacheBytes: 18 << 20, LogSubject: subjectHashed,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)

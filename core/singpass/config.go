@@ -97,7 +97,7 @@ type Config struct {
 	HTTP idserver.HTTPConfig
 	// Leeway is the clock skew allowed when checking an ID token, at most 5 min. Default: 10 s.
 	Leeway time.Duration
-	// TokenCacheBytes bounds the memory used to remember session cookies that were opened. Default: 16 MiB. A negative value turns
+	// TokenCacheBytes bounds the memory used to remember session cookies that were opened. Default: 18 MiB. A negative value turns
 	// it off.
 	TokenCacheBytes int
 
