@@ -1,8 +1,10 @@
 package idserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/signward/idserver-go/core/internal/endings"
 	"github.com/signward/idserver-go/core/internal/vault"
@@ -55,12 +57,11 @@ func (w *web) endedMeanwhile(ctx context.Context, s *session) bool {
 
 // unconfirmed reports whether a session may have been signed out in a time that the store has forgotten: it was begun and last
 // refreshed before the store's epoch. To refresh it asks the provider.
-func (w *web) unconfirmed(s *session) bool {
-	epoch := w.markers.Epoch()
-	if s.kept.Confirmed != 0 {
-		return s.kept.Confirmed < epoch
-	}
-	return s.ends.Began < epoch
+func (w *web) unconfirmed(s *session) bool { return s.confirmed().UnixMilli() < w.markers.Epoch() }
+
+// confirmed returns when the store's epoch began in which a session was begun or last refreshed; without one, when it was begun.
+func (s *session) confirmed() time.Time {
+	return time.UnixMilli(cmp.Or(s.kept.Confirmed, s.ends.Began))
 }
 
 // outliving returns a session that begins now, which no sign-out from before is meant for, whatever the clocks of other

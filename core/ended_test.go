@@ -21,6 +21,7 @@ type messengerStore struct {
 	mu         sync.Mutex
 	away, mute bool
 	trips      int
+	keys       map[string]bool // that were written
 }
 
 func (s *messengerStore) fails() error {
@@ -57,6 +58,9 @@ func (s *messengerStore) SwapCtx(ctx context.Context, key string, old, value []b
 	if err := s.fails(); err != nil {
 		return false, err
 	}
+	s.mu.Lock()
+	s.keys[key] = true
+	s.mu.Unlock()
 	return s.Store.SwapCtx(ctx, key, old, value, expiry)
 }
 
@@ -68,6 +72,15 @@ func (s *messengerStore) NotifyCtx(ctx context.Context, topic, message string) e
 		return nil
 	}
 	return s.Store.NotifyCtx(ctx, topic, message)
+}
+
+// empty takes what was swapped in away. No connection breaks.
+func (s *messengerStore) empty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.keys {
+		_ = s.Store.DeleteCtx(context.Background(), key)
+	}
 }
 
 func (s *messengerStore) set(away, mute bool) {
@@ -89,7 +102,7 @@ func (s *messengerStore) tripsOf(do func()) int {
 // newMessengers are three replicas that tell each other.
 func newMessengers(t *testing.T, edit ...func(*idserver.Config)) (*replicas, *messengerStore) {
 	t.Helper()
-	s := &messengerStore{Store: memorystore.New()}
+	s := &messengerStore{Store: memorystore.New(), keys: map[string]bool{}}
 	edit = append(edit, func(c *idserver.Config) { c.Store = s })
 	w := newStrictWorld(t, 15*time.Minute, idtest.Dialect{}, edit...)
 	return &replicas{w, nil, []*idserver.Client{w.Client, w.client(t, edit...), w.client(t, edit...)}}, s
@@ -339,6 +352,71 @@ func (s manyStore) FindManyCtx(_ context.Context, keys []string) (values [][]byt
 		}
 	})
 	return values, err
+}
+
+// The store is emptied while a browser has the cookie from before the last refresh, whose answer it did not get, and asks another replica
+// than the one that refreshed. That one has not been asked for anything since; it is told, and writes again what it has got. The
+// provider ends the session of a refresh token that is used twice.
+func TestEmptiedStoreAndAnOldCookie(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, messenger := newMessengers(t)
+		b := w.signedIn(t, "alice")
+		w.warmUp(b)
+		for round := range 4 {
+			time.Sleep(nearlyOver)
+			at := w.at(round%3, b)
+			at.visit()
+			messenger.empty()
+			next := w.at((round+1)%3, b)
+			begun := time.Now()
+			if u, _ := next.visit(); u == nil {
+				t.Fatalf("round %d: signed out", round)
+			}
+			if waited := time.Since(begun); waited > 2500*time.Millisecond {
+				t.Errorf("round %d: it waits for %v", round, waited)
+			}
+			if n := w.provider.RefreshCounts(); n.Reused != 0 {
+				t.Fatalf("round %d: %+v", round, n)
+			}
+			b.cookies = next.cookies
+		}
+	})
+}
+
+// The same where a server takes over that lacks the last writes, and nobody has signed out: that grants are lost says that sign-outs may
+// be, so that sessions are refreshed before they are admitted.
+func TestFailoverAndAnOldCookie(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newReplicas(t, 15*time.Minute, idtest.Dialect{})
+		b, other := w.signedIn(t, "alice"), w.signedIn(t, "bob")
+		w.expectAt(b, "012", "signed in")
+		time.Sleep(nearlyOver)
+		before := w.store.snapshot()
+		w.at(0, b).visit()
+		w.at(0, other).visit()
+		w.store.setAway(true)
+		for range 3 {
+			w.admittedAt(b)
+			time.Sleep(time.Second)
+		}
+		w.store.restore(before)
+		w.store.setAway(false)
+		w.at(0, w.signedIn(t, "carol")).visit() // it is back
+		if u, _ := w.at(1, b).visit(); u == nil {
+			t.Error("signed out")
+		}
+		if n := w.provider.RefreshCounts(); n.Reused != 0 {
+			t.Errorf("%+v", n)
+		}
+		time.Sleep(time.Minute)
+		w.provider.ResetRequests()
+		if u, _ := w.at(1, other).visit(); u == nil || w.provider.Requests(idtest.Token) != 1 {
+			t.Errorf("another session: %v, %d requests", u, w.provider.Requests(idtest.Token))
+		}
+		if n := w.provider.RefreshCounts(); n.Reused != 0 {
+			t.Errorf("%+v", n)
+		}
+	})
 }
 
 // The store was emptied, and a session has no refresh token: nobody can be asked, and only a new sign-in helps. The cookie stays,

@@ -14,7 +14,7 @@ import (
 // under them.
 func newLeases(cfg Config, v *vault.Vault) *lease.Leases {
 	work := min(max(cfg.HTTP.Timeout, lease.Work), requestLimit-lease.Margin)
-	return lease.New(lease.Options{Vault: v, Now: cfg.Now, Rand: cfg.Rand, Work: work})
+	return lease.New(lease.Options{Vault: v, Now: cfg.Now, Rand: cfg.Rand, Work: work, Kept: cfg.Session.Idle})
 }
 
 // errRefusedElsewhere marks a session whose refresh was refused, as another replica has found out.
@@ -58,7 +58,8 @@ func (w *web) refreshShared(ctx context.Context, s *session) (*Tokens, error) {
 func (w *web) grantOf(s *session, packed []byte) lease.Grant {
 	return lease.Grant{
 		ID: string(s.kept.ID[:]), Version: s.kept.Version, Payload: packed,
-		Expiry: s.signedIn.Add(w.cfg.Session.Max + w.cfg.Provider.Leeway),
+		Expiry:    s.signedIn.Add(w.cfg.Session.Max + w.cfg.Provider.Leeway),
+		Confirmed: s.confirmed(),
 	}
 }
 

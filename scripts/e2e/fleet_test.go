@@ -399,12 +399,18 @@ func (s *redisServer) pause() (resume func()) {
 // command sends a command by redis-cli.
 func (s *redisServer) command(args ...string) string {
 	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.addr)
-	out, err := exec.Command("redis-cli", append([]string{"-p", port}, args...)...).CombinedOutput()
+	out, err := s.try(args...)
 	if err != nil {
 		s.t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
 	}
-	return string(bytes.TrimSpace(out))
+	return out
+}
+
+// try is command where that may fail.
+func (s *redisServer) try(args ...string) (out string, err error) {
+	_, port, _ := net.SplitHostPort(s.addr)
+	all, err := exec.Command("redis-cli", append([]string{"-p", port}, args...)...).CombinedOutput()
+	return string(bytes.TrimSpace(all)), err
 }
 
 // link is a connection's way between replicas and Redis, which can be slow, or cut.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -244,13 +245,22 @@ func fails(t *testing.T, env []string, name string) string {
 	return stderr.String()
 }
 
-// freeAddr is an address on loopback that nobody listens on.
+// freeAddr is an address on loopback that nobody listens on. Its port is none of those that systems give to connections, and to whoever
+// listens on any: somebody would have it before the program that is to listen there.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		if _, taken := given.LoadOrStore(addr, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr())
+	t.Fatal("no port is free")
+	return ""
 }
+
+var given sync.Map // addresses

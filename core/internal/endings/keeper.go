@@ -2,8 +2,10 @@ package endings
 
 import (
 	"context"
+	"encoding/hex"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,7 @@ type keeper struct {
 	mu        sync.Mutex
 	unwritten map[Key]struct{}
 	doubtful  bool
+	newEpoch  bool      // others are to be told
 	watched   time.Time // when the sessions of streams were looked up
 	busy      bool      // the goroutine runs
 	closed    bool
@@ -61,6 +64,14 @@ func (k *keeper) doubt() {
 	defer k.mu.Unlock()
 	k.doubtful, k.watched = true, time.Time{}
 	k.wake()
+}
+
+// epochChanged says that the store is in another epoch, as this process has noticed.
+func (k *keeper) epochChanged() {
+	k.mu.Lock()
+	k.newEpoch = true
+	k.mu.Unlock()
+	k.doubt()
 }
 
 // Watch sees to it that streams end when their session does, at other replicas too. It is called when one is opened.
@@ -112,9 +123,12 @@ func (k *keeper) tend(ctx context.Context) (done bool) {
 	k.listen(ctx)
 	k.writeAgain(ctx)
 	k.mu.Lock()
-	doubtful := k.doubtful
-	k.doubtful = false
+	doubtful, newEpoch := k.doubtful, k.newEpoch
+	k.doubtful, k.newEpoch = false, false
 	k.mu.Unlock()
+	if newEpoch {
+		k.tellEpoch(ctx)
+	}
 	if doubtful && k.verify(ctx) != nil {
 		k.mu.Lock()
 		k.doubtful = true
@@ -156,12 +170,31 @@ func (k *keeper) hear(message string) {
 		k.m.looked.forget(session)
 		return
 	}
+	if id, ok := strings.CutPrefix(message, epochWord); ok && id == k.epochID() {
+		return
+	}
 	mark, marker, ok := parseMessage(message)
 	if !ok {
+		k.m.o.Vault.Doubt()
 		k.doubt()
 		return
 	}
 	k.m.know(mark, marker, k.m.until(marker), false)
+}
+
+// epochWord begins a message that tells the epoch of the store. To versions that do not know it, it is one that says that something is
+// wrong: they look.
+const epochWord = "epoch "
+
+// tellEpoch tells the other replicas which epoch the store is in. They may not have asked it for anything since it was emptied, and they
+// alone know what was lost.
+func (k *keeper) tellEpoch(ctx context.Context) {
+	_ = k.m.o.Vault.Notify(ctx, topic, epochWord+k.epochID()) // nothing relies on it
+}
+
+func (k *keeper) epochID() string {
+	epoch, _ := k.m.o.Vault.KnownEpoch()
+	return hex.EncodeToString(epoch.ID[:])
 }
 
 // writeAgain writes what the store did not take.
@@ -242,9 +275,13 @@ func (k *keeper) lookUp(ctx context.Context, marks []Key) error {
 	return nil
 }
 
-// verify looks whether the store still has what this process wrote. What it has lost is written again, and a new epoch begins,
-// because others may have written what nobody can write again. The error is the store's.
+// verify looks which epoch the store is in, and whether it still has what this process wrote. What it has lost is written again, and a
+// new epoch begins, because others may have written what nobody can write again. The error is the store's.
 func (k *keeper) verify(ctx context.Context) error {
+	if _, err := k.m.o.Vault.Epoch(ctx); err != nil {
+		return err
+	}
+	k.m.noticeEpoch()
 	var lost []knownMarker
 	for some := range slices.Chunk(k.m.known.own(), mostAsked) {
 		keys := make([]vault.Key, len(some))

@@ -315,7 +315,7 @@ func (m *Markers) noticeEpoch() {
 	}
 	changed := now // which allocates, and not before it must
 	if m.epoch.CompareAndSwap(before, &changed) && before != nil {
-		m.doubt()
+		m.epochChanged()
 	}
 }
 

@@ -102,20 +102,30 @@ func (s *store) damage(t *testing.T, l *Leases) {
 // replica is one of the processes that share a store. ahead is how far its clock is ahead.
 func replica(t *testing.T, s *store, ahead time.Duration) *Leases {
 	t.Helper()
+	return replicaOf(t, s, false, ahead)
+}
+
+// replicaOf is replica with a store that finds several values at once, or one after the other.
+func replicaOf(t *testing.T, s *store, many bool, ahead time.Duration) *Leases {
+	t.Helper()
 	ring, err := seal.New("test", strings.Repeat("s", seal.MinSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return time.Now().Add(ahead) }
-	v := vault.New(vault.Options{Store: s, Ring: ring, Rand: rand.Reader, Now: now})
-	l := New(Options{Vault: v, Now: now, Rand: rand.Reader, Work: Work})
+	o := vault.Options{Store: s, Ring: ring, Rand: rand.Reader, Now: now}
+	if many {
+		o.Store = manyStore{s}
+	}
+	v := vault.New(o)
+	l := New(Options{Vault: v, Now: now, Rand: rand.Reader, Work: Work, Kept: time.Hour})
 	t.Cleanup(func() { l.Close(); v.Close() })
 	return l
 }
 
 // grant is what a browser has of a grant in that version.
 func grant(version int64) Grant {
-	return Grant{ID: "g", Version: version, Payload: payload(version), Expiry: time.Now().Add(time.Hour)}
+	return Grant{ID: "g", Version: version, Payload: payload(version), Expiry: time.Now().Add(time.Hour), Confirmed: time.Now()}
 }
 
 func payload(version int64) []byte { return fmt.Appendf(nil, "payload %d", version) }

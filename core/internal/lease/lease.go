@@ -5,6 +5,10 @@
 // others wait for that. What is written is the whole record of the grant, in place of the one that was read (a swap): that
 // is the fence for the store. No fence protects the provider, so a lease lasts longer than anything that its holder sends.
 //
+// A store may lose what it took: it is emptied, or a server that lacks the last writes takes its place. Whoever has the version before the
+// one that is lost would then refresh it once more. So each replica remembers the records that it wrote and read (see memory), writes again
+// those that are lost, and until others have had the time for that, takes no lease where it may matter.
+//
 // It knows no HTTP and no tokens: the holder's function sends, and what is published are bytes.
 package lease
 
@@ -27,7 +31,11 @@ const (
 	// Margin is how much longer a lease lasts: for the clocks of replicas, which may be that far apart, and to publish.
 	Margin = 5 * time.Second
 
-	firstPoll, longestPoll = 50 * time.Millisecond, time.Second
+	firstPoll, settlingPoll, longestPoll = 50 * time.Millisecond, 200 * time.Millisecond, time.Second
+
+	// settleTime is how long others have to write again what the store has lost, from when that was noticed here. They notice it by
+	// then: by what they ask the store, by its messages, or because these were cut off.
+	settleTime = 2 * time.Second
 )
 
 // Options are what Leases are made of. All must be set.
@@ -36,18 +44,21 @@ type Options struct {
 	Now   func() time.Time
 	Rand  io.Reader
 	Work  time.Duration
+	Kept  time.Duration // how long after it was made the version before a record may be asked for: records are remembered for that long
 }
 
 // Leases take leases. They are safe for concurrent use.
 type Leases struct {
 	options Options
-	unpublished
+	memory  memory
+	keeper
 }
 
 // New returns leases in a vault. Close ends what they do in the background.
 func New(o Options) *Leases {
 	l := &Leases{options: o}
-	l.unpublished.init(l.write, o.Now)
+	l.memory.init(o.Now, o.Kept)
+	l.keeper.init(l)
 	return l
 }
 
@@ -57,6 +68,10 @@ type Grant struct {
 	Version int64
 	Payload []byte    // of Version
 	Expiry  time.Time // when the record may be forgotten
+
+	// Confirmed is when Version was known to be no older than what the store has. In an epoch that began later, the store may have
+	// lost a newer one.
+	Confirmed time.Time
 }
 
 // Attempt is what came of a holder's attempt. The first of Payload, Over and Pause that is set decides.
@@ -99,6 +114,12 @@ func (l *Leases) Do(ctx context.Context, g Grant, attempt func(ctx context.Conte
 		case r.pause > now:
 			return Result{Pause: time.Duration(r.pause-now) * time.Millisecond}, nil
 		case r.until <= now, now-since >= l.lasts().Milliseconds(): // by this clock, or by the holder's, which may be ahead
+			if unsettled, err := l.unsettled(ctx, g, found); err != nil {
+				return Result{}, err
+			} else if unsettled {
+				poll = min(poll, settlingPoll)
+				break
+			}
 			result, err := l.hold(ctx, g, found, r, attempt)
 			if err != nil || result.Own {
 				return result, err
@@ -109,6 +130,21 @@ func (l *Leases) Do(ctx context.Context, g Grant, attempt func(ctx context.Conte
 			return Result{}, err
 		}
 	}
+}
+
+// unsettled reports whether others may be about to write again what the store has lost of a grant. The error wraps [vault.ErrAway].
+func (l *Leases) unsettled(ctx context.Context, g Grant, found *vault.Value) (bool, error) {
+	v := l.options.Vault
+	if found == nil && !v.FindsMany() { // it would not be noticed that everything is gone
+		v.Doubt()
+	}
+	epoch, err := v.Epoch(ctx)
+	if err != nil {
+		return false, err
+	}
+	noticed, back := v.Noticed()
+	now := l.options.Now()
+	return g.Confirmed.Before(epoch.Begun) && now.Sub(noticed).Abs() < settleTime || now.Sub(back).Abs() < settleTime, nil
 }
 
 // lasts is how long a lease lasts.
@@ -134,9 +170,24 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// find returns the record of a grant: one that says nothing if there is none, or one that is older than what the caller has.
-// What cannot be opened at all is replaced, like one that is lost; what another version of this program wrote is not.
+// find returns the record of a grant, as the store has it or as this process remembers it, whichever is newer: one that says nothing if
+// there is none, or one that is older than what the caller has.
 func (l *Leases) find(ctx context.Context, g Grant) (found *vault.Value, r record, err error) {
+	found, r, err = l.stored(ctx, g)
+	if err != nil {
+		return nil, record{}, err
+	}
+	if e := l.memory.get(g.ID); e != nil && e.record.newerThan(&r) {
+		r = e.record
+	} else if found != nil && !found.Unreadable {
+		l.remember(g.ID, g.Expiry, r)
+	}
+	return found, r, nil
+}
+
+// stored is find without what is remembered. What cannot be opened at all is replaced, like one that is lost; what another version of this
+// program wrote is not.
+func (l *Leases) stored(ctx context.Context, g Grant) (found *vault.Value, r record, err error) {
 	none := record{version: g.Version, payload: g.Payload}
 	found, err = l.options.Vault.Find(ctx, kind, g.ID)
 	switch {
@@ -155,6 +206,12 @@ func (l *Leases) find(ctx context.Context, g Grant) (found *vault.Value, r recor
 	return found, r, nil
 }
 
+// remember notes a record that the store has.
+func (l *Leases) remember(id string, expiry time.Time, r record) {
+	epoch, _ := l.options.Vault.KnownEpoch()
+	l.memory.add(&remembered{id: id, expiry: expiry, record: r, epoch: epoch.ID})
+}
+
 // hold takes the lease and has the attempt made. The result is not Own if somebody else took it before, or while it lasted.
 func (l *Leases) hold(
 	ctx context.Context, g Grant, found *vault.Value, r record, attempt func(context.Context, bool) Attempt,
@@ -165,14 +222,15 @@ func (l *Leases) hold(
 	if _, err := io.ReadFull(l.options.Rand, taken.holder[:]); err != nil {
 		return Result{}, err
 	}
-	taken.fence++
-	taken.until = l.options.Now().Add(l.lasts()).UnixMilli()
+	now := l.options.Now()
+	taken.fence = max(taken.fence+1, now.UnixMilli()) // higher than those of before, also where these are lost
+	taken.until = now.Add(l.lasts()).UnixMilli()
 	swapped, err := l.swap(ctx, g, found, &taken)
 	if err != nil || !swapped {
 		return Result{}, err
 	}
-	a := l.attempt(ctx, lost, attempt)
-	return l.publish(ctx, g, l.outcome(&taken, a), a.Payload != nil || a.Over)
+	l.remember(g.ID, g.Expiry, taken)
+	return l.publish(ctx, g, l.outcome(&taken, l.attempt(ctx, lost, attempt))), nil
 }
 
 // attempt bounds an attempt by the time for which the lease is good.
@@ -183,7 +241,7 @@ func (l *Leases) attempt(ctx context.Context, lost bool, attempt func(context.Co
 }
 
 // outcome is the record after an attempt, without a holder.
-func (l *Leases) outcome(taken *record, a Attempt) publication {
+func (l *Leases) outcome(taken *record, a Attempt) record {
 	next := *taken
 	next.holder, next.until = [16]byte{}, 0
 	switch {
@@ -195,36 +253,46 @@ func (l *Leases) outcome(taken *record, a Attempt) publication {
 		next.lost = a.Lost || taken.lost
 		next.pause = l.options.Now().Add(a.Pause).UnixMilli()
 	}
-	return publication{next: next}
+	return next
 }
 
-// publish writes what came of an attempt, also if all who asked have left meanwhile. The store may be away: what matters is
-// then published later.
-func (l *Leases) publish(ctx context.Context, g Grant, p publication, matters bool) (Result, error) {
-	p.grant = g
-	switch superseded, err := l.write(context.WithoutCancel(ctx), p); {
-	case matters && errors.Is(err, vault.ErrAway):
-		l.keep(p)
+// publish writes what came of an attempt, also if all who asked have left meanwhile. The store may be away: then it is published later.
+func (l *Leases) publish(ctx context.Context, g Grant, next record) Result {
+	e := &remembered{id: g.ID, expiry: g.Expiry, record: next, unwritten: true}
+	l.memory.add(e)
+	switch superseded, err := l.write(context.WithoutCancel(ctx), e); {
+	case errors.Is(err, vault.ErrAway):
+		l.wake(nothing)
+	case err != nil:
+		l.memory.drop(e)
 	case superseded:
-		return Result{}, nil
+		return Result{}
 	}
-	return Result{Own: true}, nil
+	return Result{Own: true}
 }
 
-// write writes a publication, unless the store knows a newer version, or the same.
-func (l *Leases) write(ctx context.Context, p publication) (superseded bool, err error) {
+// write writes a record, unless the store has it, or a newer one: of a lower version, whoever holds it has an answer now.
+func (l *Leases) write(ctx context.Context, e *remembered) (superseded bool, err error) {
 	for range 8 {
-		found, r, err := l.find(ctx, Grant{ID: p.grant.ID, Version: -1})
-		switch {
+		found, r, err := l.stored(ctx, Grant{ID: e.id, Version: -1})
+		if err != nil {
+			return false, err
+		}
+		next := e.record
+		if found != nil && !found.Unreadable {
+			if !next.newerThan(&r) {
+				l.memory.drop(e)
+				l.remember(e.id, e.expiry, r)
+				return r.newerThan(&next), nil
+			}
+			next.later = r.later
+		}
+		switch swapped, err := l.options.Vault.Swap(ctx, kind, e.id, found, next.encode(), e.expiry); {
 		case err != nil:
 			return false, err
-		case found == nil, found.Unreadable, r.version < p.next.version: // of a lower version, whoever holds it has an answer now
-		case r.version > p.next.version, r.fence != p.next.fence, r.holder == [16]byte{}:
-			return true, nil
-		}
-		p.next.later = r.later
-		if swapped, err := l.swap(ctx, p.grant, found, &p.next); err != nil || swapped {
-			return false, err
+		case swapped:
+			l.remember(e.id, e.expiry, next)
+			return false, nil
 		}
 	}
 	return true, nil

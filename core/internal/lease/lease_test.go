@@ -323,3 +323,18 @@ func TestAskerLeaves(t *testing.T) {
 		}
 	})
 }
+
+// An attempt has as long as the lease is good for, whoever waits for it.
+func TestAttemptIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		r, err := replica(t, newStore(), 0).Do(t.Context(), grant(0), func(ctx context.Context, _ bool) Attempt {
+			<-ctx.Done()
+			return Attempt{Lost: true}
+		})
+		if waited := time.Since(begun); err != nil || !r.Own || waited != Work {
+			t.Errorf("%+v, %v, after %v", r, err, waited)
+		}
+	})
+}

@@ -12,12 +12,24 @@ type record struct {
 
 	holder [16]byte // who may refresh version; zero: nobody
 	until  int64    // when the lease ends
-	fence  int64    // how many leases there were
+	fence  int64    // of the latest lease: later ones have higher ones
 	pause  int64    // nobody refreshes before
 	lost   bool     // an attempt to refresh version may have succeeded, and nobody got the answer
 	over   bool     // version is the last: the other side has refused
 
 	later []byte // what a later version of this program wrote behind
+}
+
+// newerThan reports whether r was written after o: it is of a later version or, of the same one, of a later lease, or what came of that
+// lease.
+func (r *record) newerThan(o *record) bool {
+	switch {
+	case r.version != o.version:
+		return r.version > o.version
+	case r.fence != o.fence:
+		return r.fence > o.fence
+	}
+	return r.holder == [16]byte{} && o.holder != [16]byte{}
 }
 
 const (

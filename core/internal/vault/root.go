@@ -86,6 +86,7 @@ type opened struct {
 	ring   *seal.Ring // of values
 	stored []byte     // the first copy, as it is in the store
 	looked time.Time
+	since  time.Time // when this process noticed the epoch
 
 	confirmed atomic.Int64 // when it was last found to be as it was, by the way, in milliseconds
 }
@@ -254,7 +255,7 @@ func (v *Vault) look(ctx context.Context, decide func(found *root) (root, error)
 		if err != nil {
 			return nil, fmt.Errorf("%w: its root: %w", ErrAway, err)
 		}
-		v.known.Store(o)
+		v.learn(o)
 		return o, nil
 	}
 	return nil, fmt.Errorf("%w: its root does not stay the same", ErrAway)

@@ -55,6 +55,7 @@ func (v *Vault) Subscribe(ctx context.Context, topic string, f func(message stri
 		}
 	}
 	doubt := func() {
+		v.cutOff()
 		v.stale.Store(true)
 		lost()
 	}

@@ -84,6 +84,7 @@ type Vault struct {
 	known atomic.Pointer[opened]
 	stale atomic.Bool // whether the store may have lost the root
 	looks *flight.Group[*opened]
+	outages
 
 	seed  maphash.Seed
 	swaps [64]sync.Mutex // by key: for a store that cannot swap
@@ -270,6 +271,7 @@ func (v *Vault) do(ctx context.Context, operation func(context.Context) error) (
 			return
 		}
 		if ctx.Err() == nil { // otherwise the caller left, which says nothing about the store
+			v.failed(v.now())
 			v.stale.Store(true)
 		}
 		err = fmt.Errorf("%w: %w", ErrAway, err)
