@@ -58,9 +58,7 @@ func (s *messengerStore) SwapCtx(ctx context.Context, key string, old, value []b
 	if err := s.fails(); err != nil {
 		return false, err
 	}
-	s.mu.Lock()
-	s.keys[key] = true
-	s.mu.Unlock()
+	s.noteKey(key)
 	return s.Store.SwapCtx(ctx, key, old, value, expiry)
 }
 
@@ -72,6 +70,15 @@ func (s *messengerStore) NotifyCtx(ctx context.Context, topic, message string) e
 		return nil
 	}
 	return s.Store.NotifyCtx(ctx, topic, message)
+}
+
+func (s *messengerStore) noteKey(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = map[string]bool{}
+	}
+	s.keys[key] = true
 }
 
 // empty takes what was swapped in away. No connection breaks.
@@ -102,7 +109,7 @@ func (s *messengerStore) tripsOf(do func()) int {
 // newMessengers are three replicas that tell each other.
 func newMessengers(t *testing.T, edit ...func(*idserver.Config)) (*replicas, *messengerStore) {
 	t.Helper()
-	s := &messengerStore{Store: memorystore.New(), keys: map[string]bool{}}
+	s := &messengerStore{Store: memorystore.New()}
 	edit = append(edit, func(c *idserver.Config) { c.Store = s })
 	w := newStrictWorld(t, 15*time.Minute, idtest.Dialect{}, edit...)
 	return &replicas{w, nil, []*idserver.Client{w.Client, w.client(t, edit...), w.client(t, edit...)}}, s

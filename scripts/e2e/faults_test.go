@@ -71,14 +71,7 @@ func TestRedisFaults(t *testing.T) {
 				way.cut()
 			}
 		}},
-		{"replicas are killed", nil, time.Minute, false, func(f *fleet, _ *redisServer, _ *link) {
-			for i := range f.replicas {
-				f.kill(i)
-				f.while(5)
-				f.startReplica(i)
-				f.while(5)
-			}
-		}},
+		{"replicas are killed", nil, time.Minute, false, func(f *fleet, _ *redisServer, _ *link) { f.killEach() }},
 		{"replicas are killed while it is away", nil, time.Minute, true, func(f *fleet, redis *redisServer, _ *link) {
 			redis.kill()
 			for i := range f.replicas {
@@ -93,7 +86,7 @@ func TestRedisFaults(t *testing.T) {
 			t.Parallel() // they wait, mostly
 			redis := startRedis(t, fault.options...)
 			way := newLink(t, redis.addr)
-			f := newFleet(t, "redis://"+way.addr, 10, fault.grace, fault.revokes)
+			f := newFleet(t, "REDIS_URL=redis://"+way.addr, 10, fault.grace, fault.revokes)
 			f.trouble(func() { fault.happens(f, redis, way) })
 			f.quiet(func() int { return connections(redis) })
 		})
@@ -104,7 +97,7 @@ func TestRedisFaults(t *testing.T) {
 func TestRedisFaultStrict(t *testing.T) {
 	leftOut(t, "redis")
 	redis := startRedis(t)
-	f := newFleet(t, "redis://"+redis.addr, 3, 0, false, "STRICT=true")
+	f := newFleet(t, "REDIS_URL=redis://"+redis.addr, 3, 0, false, "STRICT=true")
 	f.allIn()
 	for name, fault := range map[string]func() (passes func()){
 		"killed": func() func() { redis.kill(); return redis.start },
@@ -141,7 +134,7 @@ sentinel failover-timeout m 5000
 		t.Fatal(err)
 	}
 	start(t, nil, "redis-server", settings, "--sentinel").listening(sentinel)
-	f := newFleet(t, "redis-sentinel://"+sentinel+"?master_name=m", 10, 0, false)
+	f := newFleet(t, "REDIS_URL=redis-sentinel://"+sentinel+"?master_name=m", 10, 0, false)
 	f.until("the replica does not follow", func() bool { return strings.Contains(second.command("info", "replication"), "master_link_status:up") })
 	f.until("Sentinel does not know the replica", func() bool {
 		out, _ := exec.Command("redis-cli", "-p", sentinelPort, "sentinel", "replicas", "m").Output()
@@ -164,6 +157,27 @@ sentinel failover-timeout m 5000
 	f.quiet(func() int { return connections(second) })
 }
 
+// troubles has one thing happen after the other, and looks each time.
+func (f *fleet) troubles(t *testing.T, faults []trouble) {
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) {
+			before := f.t
+			f.t = t
+			defer func() { f.t = before }()
+			f.trouble(fault.happens)
+		})
+		if t.Failed() { // whoever was signed out, say, would be so in what follows
+			return
+		}
+	}
+}
+
+// trouble is something that happens to a fleet.
+type trouble struct {
+	name    string
+	happens func()
+}
+
 // connections are those that Redis has, without the one that asks.
 func connections(redis *redisServer) int {
 	return len(slices.DeleteFunc(strings.Split(redis.command("client", "list"), "\n"), func(line string) bool { return strings.Contains(line, "cmd=client") }))
@@ -172,7 +186,8 @@ func connections(redis *redisServer) int {
 // trouble has people use the application before, during and after a fault. One signs out before it, one in the midst of it.
 func (f *fleet) trouble(happens func()) {
 	f.t.Helper()
-	early, late := f.newSurfer("p50"), f.newSurfer("p51")
+	early, late := f.newSurfer(fmt.Sprint("p", 50+f.others)), f.newSurfer(fmt.Sprint("p", 51+f.others))
+	f.others += 2
 	f.surf()
 	f.while(3)
 	f.through(5)

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// fleet is an application of three replicas behind a round robin, which meet in Redis, with people who use it all the time.
+// fleet is an application of three replicas behind a round robin, which meet in a store, with people who use it all the time.
 type fleet struct {
 	t        *testing.T
 	app      string // where browsers go
@@ -33,6 +33,7 @@ type fleet struct {
 	replicas [3]*replica
 	next     atomic.Uint32
 	surfers  []*surfer
+	others   int    // people who have come besides
 	stop     func() // ends what surfers do
 }
 
@@ -44,20 +45,20 @@ type replica struct {
 	addr    string
 }
 
-// newFleet starts all but Redis, which is at redisURL, and signs so many people in. The provider answers a used refresh token again for
-// grace: without one, a refresh token that is used twice signs its user out. Unless it revokes, only the replicas know who signed out.
-// env is more of the replicas' environment.
-func newFleet(t *testing.T, redisURL string, people int, grace time.Duration, revokes bool, env ...string) *fleet {
+// newFleet starts all but the store, which is a variable of the environment such as "REDIS_URL=redis://127.0.0.1:6379", and signs so many
+// people in. The provider answers a used refresh token again for grace: without one, a refresh token that is used twice signs its user out.
+// Unless it revokes, only the replicas know who signed out. env is more of the replicas' environment.
+func newFleet(t *testing.T, store string, people int, grace time.Duration, revokes bool, env ...string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, binary: buildFleet(t)}
-	f.provider = start(t, []string{"ADDR=127.0.0.1:0", "ACCESS_TTL=8s", "GRACE=" + grace.String(), fmt.Sprint("REVOKES=", revokes)}, f.binary, "provider")
+	f.provider = start(t, []string{"ADDR=127.0.0.1:0", "ACCESS_TTL=4s", "GRACE=" + grace.String(), fmt.Sprint("REVOKES=", revokes)}, f.binary, "provider")
 	authority := f.provider.line("provider")
 	f.counts = f.provider.line("counts")
 	balancer := f.balancer()
 	f.app = "http://" + balancer
 	f.env = []string{
 		"BASE_URL=" + f.app, "SESSION_SECRET=" + rand.Text() + rand.Text(), "IDSERVER_AUTHORITY=" + authority,
-		"IDSERVER_CLIENT_ID=example", "IDSERVER_CLIENT_SECRET=example-secret-of-at-least-32-bytes", "REDIS_URL=" + redisURL,
+		"IDSERVER_CLIENT_ID=example", "IDSERVER_CLIENT_SECRET=example-secret-of-at-least-32-bytes", store,
 	}
 	f.env = append(f.env, env...)
 	for i := range f.replicas {
@@ -145,6 +146,16 @@ func (f *fleet) count(url string) int {
 func (f *fleet) kill(i int) {
 	r := f.replicas[i]
 	r.process.crash()
+}
+
+// killEach ends one replica after the other as a crash does, and starts it again.
+func (f *fleet) killEach() {
+	for i := range f.replicas {
+		f.kill(i)
+		f.while(5)
+		f.startReplica(i)
+		f.while(5)
+	}
 }
 
 // crash kills a program, whose end is not looked at then.

@@ -1,10 +1,11 @@
 // Command fleet is what the tests of faults run: as "fleet provider" the OpenID provider, as "fleet replica" one replica of an
-// application whose replicas meet in Redis (REDIS_URL), with a clock that is CLOCK ahead.
+// application whose replicas meet in Redis (REDIS_URL) or PostgreSQL (DATABASE_URL), with a clock that is CLOCK ahead.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	idchi "github.com/signward/idserver-go/chi"
 	idserver "github.com/signward/idserver-go/core"
 	"github.com/signward/idserver-go/core/idtest"
+	"github.com/signward/idserver-go/core/store/postgresstore"
 	"github.com/signward/idserver-go/core/store/redisstore"
 )
 
@@ -81,14 +83,16 @@ func provider(ctx context.Context) error {
 }
 
 func replica(ctx context.Context) error {
-	store, err := redisstore.FromEnv()
+	ahead := duration("CLOCK")
+	now := func() time.Time { return time.Now().Add(ahead) }
+	store, err := openStore(ctx, now)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	cfg, ahead := idserver.ConfigFromEnv(), duration("CLOCK")
-	cfg.Store, cfg.Now = store, func() time.Time { return time.Now().Add(ahead) }
-	cfg.StrictSignOut = os.Getenv("STRICT") == "true"
+	cfg := idserver.ConfigFromEnv()
+	cfg.Store, cfg.Now = store, now
+	cfg.StrictSignOut, cfg.ServerSessions = os.Getenv("STRICT") == "true", os.Getenv("SERVER_SESSIONS") == "true"
 	client, err := idserver.New(cfg)
 	if err != nil {
 		return err
@@ -101,4 +105,25 @@ func replica(ctx context.Context) error {
 	})))
 	mux.HandleFunc("GET /goroutines", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, runtime.NumGoroutine()) })
 	return serve(ctx, "replica", mux)
+}
+
+// openStore returns the store that there is a URL of.
+func openStore(ctx context.Context, now func() time.Time) (interface {
+	idserver.Store
+	io.Closer
+}, error) {
+	if os.Getenv("DATABASE_URL") == "" {
+		return redisstore.FromEnv()
+	}
+	store, err := postgresstore.FromEnv()
+	if err != nil {
+		return nil, err
+	}
+	store.Now = now
+	go func() { // a replica may be started while the database is away
+		for store.Migrate(ctx) != nil && ctx.Err() == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	return store, nil
 }
