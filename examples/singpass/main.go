@@ -42,11 +42,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if provider != nil && cfg.Product == singpass.Myinfo { // Singpass gives each application those of its registration
-		cfg.Scopes = []string{"uinfin", "name", "dob", "sex", "nationality", "email", "mobileno", "regadd", "cpfcontributions"}
-	}
-	if provider != nil && cfg.Product == singpass.MyinfoBusiness {
-		cfg.Scopes = []string{"authinfo", "tpauthinfo", "entity.basic_profile.name", "entity.address", "user.dob", "corppass.email"}
+	if all, ok := scopes[cfg.Product]; ok && provider != nil {
+		cfg.Scopes = all
 	}
 	a := &application{product: cfg.Product}
 	cfg.ApplicationName = cmp.Or(cfg.ApplicationName, "Singpass example")
