@@ -24,13 +24,13 @@ func clientKeys(t *testing.T, args ...string) string {
 
 // fapiClient signs in, refreshes and signs out at a provider of FAPI 2.0, in an example at addr. begins is the URL that the browser is
 // sent to, without the reference; the provider's page has a button for alice.
-func fapiClient(t *testing.T, binary, addr, issuer, keys, begins string, more ...string) {
+func fapiClient(t *testing.T, binary, addr, issuer, profile, keys, begins string) {
 	t.Helper()
 	app := "http://" + addr
-	p := start(t, append([]string{
-		"ADDR=" + addr, "IDSERVER_AUTHORITY=" + issuer, "IDSERVER_CLIENT_ID=app", "IDSERVER_PROFILE=fapi2", "IDSERVER_CLIENT_KEYS=" + keys,
+	p := start(t, []string{
+		"ADDR=" + addr, "IDSERVER_AUTHORITY=" + issuer, "IDSERVER_CLIENT_ID=app", "IDSERVER_PROFILE=" + profile, "IDSERVER_CLIENT_KEYS=" + keys,
 		"SESSION_SECRET=" + rand.Text() + rand.Text(),
-	}, more...), binary)
+	}, binary)
 	if got := p.line("open"); got != app {
 		t.Fatalf("the app is at %s", got)
 	}
@@ -63,18 +63,19 @@ func fapiClient(t *testing.T, binary, addr, issuer, keys, begins string, more ..
 
 // The examples follow FAPI 2.0 at npm oidc-provider, which insists on it.
 func TestFAPIOIDCProvider(t *testing.T) {
-	for name, row := range map[string]struct{ alg, nonces string }{
-		"PS256":             {"PS256", ""},
-		"ES256, and nonces": {"ES256", "1"},
+	for name, row := range map[string]struct{ profile, alg, nonces, signed string }{
+		"PS256":                  {"fapi2", "PS256", "", ""},
+		"ES256, and nonces":      {"fapi2", "ES256", "1", ""},
+		"PS256, message signing": {"fapi2-message-signing", "PS256", "", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := oidcProvider(t)
 			keys := clientKeys(t, "-alg", row.alg)
 			eachExample(t, func(t *testing.T, binary string) {
 				addr := freeAddr(t)
-				op := start(t, []string{"APP=http://" + addr, "ALG=" + row.alg, "FAPI=" + row.alg, "NONCES=" + row.nonces, "ACCESS_TTL=2"}, "node", program)
+				op := start(t, []string{"APP=http://" + addr, "ALG=" + row.alg, "FAPI=" + row.alg, "NONCES=" + row.nonces, "SIGNED=" + row.signed, "ACCESS_TTL=2"}, "node", program)
 				issuer := op.line("provider")
-				fapiClient(t, binary, addr, issuer, keys, issuer+"/auth")
+				fapiClient(t, binary, addr, issuer, row.profile, keys, issuer+"/auth")
 				for _, want := range []string{"authorization_code", "refresh_token"} {
 					if kind := op.line("grant"); kind != want {
 						t.Errorf("a grant is %s, want %s", kind, want)
@@ -87,11 +88,18 @@ func TestFAPIOIDCProvider(t *testing.T) {
 
 // The examples follow FAPI 2.0 at go-oidc, which encrypts ID tokens and userinfo as Singpass does.
 func TestFAPIGoOIDC(t *testing.T) {
-	program := buildOnce(t, "go-oidc", "./scripts/go-oidc")
-	keys := clientKeys(t, "-enc")
-	eachExample(t, func(t *testing.T, binary string) {
-		addr := freeAddr(t)
-		issuer := start(t, []string{"APP=http://" + addr, "ACCESS_TTL=2"}, program).line("provider")
-		fapiClient(t, binary, addr, issuer, keys, issuer+"/authorize")
-	})
+	for name, row := range map[string]struct{ profile, signed string }{
+		"encrypted":                      {"fapi2", ""},
+		"encrypted, and message signing": {"fapi2-message-signing", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := buildOnce(t, "go-oidc", "./scripts/go-oidc")
+			keys := clientKeys(t, "-enc")
+			eachExample(t, func(t *testing.T, binary string) {
+				addr := freeAddr(t)
+				issuer := start(t, []string{"APP=http://" + addr, "SIGNED=" + row.signed, "ACCESS_TTL=2"}, program).line("provider")
+				fapiClient(t, binary, addr, issuer, row.profile, keys, issuer+"/authorize")
+			})
+		})
+	}
 }

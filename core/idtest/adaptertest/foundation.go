@@ -7,6 +7,8 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
@@ -30,13 +32,15 @@ type module struct {
 	does string // what the provider does otherwise than it should
 	must ending
 
-	missing string // what the SDK cannot do yet, so that the module is not run
+	needs func(plan) bool // the plans that have it; nil: all
 
 	options       func(*idtest.Options)
 	provider      func(*idtest.Provider)
 	idToken       func(claims map[string]any)
 	tokenResponse func(p *idtest.Provider, response map[string]any)
 	response      func(url.Values)
+	signed        func(claims map[string]any) // of the response as a JWT
+	back          func(callback url.Values)   // when it is signed
 	config        func(*idserver.Config)
 	complete      bool // the ID token says all about the person: there is nothing to ask the resource for
 }
@@ -52,10 +56,27 @@ const (
 	refreshesTwice ending = "refreshes twice, each time with the newest refresh token"
 )
 
+// plan is what a client is certified for: how it authenticates, what its tokens are bound to, and whether messages are signed.
+type plan struct {
+	name          string
+	profile       string
+	provider      func(*idtest.Options)
+	dpop, signing bool
+}
+
+var plans = []plan{
+	{name: "private_key_jwt and DPoP", profile: "fapi2", provider: idtest.FAPI2, dpop: true},
+	{name: "signed messages", profile: "fapi2-message-signing", provider: idtest.FAPI2MessageSigning, dpop: true, signing: true},
+	{name: "mutual TLS", profile: "fapi2", provider: idtest.FAPI2MutualTLS},
+}
+
+func withDPoP(p plan) bool    { return p.dpop }
+func withSigning(p plan) bool { return p.signing }
+
 // modules are all of them, in the order of the plans.
 var modules = []module{
 	{name: "happy-path", does: "nothing wrong; it wants DPoP nonces", must: callsResource},
-	{name: "happy-path-no-dpop-nonce", does: "nothing wrong, without nonces", must: callsResource,
+	{name: "happy-path-no-dpop-nonce", needs: withDPoP, does: "nothing wrong, without nonces", must: callsResource,
 		options: func(o *idtest.Options) { o.Dialect.DPoPNonces = false }},
 	{name: "discovery-issuer-mismatch", does: "`issuer` of its metadata is another", must: pushesNothing,
 		provider: func(p *idtest.Provider) {
@@ -71,7 +92,7 @@ var modules = []module{
 		idToken: func(c map[string]any) { c["aud"] = []any{c["aud"]} }},
 	{name: "invalid-null-alg", does: "`alg` is none, and there is no signature", must: callsNothing,
 		tokenResponse: func(_ *idtest.Provider, r map[string]any) {
-			r["id_token"] = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + payloadOf(r["id_token"]) + "."
+			r["id_token"] = unsigned(r["id_token"])
 		}},
 	{name: "invalid-alternate-alg", does: "signed with RS256, by a key that is published without `alg`", must: callsNothing,
 		tokenResponse: func(p *idtest.Provider, r map[string]any) {
@@ -93,9 +114,9 @@ var modules = []module{
 		response: func(r url.Values) { r.Del("state") }},
 	{name: "token-endpoint-response-without-expires_in", does: "no `expires_in` in the token response", must: callsResource,
 		tokenResponse: func(_ *idtest.Provider, r map[string]any) { delete(r, "expires_in") }},
-	{name: "token-type-case-insensitivity", does: "`token_type` is dpOP", must: callsResource,
+	{name: "token-type-case-insensitivity", needs: withDPoP, does: "`token_type` is dpOP", must: callsResource,
 		tokenResponse: func(_ *idtest.Provider, r map[string]any) { r["token_type"] = "dpOP" }},
-	{name: "rs-dpop-auth-scheme-case-insensitivity", does: "the resource wants another nonce, and says so with the scheme dpOP", must: callsResource,
+	{name: "rs-dpop-auth-scheme-case-insensitivity", needs: withDPoP, does: "the resource wants another nonce, and says so with the scheme dpOP", must: callsResource,
 		options: func(o *idtest.Options) {
 			o.Dialect.RefuseUserInfo = func(w http.ResponseWriter, err error) {
 				code, _, _ := strings.Cut(err.Error(), ":")
@@ -120,18 +141,21 @@ var modules = []module{
 				return nil
 			}
 		}},
-	{name: "ensure-jarm-without-iss", does: "no `iss` in the response JWT", must: redeemsNothing, missing: messageSigning},
-	{name: "ensure-jarm-with-invalid-iss", does: "`iss` of the response JWT is another", must: redeemsNothing, missing: messageSigning},
-	{name: "ensure-jarm-without-aud", does: "no `aud` in it", must: redeemsNothing, missing: messageSigning},
-	{name: "ensure-jarm-with-invalid-aud", does: "its `aud` is another", must: redeemsNothing, missing: messageSigning},
-	{name: "ensure-jarm-without-exp", does: "no `exp` in it", must: redeemsNothing, missing: messageSigning},
-	{name: "ensure-jarm-with-expired-exp", does: "its `exp` has passed", must: redeemsNothing, missing: messageSigning},
-	{name: "ensure-jarm-with-invalid-sig", does: "its signature is wrong", must: redeemsNothing, missing: messageSigning},
-	{name: "ensure-jarm-signature-is-not-none", does: "its `alg` is none, and there is no signature", must: redeemsNothing, missing: messageSigning},
+	{name: "ensure-jarm-without-iss", needs: withSigning, does: "no `iss` in the response, which is a JWT", must: redeemsNothing, signed: without("iss")},
+	{name: "ensure-jarm-with-invalid-iss", needs: withSigning, does: "its `iss` is another", must: redeemsNothing, signed: more("iss")},
+	{name: "ensure-jarm-without-aud", needs: withSigning, does: "no `aud` in it", must: redeemsNothing, signed: without("aud")},
+	{name: "ensure-jarm-with-invalid-aud", needs: withSigning, does: "its `aud` is another", must: redeemsNothing, signed: more("aud")},
+	{name: "ensure-jarm-without-exp", needs: withSigning, does: "no `exp` in it", must: redeemsNothing, signed: without("exp")},
+	{name: "ensure-jarm-with-expired-exp", needs: withSigning, does: "its `exp` was six minutes ago", must: redeemsNothing,
+		signed: func(c map[string]any) { c["exp"] = c["exp"].(int64) - 16*60 }}, // of ten
+	{name: "ensure-jarm-with-invalid-sig", needs: withSigning, does: "its signature is another's", must: redeemsNothing,
+		back: func(q url.Values) {
+			parts := strings.Split(q.Get("response"), ".")
+			q.Set("response", strings.Join(append(parts[:2], strings.Repeat("A", len(parts[2]))), "."))
+		}},
+	{name: "ensure-jarm-signature-is-not-none", needs: withSigning, does: "its `alg` is none, and there is no signature", must: redeemsNothing,
+		back: func(q url.Values) { q.Set("response", unsigned(q.Get("response"))) }},
 }
-
-// messageSigning is what modules test that are not run yet.
-const messageSigning = "message signing"
 
 const (
 	suiteIntent  = "intent-4711"
@@ -144,6 +168,11 @@ func more(claim string) func(map[string]any) {
 
 func without(claim string) func(map[string]any) {
 	return func(c map[string]any) { delete(c, claim) }
+}
+
+// unsigned returns a token without its signature.
+func unsigned(token any) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + payloadOf(token) + "."
 }
 
 // payloadOf returns the second part of a token.
@@ -175,19 +204,29 @@ func foundation(t T, application Application) {
 	}
 }
 
-// foundationTable returns a row of a Markdown table for each module.
+// foundationTable runs each module in each plan that has it, and returns a row of a Markdown table for it: what happened in the first and,
+// where a client refused otherwise, in another.
 func foundationTable(t T, application Application) (rows []string) {
 	t.Helper()
 	for _, m := range modules {
-		if m.missing != "" {
-			rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | not run: %s is not there yet |", m.name, m.does, m.must, m.missing))
-			continue
+		var first outcome
+		happened := ""
+		for _, p := range plans {
+			if m.needs != nil && !m.needs(p) {
+				continue
+			}
+			o := m.run(newSuite(t, application), p)
+			if fault := o.fault(m.must); fault != "" {
+				t.Errorf("module %s, %s: the client %s: want one that %s", m.name, p.name, fault, m.must)
+			}
+			switch {
+			case happened == "":
+				first, happened = o, o.String()
+			case o.at != first.at || o.status != first.status || o.code != first.code:
+				happened += "; " + p.name + ": " + o.verdict()
+			}
 		}
-		o := m.run(newSuite(t, application))
-		if fault := o.fault(m.must); fault != "" {
-			t.Errorf("module %s: the client %s: want one that %s", m.name, fault, m.must)
-		}
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |", m.name, m.does, m.must, o))
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |", m.name, m.does, m.must, happened))
 	}
 	return rows
 }
@@ -202,26 +241,22 @@ type outcome struct {
 	refreshes                 idtest.RefreshCounts
 }
 
-// String is the outcome as the table shows it.
-func (o outcome) String() string {
-	var facts []string
+// verdict is whether the client signed in, or how it refused.
+func (o outcome) verdict() string {
 	switch {
 	case o.at == "" && o.refreshes.Answered > 0:
-		facts = append(facts, fmt.Sprintf("signed in, and refreshed %d times", o.refreshes.Answered))
+		return fmt.Sprintf("signed in, and refreshed %d times", o.refreshes.Answered)
 	case o.at == "":
-		facts = append(facts, "signed in")
+		return "signed in"
 	case o.reason != "":
-		facts = append(facts, fmt.Sprintf("%s: %d `%s` (%s)", o.at, o.status, o.code, o.reason))
-	default:
-		facts = append(facts, fmt.Sprintf("%s: %d `%s`", o.at, o.status, o.code))
+		return fmt.Sprintf("%s: %d `%s` (%s)", o.at, o.status, o.code, o.reason)
 	}
-	for _, of := range []struct {
-		n    int
-		name string
-	}{{o.pushes, "pushed"}, {o.tokens, "token"}, {o.resources, "resource"}} {
-		facts = append(facts, fmt.Sprintf("%s %d", of.name, of.n))
-	}
-	return strings.Join(facts, ", ")
+	return fmt.Sprintf("%s: %d `%s`", o.at, o.status, o.code)
+}
+
+// String is the outcome as the table shows it.
+func (o outcome) String() string {
+	return fmt.Sprintf("%s, pushed %d, token %d, resource %d", o.verdict(), o.pushes, o.tokens, o.resources)
 }
 
 // fault says what a client did that it must not do, or did not do that it must.
@@ -249,10 +284,10 @@ func (o outcome) fault(must ending) string {
 // run signs a person in at a provider as the module wants it, which insists on the profile all along: PAR, client assertions for the
 // issuer alone, proofs with one key, nonces. The resource is the userinfo endpoint, because the ID token does not tell the e-mail
 // address.
-func (m module) run(s *suite) (o outcome) {
+func (m module) run(s *suite, p plan) (o outcome) {
 	s.t.Helper()
-	s.provider = idtest.NewProvider(s.t, idtest.FAPI2, func(options *idtest.Options) {
-		options.Now, options.InMemory, options.Dialect.DPoPNonces, options.Dialect.OpaqueAccessTokens = s.clock.Now, true, true, true
+	s.provider = idtest.NewProvider(s.t, p.provider, func(options *idtest.Options) {
+		options.Now, options.InMemory, options.Dialect.DPoPNonces, options.Dialect.OpaqueAccessTokens = s.clock.Now, true, p.dpop, true
 		if m.options != nil {
 			m.options(options)
 		}
@@ -275,11 +310,21 @@ func (m module) run(s *suite) (o outcome) {
 	if m.response != nil {
 		s.provider.SetAuthorizationResponse(m.response)
 	}
+	if m.signed != nil {
+		s.provider.SetSignedResponse(m.signed)
+	}
 	var mu sync.Mutex
 	var reason idserver.Reason
+	registered := idtest.Client{ID: idtest.ExampleClient, RedirectURIs: []string{suiteOrigin + "/auth/callback"}}
 	v := s.visitor(s.serve(func(c *idserver.Config) {
-		key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-		c.Profile, c.ClientSecret, c.ClientKeys = "fapi2", "", []idserver.ClientKey{{ID: "s1", Private: key}}
+		c.Profile, c.ClientSecret = p.profile, ""
+		if p.dpop {
+			c.ClientKeys = []idserver.ClientKey{{ID: "s1", Private: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}}
+		} else {
+			certificate := s.certificate("the application")
+			registered.Certificates = []*x509.Certificate{certificate.Leaf}
+			c.ClientCertificate = func() (*tls.Certificate, error) { return &certificate, nil }
+		}
 		c.RenderRefusal = func(_ context.Context, r idserver.Refusal) idserver.Rendered {
 			var invalid *idserver.InvalidTokenError
 			if errors.As(r.Err, &invalid) {
@@ -293,9 +338,10 @@ func (m module) run(s *suite) (o outcome) {
 			m.config(c)
 		}
 	}))
-	s.provider.AddClient(idtest.Client{
-		ID: idtest.ExampleClient, JWKS: []byte(v.do("GET", "/auth/jwks", aProgram).body), RedirectURIs: []string{suiteOrigin + "/auth/callback"},
-	})
+	if p.dpop {
+		registered.JWKS = []byte(v.do("GET", "/auth/jwks", aProgram).body)
+	}
+	s.provider.AddClient(registered)
 	at, e := m.signIn(v)
 	if at == "" && m.must == refreshesTwice {
 		for range 2 {
@@ -336,7 +382,11 @@ func (m module) signIn(v *visitor) (at string, e exchange) {
 	if u, err := url.Parse(begun.URL); err != nil || len(u.Query()) != 2 || !u.Query().Has("client_id") || !u.Query().Has("request_uri") {
 		v.s.t.Errorf("module %s: the browser carries more than client_id and request_uri, or less: %s", m.name, begun.URL)
 	}
-	e = v.do("GET", v.comeBack(begun.URL, "alice"), aProgram)
+	back := v.comeBack(begun.URL, "alice")
+	if m.back != nil {
+		back = edited(back, m.back)
+	}
+	e = v.do("GET", back, aProgram)
 	if e.StatusCode != http.StatusSeeOther {
 		return "callback", e
 	}
