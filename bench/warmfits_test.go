@@ -28,3 +28,22 @@ func TestTokensFit(t *testing.T) {
 		t.Errorf("%v allocations for %d tokens that came before", n, many)
 	}
 }
+
+// A token that was not seen before costs 25 allocations at most, with the signature check's own.
+func TestColdAllocations(t *testing.T) {
+	for _, alg := range algorithms {
+		all := tokens(t, alg, coldTokens)
+		verify := oursVerifier(t, smallCache)
+		i := 0
+		if n := testing.AllocsPerRun(500, func() {
+			if _, err := verify(all[i%len(all)]); err != nil {
+				t.Fatal(err)
+			}
+			i++
+		}); n > 25 {
+			t.Errorf("%s: %v allocations, want at most 25", alg, n)
+		} else {
+			t.Logf("%s: %v allocations", alg, n)
+		}
+	}
+}

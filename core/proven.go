@@ -35,8 +35,9 @@ const stringSize = 16
 func (p *provider) remember(e *memo.Entry[proven], token, issuer string) {
 	known := &e.Value
 	u := &known.user
-	u.Issuer = issuer // equal to the one that it was compared with
-	texts := []*string{&u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID, &u.ACR}
+	u.Issuer = issuer    // equal to the one that it was compared with
+	var room [16]*string // on the stack, for most
+	texts := append(room[:0], &u.Subject, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &u.TenantID, &u.ACR)
 	for _, list := range [...][]string{u.Roles, u.CustomRoles} {
 		for i := range list {
 			texts = append(texts, &list[i])

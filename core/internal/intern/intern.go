@@ -25,7 +25,19 @@ func (t *Table) List(texts []string) (list []string, size int) {
 	if len(texts) == 0 {
 		return nil, 0
 	}
-	return t.get(strings.Join(texts, " "), texts)
+	key := make([]byte, 0, 256) // on the stack, if that is enough
+	for i, text := range texts {
+		if i > 0 {
+			key = append(key, ' ')
+		}
+		key = append(key, text...)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if list := t.lists[string(key)]; list != nil {
+		return list, 0
+	}
+	return t.add(string(key), texts)
 }
 
 // Text is List for one text, which may contain anything.
@@ -33,17 +45,17 @@ func (t *Table) Text(text string) (shared string, size int) {
 	if text == "" {
 		return "", 0
 	}
-	list, size := t.get(text, []string{text})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if list := t.lists[text]; list != nil {
+		return list[0], 0
+	}
+	list, size := t.add(strings.Clone(text), []string{text})
 	return list[0], size
 }
 
-func (t *Table) get(key string, texts []string) (list []string, size int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if list := t.lists[key]; list != nil {
-		return list, 0
-	}
-	key = strings.Clone(key)
+// add adds a list, of which key is the text: its texts with a space between. The caller holds the lock.
+func (t *Table) add(key string, texts []string) (list []string, size int) {
 	list = make([]string, len(texts))
 	from := 0
 	for i, text := range texts {
