@@ -96,6 +96,7 @@ func TestCertificates(t *testing.T) {
 				"a token that is bound to nothing": {api, []edit{over(own)}, unbound, ""},
 				"the same, where none is taken":    {only, []edit{over(own)}, unbound, "bound to no key"},
 				"where only such are taken":        {only, []edit{over(own)}, token, ""},
+				"where none is asked for":          {w.boundAPI(t), []edit{over(own)}, token, "MTLS is not set"},
 				"a field, and no proxy is known":   {api, []edit{proxy, forwarded(rfc9440(own))}, token, "has none"},
 
 				"by the proxy":                        {proxied, []edit{proxy, forwarded(rfc9440(own))}, token, ""},

@@ -96,5 +96,9 @@ func addressLine(a singpass.Address) string {
 	if len(a.Lines) > 0 {
 		return strings.Join(a.Lines, ", ")
 	}
-	return fmt.Sprintf("%s %s #%s-%s, %s %s", a.Block, a.Street, a.Floor, a.Unit, a.Country, a.Postal)
+	unit := ""
+	if a.Floor != "" || a.Unit != "" {
+		unit = fmt.Sprintf(" #%s-%s", a.Floor, a.Unit)
+	}
+	return fmt.Sprintf("%s %s%s, %s %s", a.Block, a.Street, unit, a.Country, a.Postal)
 }
