@@ -6,8 +6,8 @@ require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/goccy/go-yaml v1.19.2
-	github.com/luikyv/go-oidc v0.14.0
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/luikyv/go-oidc v0.14.0
 	github.com/signward/idserver-go/core v0.1.0
 	github.com/signward/idserver-go/core/store/postgresstore v0.1.0
 	golang.org/x/mod v0.42.0
