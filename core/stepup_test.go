@@ -211,6 +211,42 @@ func TestStepUpIsByTheIDToken(t *testing.T) {
 	})
 }
 
+// Who calls ExchangeCode sees the same: the user of the tokens, before there is a session.
+func TestExchangeAuthenticationIsByTheIDToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetAccessTokenClaims(func(c map[string]any) { c["acr"], c["auth_time"] = "gold", w.clock.Now().Unix() })
+		w.provider.SetIDTokenClaims(func(c map[string]any) { delete(c, "auth_time") })
+		r, code := authorizedCode(t, w, w.Client, "alice")
+		tokens, err := w.ExchangeCode(t.Context(), code, r)
+		if err != nil || tokens.User.ACR != "" || !tokens.User.AuthTime.IsZero() {
+			t.Errorf("%v, %+v", err, tokens)
+		}
+	})
+}
+
+// Where the application asks for an age of its own, and a guard for another, the shorter one counts.
+func TestStepUpAndTheApplicationsAge(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *idserver.Config) {
+			c.AuthorizeOptions = func(context.Context, idserver.Request) (idserver.AuthorizeOptions, error) {
+				return idserver.AuthorizeOptions{MaxAge: 10 * time.Minute}, nil
+			}
+		})
+		b := w.signedIn(t, "alice")
+		w.clock.advance(2 * time.Minute)
+		for age, want := range map[time.Duration]string{time.Minute: "60", 0: "600"} {
+			guard := w.RequireAuthentication(wants(age, "gold"))
+			if sent := query(t, b.begin(b.toStepUp(guard, "GET", "/pay"))); sent.Get("max_age") != want {
+				t.Errorf("%v: max_age %s, want %s", age, sent.Get("max_age"), want)
+			}
+		}
+		if sent := query(t, b.begin(b.toStepUp(w.RequireAuthentication(wants(time.Hour, "gold")), "GET", "/pay"))); sent.Get("max_age") != "600" {
+			t.Errorf("an hour: max_age %s", sent.Get("max_age"))
+		}
+	})
+}
+
 // Where the metadata says that there is the claims parameter, the acr is asked for as essential, and nothing else asks for it.
 func TestStepUpByClaims(t *testing.T) {
 	bubble(t, func(t *testing.T) {
