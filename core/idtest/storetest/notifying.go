@@ -150,12 +150,16 @@ func subscriberBlocks(t tester, s idserver.Store) {
 	other, elsewhere := listen(t, s, topic), listen(t, s, topic+"2")
 
 	var done atomic.Bool
+	goOn := make(chan struct{})
 	go func() {
 		defer done.Store(true)
 		for i := range 300 {
 			if err := s.(idserver.Notifier).NotifyCtx(t.Context(), topic, fmt.Sprint(i)); err != nil {
 				t.Errorf("NotifyCtx: %v", err)
 				return
+			}
+			if i == 0 {
+				<-goOn // until one is blocked: the others may be quicker
 			}
 		}
 		if err := s.(idserver.Notifier).NotifyCtx(t.Context(), topic+"2", "elsewhere"); err != nil {
@@ -164,10 +168,13 @@ func subscriberBlocks(t tester, s idserver.Store) {
 	}()
 	defer waitFor(t, "NotifyCtx does not return", done.Load)
 	defer unblock() // so that it does, if a subscriber held it up
+	func() {
+		defer close(goOn)
+		waitFor(t, "a subscriber hears nothing, as there are others", blocked.Load)
+	}()
 	waitFor(t, "NotifyCtx waits for a subscriber that does not return", done.Load)
 	waitFor(t, "one subscriber that does not return keeps messages from another", func() bool { return len(other.heard()) == 300 || other.lost() > 0 })
 	waitFor(t, "one subscriber that does not return keeps messages of other topics from others", func() bool { return len(elsewhere.heard()) > 0 || elsewhere.lost() > 0 })
-	waitFor(t, "a subscriber hears nothing, as there are others", blocked.Load)
 }
 
 // stops: after stop, nothing is called.
