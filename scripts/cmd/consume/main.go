@@ -49,7 +49,7 @@ var stores = []adapterModule{
 
 // beside are packages that the guide's programs use together with ours: they come with nothing of ours, and the budgets are of
 // what does.
-var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/"}
+var beside = []string{"github.com/danielgtaylor/huma/", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gofiber/contrib/", "github.com/alexedwards/scs/"}
 
 func main() {
 	tags := flag.Bool("tags", false, "fetch from this clone's tags, as go will from the repository once they are pushed")
