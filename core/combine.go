@@ -29,8 +29,7 @@ func AllOf(guard Guard, more ...Guard) Guard {
 // cannot tell now (a status of 500 or more), because it might have admitted; that of one that wants the sender to sign in again,
 // in another way (see [Client.RequireAuthentication]); that of one that knows the sender, who may not do this (403); the way to
 // sign in; that of one that wants another proof with the token; or that of the first guard. The log and Config.Events tell of that
-// answer alone. It
-// panics if a guard is nil.
+// answer alone. It panics if a guard is nil.
 func AnyOf(guard Guard, more ...Guard) Guard {
 	guards := checkedGuards("AnyOf", guard, more)
 	return func(ctx context.Context, r Request) (context.Context, Answer) {

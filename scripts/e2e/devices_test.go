@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -32,13 +31,6 @@ func startReplicas(t *testing.T, binary, redisURL string) (apps [2]string) {
 		}, binary).line("open")
 	}
 	return apps
-}
-
-func withoutRedis(t *testing.T) {
-	t.Helper()
-	if !slices.Contains(strings.Fields(os.Getenv("IDSERVER_TEST_SERVERS")), "redis") {
-		t.Skip("without redis")
-	}
 }
 
 // at is the same browser at another replica: cookies are for the host, whatever the port.
@@ -96,7 +88,7 @@ func (v *visitor) signOutDevice(session string) answer {
 // The page of devices, at two replicas that share REDIS_URL alone: a person sees where they are signed in, and ends one session from another
 // browser, or all. Nobody ends a session of somebody else, nor has a browser do so.
 func TestDevices(t *testing.T) {
-	withoutRedis(t)
+	leftOut(t, "redis")
 	eachExample(t, func(t *testing.T, binary string) {
 		redis := startRedis(t)
 		apps := startReplicas(t, binary, "redis://"+redis.addr)
@@ -173,7 +165,7 @@ func TestDevices(t *testing.T) {
 // Replicas that share their settings and REDIS_URL, and nothing else: who signs in at one is served by the other, and signed out at one,
 // refused by both, with a copy of the cookie too.
 func TestReplicasWithRedisAlone(t *testing.T) {
-	withoutRedis(t)
+	leftOut(t, "redis")
 	eachExample(t, func(t *testing.T, binary string) {
 		apps := startReplicas(t, binary, "redis://"+startRedis(t).addr)
 		v := newVisitor(t, apps[0])
