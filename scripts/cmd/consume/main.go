@@ -298,7 +298,7 @@ func (u user) output(args ...string) (string, error) {
 	command.Dir, command.Env, command.Stderr = u.dir, u.env, &stderr
 	out, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, stderr.String())
+		return "", fmt.Errorf("go %s: %w\n%s%s", strings.Join(args, " "), err, out, stderr.String()) // tests print to stdout what fails
 	}
 	return string(out), nil
 }

@@ -234,21 +234,35 @@ func (s *Server) Pause() (resume func()) {
 	s.t.Helper()
 	processes := []int{s.pid}
 	s.signal(processes, syscall.SIGSTOP) // first the one that starts the others
-	ctx, cancel := context.WithTimeout(context.Background(), starting)
-	defer cancel()
-	rows, err := s.control.Query(ctx, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-	if err != nil {
-		s.t.Fatal(err)
+	for found := true; found; {          // it stops a moment after it was told to, and may have started another
+		found = false
+		for _, pid := range s.children() {
+			if !slices.Contains(processes, pid) {
+				found, processes = true, append(processes, pid)
+				s.signal([]int{pid}, syscall.SIGSTOP)
+			}
+		}
 	}
-	others, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	processes = append(processes, others...)
-	s.signal(processes, syscall.SIGSTOP)
 	resume = sync.OnceFunc(func() { s.signal(processes, syscall.SIGCONT) })
 	s.t.Cleanup(resume)
 	return resume
+}
+
+// children are the server's processes but the first, as the system knows them: pg_stat_activity does not have one that has just been
+// started and serves a connection in a moment.
+func (s *Server) children() (pids []int) {
+	s.t.Helper()
+	out, err := exec.Command("ps", "-A", "-o", "ppid=,pid=").Output()
+	if err != nil {
+		s.t.Fatalf("postgrestest: ps: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		var parent, pid int
+		if _, err := fmt.Sscan(line, &parent, &pid); err == nil && parent == s.pid {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func (s *Server) signal(processes []int, signal syscall.Signal) {
