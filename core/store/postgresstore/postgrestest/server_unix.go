@@ -252,17 +252,34 @@ func (s *Server) Pause() (resume func()) {
 // started and serves a connection in a moment.
 func (s *Server) children() (pids []int) {
 	s.t.Helper()
-	out, err := exec.Command("ps", "-A", "-o", "ppid=,pid=").Output()
-	if err != nil {
-		s.t.Fatalf("postgrestest: ps: %v", err)
-	}
-	for line := range strings.Lines(string(out)) {
+	for _, line := range s.processes() {
 		var parent, pid int
 		if _, err := fmt.Sscan(line, &parent, &pid); err == nil && parent == s.pid {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// processes are the system's, each as its parent's number and its own. Linux need not have ps.
+func (s *Server) processes() (all []string) {
+	s.t.Helper()
+	states, _ := filepath.Glob("/proc/[0-9]*/stat")
+	if len(states) == 0 {
+		out, err := exec.Command("ps", "-A", "-o", "ppid=,pid=").Output()
+		if err != nil {
+			s.t.Fatalf("postgrestest: ps: %v", err)
+		}
+		return strings.Split(string(out), "\n")
+	}
+	for _, name := range states {
+		state, _ := os.ReadFile(name)                  // it may have ended
+		_, rest, _ := strings.Cut(string(state), ") ") // behind the program's name
+		if fields := strings.Fields(rest); len(fields) > 1 {
+			all = append(all, fields[1]+" "+filepath.Base(filepath.Dir(name)))
+		}
+	}
+	return all
 }
 
 func (s *Server) signal(processes []int, signal syscall.Signal) {
