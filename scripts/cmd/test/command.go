@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,9 +62,13 @@ func (r *report) failures() int {
 	return r.failed
 }
 
+// trimmed has packages compiled without the names of folders in them: what one step has compiled, another takes from the cache,
+// wherever its modules lie (scripts/internal/modproxy).
+var trimmed = "GOFLAGS=" + strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath")
+
 func prepare(ctx context.Context, dir string, env []string, name string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, name, args...)
-	command.Dir, command.Env = dir, append(os.Environ(), env...)
+	command.Dir, command.Env = dir, slices.Concat(os.Environ(), []string{trimmed}, env)
 	inGroup(command)
 	command.WaitDelay = 20 * time.Second
 	return command

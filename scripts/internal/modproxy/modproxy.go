@@ -162,7 +162,8 @@ func Env(proxy, cache string) ([]string, error) {
 	file := func(dir string) string { return "file://" + filepath.ToSlash(dir) }
 	nosumdb := strings.Trim("github.com/signward/idserver-go/*,github.com/signward/idserver-go/*/*,"+usual.GONOSUMDB, ",")
 	return append(os.Environ(),
-		"GOWORK=off", "GOFLAGS=-mod=mod -modcacherw", "GONOSUMDB="+nosumdb, "GOMODCACHE="+cache,
+		// -trimpath has what is compiled taken from the cache by the next that has modules in another folder.
+		"GOWORK=off", "GOFLAGS=-mod=mod -modcacherw -trimpath", "GONOSUMDB="+nosumdb, "GOMODCACHE="+cache,
 		"GOPROXY="+strings.Join([]string{file(proxy), file(filepath.Join(usual.GOMODCACHE, "cache", "download")), usual.GOPROXY}, ","),
 	), nil
 }
