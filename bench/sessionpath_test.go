@@ -130,7 +130,7 @@ type fullStore interface {
 	idserver.Store
 	idserver.Swapper
 	idserver.Notifier
-	idserver.ManyFinder
+	FindManyCtx(ctx context.Context, keys []string) (values [][]byte, err error)
 }
 
 func inMemory(testing.TB) fullStore { return memorystore.New() }

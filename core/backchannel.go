@@ -87,7 +87,7 @@ func (w *web) endByProvider(ctx context.Context, t logoutToken) error {
 	}
 	if news {
 		w.cfg.Logger.InfoContext(ctx, "idserver: signed out by the provider", "issuer", t.issuer, "subject", t.subject, "one_session", t.sid != "")
-		tell(ctx, w.cfg.Logger, w.cfg.Events.SignedOut, SignOutEvent{t.issuer, t.subject})
+		tell(ctx, w.cfg.Logger, "SignedOut", w.cfg.Events.SignedOut, SessionEvent{Issuer: t.issuer, Subject: t.subject})
 	}
 	return nil
 }

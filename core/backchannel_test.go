@@ -153,9 +153,9 @@ func TestBackchannelLogoutOfSessionWithoutSID(t *testing.T) {
 // A logout token that comes again ends nothing that began since, and nobody is told again.
 func TestBackchannelLogoutReplayed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var told []idserver.SignOutEvent
+		var told []idserver.SessionEvent
 		w := newRunningWorld(t, func(c *idserver.Config) {
-			c.Events.SignedOut = func(_ context.Context, e idserver.SignOutEvent) { told = append(told, e) }
+			c.Events.SignedOut = func(_ context.Context, e idserver.SessionEvent) { told = append(told, e) }
 		})
 		w.signedIn(t, "alice")
 		pass(time.Second)

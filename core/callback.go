@@ -181,7 +181,7 @@ func (w *web) signedIn(ctx context.Context, r *Request, s *session, login sessio
 	}
 	w.list(ctx, r, s)
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed in", "issuer", s.user.Issuer, "subject", s.user.Subject)
-	tell(ctx, w.cfg.Logger, w.cfg.Events.SignedIn, SignInEvent{s.user.Issuer, s.user.Subject})
+	tell(ctx, w.cfg.Logger, "SignedIn", w.cfg.Events.SignedIn, SessionEvent{Issuer: s.user.Issuer, Subject: s.user.Subject})
 	return seeOther(target, append(cookies, spent...)...), nil
 }
 

@@ -120,7 +120,7 @@ func TestClientCertificate(t *testing.T) {
 				t.Error(err)
 			}
 			// An API that looks at the certificate: the token goes there with it.
-			client := http.Client{Transport: w.Transport(ctx, idserver.TransportOptions{Origin: w.provider.URL(), Base: w.provider.HTTPClient().Transport})}
+			client := http.Client{Transport: w.Transport(ctx, w.provider.URL(), w.provider.HTTPClient().Transport)}
 			for range 2 {
 				a, err := client.Get(w.provider.URL() + "/mtls/connect/userinfo")
 				if err != nil {

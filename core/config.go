@@ -237,7 +237,7 @@ type SessionConfig struct {
 	Place func(ctx context.Context, request Request) string
 	// OldSecrets can still open cookies but seal no new ones. When you change SessionSecret, put the previous one here.
 	OldSecrets []string
-	// NoIDToken keeps ID tokens out of sessions, where they hold what must not lie in a browser, however sealed: [SessionIDTokenFrom]
+	// NoIDToken keeps ID tokens out of sessions, where they hold what must not lie in a browser, however sealed: [SessionTokensFrom]
 	// returns nothing then, and a sign-out at the provider gets no id_token_hint. The claims are the user's own, and stay: see
 	// [User.Set] to remove one. Default: the session keeps the ID token.
 	NoIDToken bool

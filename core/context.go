@@ -138,24 +138,18 @@ func AccessTokenFrom(ctx context.Context) string {
 	return ""
 }
 
-// SessionIDTokenFrom returns the ID token of the session that the request came with, as the provider issued it at the
-// sign-in or the last refresh: for who must pass it on, such as to a service that exchanges it. It may have expired long
-// ago. It returns "" for a bearer token, in Config.AdmitUser and in a context of [WithUser].
-func SessionIDTokenFrom(ctx context.Context) string {
+// SessionTokensFrom returns the ID token and the refresh token of the session that the request came with, for who must have them.
+// Both are "" for a bearer token, in Config.AdmitUser and in a context of [WithUser]. The access token is [AccessTokenFrom]'s.
+//
+// The ID token is as the provider issued it at the sign-in or the last refresh, such as for a service that exchanges it. It may
+// have expired long ago, and it is "" with Config.Session.NoIDToken.
+//
+// The refresh token is the longest-lived secret of a session: whoever has it can act for the user until it is revoked. Do not
+// redeem it yourself where the provider rotates refresh tokens (the session would send it a second time, which counts as theft
+// and ends it), and do not keep it after the session is over. It is "" if the provider issued none.
+func SessionTokensFrom(ctx context.Context) (idToken, refreshToken string) {
 	if u := userContextFrom(ctx); u != nil && u.session != nil {
-		return u.session.tokens.IDToken
+		return u.session.tokens.IDToken, u.session.tokens.RefreshToken
 	}
-	return ""
-}
-
-// SessionRefreshTokenFrom returns the refresh token of the session that the request came with. It is the longest-lived
-// secret of a session: whoever has it can act for the user until it is revoked. Do not redeem it yourself where the
-// provider rotates refresh tokens (the session would send it a second time, which counts as theft and ends it), and do not
-// keep it after the session is over. It returns "" if the provider issued none, for a bearer token, in Config.AdmitUser and
-// in a context of [WithUser].
-func SessionRefreshTokenFrom(ctx context.Context) string {
-	if u := userContextFrom(ctx); u != nil && u.session != nil {
-		return u.session.tokens.RefreshToken
-	}
-	return ""
+	return "", ""
 }

@@ -283,14 +283,15 @@ func TestSessionTokensFrom(t *testing.T) {
 		var admitting []string
 		w := newWorld(t, func(c *idserver.Config) {
 			c.AdmitUser = func(ctx context.Context, _ *idserver.User) error {
-				admitting = append(admitting, idserver.SessionIDTokenFrom(ctx)+idserver.SessionRefreshTokenFrom(ctx))
+				idToken, refreshToken := idserver.SessionTokensFrom(ctx)
+				admitting = append(admitting, idToken+refreshToken)
 				return nil
 			}
 		})
 		b := w.signedIn(t, "alice")
 		visit := func(edits ...edit) (idToken, refreshToken string) {
 			ctx, _ := b.pass(w.RequireUser(), "GET", "/", edits...)
-			return idserver.SessionIDTokenFrom(ctx), idserver.SessionRefreshTokenFrom(ctx)
+			return idserver.SessionTokensFrom(ctx)
 		}
 		idToken, refreshToken := visit()
 		user, err := w.ValidateIDToken(t.Context(), idToken, idserver.IDTokenCheck{Subject: aliceSubject, AccessToken: second(b.visit())})
@@ -298,7 +299,8 @@ func TestSessionTokensFrom(t *testing.T) {
 			t.Errorf("the session's ID token is of %v, %v; a refresh token: %t", user, err, refreshToken != "")
 		}
 		ctx, _ := b.pass(w.RequireUser(), "GET", "/")
-		if ctx, _ = w.RequireUser()(ctx, b.request("GET", "/", nil)); idserver.SessionIDTokenFrom(ctx) != idToken {
+		ctx, _ = w.RequireUser()(ctx, b.request("GET", "/", nil))
+		if again, _ := idserver.SessionTokensFrom(ctx); again != idToken {
 			t.Error("a guard behind another loses the ID token")
 		}
 		w.clock.advance(14*time.Minute + 30*time.Second)
@@ -309,7 +311,7 @@ func TestSessionTokensFrom(t *testing.T) {
 			t.Error("a bearer token is given the session's tokens")
 		}
 		for name, ctx := range map[string]context.Context{"no guard": t.Context(), "WithUser": idserver.WithUser(t.Context(), user)} {
-			if idserver.SessionIDTokenFrom(ctx)+idserver.SessionRefreshTokenFrom(ctx) != "" {
+			if idToken, refreshToken := idserver.SessionTokensFrom(ctx); idToken+refreshToken != "" {
 				t.Errorf("%s: there are tokens", name)
 			}
 		}

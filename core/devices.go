@@ -113,7 +113,7 @@ func (w *web) endPerson(ctx context.Context, issuer, subject string) error {
 	person := endings.PersonMark(issuer, subject)
 	err := w.markers.End(ctx, person, endings.Marker{Before: w.now().Add(w.cfg.Provider.Leeway).UnixMilli()})
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed out everywhere", "issuer", issuer, "subject", subject)
-	tell(ctx, w.cfg.Logger, w.cfg.Events.SignedOut, SignOutEvent{issuer, subject})
+	tell(ctx, w.cfg.Logger, "SignedOut", w.cfg.Events.SignedOut, SessionEvent{Issuer: issuer, Subject: subject})
 	if err == nil && w.lists != nil {
 		err = w.lists.RemoveAll(ctx, person)
 	}

@@ -104,9 +104,9 @@ func TestSessionsListedAfterBackchannelLogout(t *testing.T) {
 func TestEndSessions(t *testing.T) {
 	for name, apart := range map[string]time.Duration{"clocks agree": 0, "the clock of the sign-outs is ahead": 5 * time.Second, "it is behind": -5 * time.Second} {
 		t.Run(name, inBubble(func(t *testing.T) {
-			var told []idserver.SignOutEvent
+			var told []idserver.SessionEvent
 			w, messenger := newListing(t, func(c *idserver.Config) {
-				c.Events.SignedOut = func(_ context.Context, e idserver.SignOutEvent) { told = append(told, e) }
+				c.Events.SignedOut = func(_ context.Context, e idserver.SessionEvent) { told = append(told, e) }
 			})
 			w.clients[2] = w.client(t, func(c *idserver.Config) {
 				c.Store, c.Session.List, c.Now = messenger, true, func() time.Time { return time.Now().Add(apart) }

@@ -27,10 +27,6 @@ var (
 	// ErrTokenEndpoint means that the token or revocation endpoint refused the request or failed. See
 	// [TokenEndpointError].
 	ErrTokenEndpoint = baseerror.New("the token endpoint did not answer with tokens")
-	// ErrNoAccessToken and ErrNoIDToken mean that the token endpoint answered without the one or the other. The first
-	// comes with ErrTokenEndpoint, the second with ErrInvalidToken.
-	ErrNoAccessToken = baseerror.New("no access token in the answer")
-	ErrNoIDToken     = baseerror.New("no ID token in the answer of the token endpoint")
 	// ErrUserInfo means that the userinfo endpoint refused the request or failed. See [UserInfoError].
 	ErrUserInfo = baseerror.New("the userinfo endpoint did not answer with the user")
 	// ErrUnavailable means that the provider is not available now and the same call may succeed later: it is down, slow,

@@ -21,7 +21,7 @@ func TestErrIsEveryExportedError(t *testing.T) {
 	all := map[string]error{
 		"Err":          idserver.Err,
 		"ErrDiscovery": idserver.ErrDiscovery, "ErrInvalidToken": idserver.ErrInvalidToken, "ErrTokenEndpoint": idserver.ErrTokenEndpoint,
-		"ErrNoAccessToken": idserver.ErrNoAccessToken, "ErrNoIDToken": idserver.ErrNoIDToken, "ErrUserInfo": idserver.ErrUserInfo,
+		"ErrUserInfo":    idserver.ErrUserInfo,
 		"ErrUnavailable": idserver.ErrUnavailable, "ErrSignedOut": idserver.ErrSignedOut,
 
 		"ReasonMalformed": idserver.ReasonMalformed, "ReasonAlgorithm": idserver.ReasonAlgorithm, "ReasonUnknownKey": idserver.ReasonUnknownKey,

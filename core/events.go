@@ -19,40 +19,34 @@ import (
 // request; metadata and keys are fetched for no request in particular, and refreshed tokens for the first of several.
 type Events struct {
 	// SignedIn is called when a session begins, before the browser is answered.
-	SignedIn func(ctx context.Context, e SignInEvent)
+	SignedIn func(ctx context.Context, e SessionEvent)
 	// Refused is called when a route or a guard refuses a request.
 	Refused func(ctx context.Context, e RefusalEvent)
 	// Refreshed is called when the tokens of a session were to be refreshed: once for all requests that waited for it.
-	Refreshed func(ctx context.Context, e RefreshEvent)
+	Refreshed func(ctx context.Context, e SessionEvent)
 	// SignedOut is called when a user has signed out here, once for each session; and when the provider has told that somebody
 	// signed out there, once for what it told.
-	SignedOut func(ctx context.Context, e SignOutEvent)
+	SignedOut func(ctx context.Context, e SessionEvent)
 	// KeysFetched is called when the provider's keys were fetched and can be used.
 	KeysFetched func(ctx context.Context, e KeysEvent)
 	// ProviderRequest is called when a request to the provider is over, whatever its outcome.
 	ProviderRequest func(ctx context.Context, e ProviderEvent)
 }
 
-// SignInEvent is the value of Events.SignedIn.
-type SignInEvent struct{ Issuer, Subject string }
-
-// SignOutEvent is the value of Events.SignedOut. Subject is empty where the provider has told only which of its sessions has
-// ended.
-type SignOutEvent struct{ Issuer, Subject string }
+// SessionEvent is the value of Events.SignedIn, Events.Refreshed and Events.SignedOut.
+type SessionEvent struct {
+	// Issuer and Subject are whose session it is. Subject is empty where the provider has told only which of its sessions has ended.
+	Issuer, Subject string
+	// Outcome is that of a refresh, and empty otherwise: "refreshed"; or "refused": the provider or Config.AdmitUser said no, and
+	// the session is over; or "failed": there was no verdict, and the session goes on for as long as it may.
+	Outcome string
+}
 
 // RefusalEvent is the value of Events.Refused.
 type RefusalEvent struct {
 	Code            RefusalCode
 	Status          int
 	Issuer, Subject string // who is known and not admitted; empty if nobody is known
-}
-
-// RefreshEvent is the value of Events.Refreshed.
-type RefreshEvent struct {
-	Issuer, Subject string
-	// Outcome is "refreshed"; or "refused": the provider or Config.AdmitUser said no, and the session is over; or "failed":
-	// there was no verdict, and the session goes on for as long as it may.
-	Outcome string
 }
 
 // KeysEvent is the value of Events.KeysFetched.
@@ -72,15 +66,15 @@ type ProviderEvent struct {
 	Failure string
 }
 
-// tell calls one of the functions of Config.Events. A metric that cannot be counted must not decide over a sign-in.
-func tell[E any](ctx context.Context, log *slog.Logger, event func(context.Context, E), e E) {
+// tell calls a function of Config.Events, by its name there. A metric that cannot be counted must not decide over a sign-in.
+func tell[E any](ctx context.Context, log *slog.Logger, name string, event func(context.Context, E), e E) {
 	if event == nil {
 		return
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			log.ErrorContext(ctx, "idserver: a function of Config.Events panicked",
-				"event", fmt.Sprintf("%T", e), "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				"event", name, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
 	}()
 	event(ctx, e)
@@ -101,7 +95,7 @@ func (p *provider) do(ctx context.Context, name string, call endpoint.Call) (*en
 	} else {
 		e.Status, e.Failure = failureOf(err)
 	}
-	tell(ctx, p.cfg.Logger, event, e)
+	tell(ctx, p.cfg.Logger, "ProviderRequest", event, e)
 	return a, err
 }
 

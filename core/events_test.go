@@ -24,11 +24,11 @@ type events struct {
 	do   func() // instead of returning at once
 }
 
-func note[E any](e *events) func(context.Context, E) {
+func note[E any](e *events, name string) func(context.Context, E) {
 	return func(ctx context.Context, value E) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		text := strings.TrimPrefix(fmt.Sprintf("%T%+v", value, value), "idserver.")
+		text := name + fmt.Sprintf("%+v", value)
 		if ctx == nil {
 			text += " without a context"
 		}
@@ -41,8 +41,8 @@ func note[E any](e *events) func(context.Context, E) {
 
 func (e *events) set(c *idserver.Config) {
 	c.Events = idserver.Events{
-		SignedIn: note[idserver.SignInEvent](e), Refused: note[idserver.RefusalEvent](e), Refreshed: note[idserver.RefreshEvent](e),
-		SignedOut: note[idserver.SignOutEvent](e), KeysFetched: note[idserver.KeysEvent](e), ProviderRequest: note[idserver.ProviderEvent](e),
+		SignedIn: note[idserver.SessionEvent](e, "SignedIn"), Refused: note[idserver.RefusalEvent](e, "Refused"), Refreshed: note[idserver.SessionEvent](e, "Refreshed"),
+		SignedOut: note[idserver.SessionEvent](e, "SignedOut"), KeysFetched: note[idserver.KeysEvent](e, "KeysFetched"), ProviderRequest: note[idserver.ProviderEvent](e, "ProviderRequest"),
 	}
 }
 
@@ -67,24 +67,24 @@ func TestEvents(t *testing.T) {
 		w := newWorld(t, told.set)
 		b := w.signedIn(t, "alice")
 		var old map[string]string // cookies
-		token := "ProviderEvent{Endpoint:token" + answered
+		token := "ProviderRequest{Endpoint:token" + answered
 		for _, row := range []struct {
 			name string
 			do   func()
 			want []string
 		}{
 			{"signed in", func() {}, []string{
-				"ProviderEvent{Endpoint:metadata" + answered, token, "ProviderEvent{Endpoint:keys" + answered,
-				"KeysEvent{Keys:1 LeftOut:0 Changed:true}", "SignInEvent{" + aliceIs + "}",
+				"ProviderRequest{Endpoint:metadata" + answered, token, "ProviderRequest{Endpoint:keys" + answered,
+				"KeysFetched{Keys:1 LeftOut:0 Changed:true}", "SignedIn{" + aliceIs + " Outcome:}",
 			}},
 			{"admitted", func() { b.visit() }, nil},
-			{"not admitted", func() { b.pass(w.RequireRole("owner"), "GET", "/") }, []string{"RefusalEvent{Code:insufficient_role Status:403 " + aliceIs + "}"}},
-			{"nobody", func() { w.browser(t).pass(w.RequireUser(), "GET", "/api", fetches) }, []string{"RefusalEvent{Code:not_signed_in Status:401 Issuer: Subject:}"}},
+			{"not admitted", func() { b.pass(w.RequireRole("owner"), "GET", "/") }, []string{"Refused{Code:insufficient_role Status:403 " + aliceIs + "}"}},
+			{"nobody", func() { w.browser(t).pass(w.RequireUser(), "GET", "/api", fetches) }, []string{"Refused{Code:not_signed_in Status:401 Issuer: Subject:}"}},
 			{"refreshed", func() { w.clock.advance(14*time.Minute + 30*time.Second); b.visit() }, []string{
-				"ProviderEvent{Endpoint:metadata" + answered, token, "ProviderEvent{Endpoint:keys" + answered,
-				"KeysEvent{Keys:1 LeftOut:0 Changed:false}", "RefreshEvent{" + aliceIs + " Outcome:refreshed}",
+				"ProviderRequest{Endpoint:metadata" + answered, token, "ProviderRequest{Endpoint:keys" + answered,
+				"KeysFetched{Keys:1 LeftOut:0 Changed:false}", "Refreshed{" + aliceIs + " Outcome:refreshed}",
 			}},
-			{"signed out", func() { old = maps.Clone(b.cookies); b.route("POST", "/auth/logout", navigates) }, []string{"ProviderEvent{Endpoint:revocation" + answered, "SignOutEvent{" + aliceIs + "}"}},
+			{"signed out", func() { old = maps.Clone(b.cookies); b.route("POST", "/auth/logout", navigates) }, []string{"ProviderRequest{Endpoint:revocation" + answered, "SignedOut{" + aliceIs + " Outcome:}"}},
 			{"nobody is signed in", func() { b.route("POST", "/auth/logout", navigates) }, nil},
 			{"an old cookie", func() { b.cookies = old; b.route("POST", "/auth/logout", navigates) }, nil},
 		} {
@@ -126,7 +126,7 @@ func TestRefreshedEvents(t *testing.T) {
 			admit = row.admit
 			b.visit()
 			time.Sleep(resent) // the refresh goes on behind the request
-			if want := "RefreshEvent{" + aliceIs + " Outcome:" + row.outcome + "}"; !slices.Contains(told.take(), want) {
+			if want := "Refreshed{" + aliceIs + " Outcome:" + row.outcome + "}"; !slices.Contains(told.take(), want) {
 				t.Errorf("%s was not told", want)
 			}
 		}))
@@ -158,7 +158,7 @@ func TestProviderEvents(t *testing.T) {
 				t.Error("the metadata was read")
 			}
 			client.Close()
-			if got := told.take(); !slices.Equal(got, []string{"ProviderEvent{Endpoint:metadata " + row.want + "}"}) {
+			if got := told.take(); !slices.Equal(got, []string{"ProviderRequest{Endpoint:metadata " + row.want + "}"}) {
 				t.Errorf("got %q", got)
 			}
 		}))
@@ -186,8 +186,8 @@ func TestEventsThatPanic(t *testing.T) {
 			t.Errorf("got %d", a.Status)
 		}
 		all := strings.Join(told.take(), "\n")
-		for _, kind := range []string{"SignInEvent", "RefusalEvent", "RefreshEvent", "SignOutEvent", "KeysEvent", "ProviderEvent"} {
-			if !strings.Contains(all, kind) || !strings.Contains(w.log.String(), "event=idserver."+kind) {
+		for _, kind := range []string{"SignedIn", "Refused", "Refreshed", "SignedOut", "KeysFetched", "ProviderRequest"} {
+			if !strings.Contains(all, kind) || !strings.Contains(w.log.String(), "event="+kind) {
 				t.Errorf("%s was not told, or its panic is not in the log", kind)
 			}
 		}

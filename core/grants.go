@@ -58,8 +58,8 @@ func (e grantEndpoint) Subject(ctx context.Context) (*oauth2.Token, *dpop.Key, e
 	return t, key, baseerror.Of(err)
 }
 
-func (e grantEndpoint) Transport(source func() (grants.Token, error), options any) http.RoundTripper {
-	return e.client.transport(grantedTokens(source), options.(TransportOptions))
+func (e grantEndpoint) Transport(source func() (grants.Token, error), origin string, base http.RoundTripper) http.RoundTripper {
+	return e.client.transport(grantedTokens(source), origin, base)
 }
 
 // grantedTokens is the source of a transport.

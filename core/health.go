@@ -57,7 +57,7 @@ func (w *web) lacks() (all []string) {
 		all = append(all, "Notifier: streams learn of a sign-out at another replica only when they look again")
 	}
 	if !w.vault.FindsMany() {
-		all = append(all, "ManyFinder: a request takes several round trips")
+		all = append(all, "FindManyCtx: a request takes several round trips")
 	}
 	return all
 }

@@ -122,7 +122,7 @@ func TestNewTellsWhatTheStoreLacks(t *testing.T) {
 		store idserver.Store
 		lacks []string
 	}{
-		"plain":  {newSharedStore(), []string{"Notifier", "ManyFinder"}},
+		"plain":  {newSharedStore(), []string{"Notifier", "FindManyCtx"}},
 		"memory": {memorystore.New(), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func (p *provider) fetchKeys(ctx context.Context, held []jose.Key) (fetched.Docu
 		document.Value = keys
 	}
 	changed := len(held) == 0 || &document.Value[0] != &held[0]
-	tell(ctx, p.cfg.Logger, p.cfg.Events.KeysFetched, KeysEvent{Keys: len(keys), LeftOut: len(skipped), Changed: changed})
+	tell(ctx, p.cfg.Logger, "KeysFetched", p.cfg.Events.KeysFetched, KeysEvent{Keys: len(keys), LeftOut: len(skipped), Changed: changed})
 	return document, nil
 }
 

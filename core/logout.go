@@ -64,7 +64,7 @@ func (w *web) endSession(ctx context.Context, r *Request, asJSON bool) (Answer, 
 	}
 	w.cfg.Logger.InfoContext(ctx, "idserver: signed out", "issuer", s.user.Issuer, "subject", s.user.Subject)
 	if !already {
-		tell(ctx, w.cfg.Logger, w.cfg.Events.SignedOut, SignOutEvent{s.user.Issuer, s.user.Subject})
+		tell(ctx, w.cfg.Logger, "SignedOut", w.cfg.Events.SignedOut, SessionEvent{Issuer: s.user.Issuer, Subject: s.user.Subject})
 	}
 
 	target, err := w.provider.endSessionURL(ctx, EndSession{IDTokenHint: latest.IDToken, PostLogoutRedirectURI: w.postLogout(home)})

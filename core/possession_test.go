@@ -746,7 +746,7 @@ func TestOwnClientAtOwnAPI(t *testing.T) {
 	if a.Ends() {
 		t.Fatal(a.Status)
 	}
-	caller := http.Client{Transport: w.Transport(ctx, idserver.TransportOptions{Origin: server.URL})}
+	caller := http.Client{Transport: w.Transport(ctx, server.URL, nil)}
 	for i, row := range []struct{ method, path, body string }{
 		{"GET", "/orders?page=1", ""}, {"GET", "/orders?page=1", ""}, {"POST", "/a%2Fb/%C3%A9", "twice"}, {"DELETE", "/", ""}, {"GET", "", ""},
 	} {

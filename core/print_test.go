@@ -38,14 +38,13 @@ var printedTypes = map[string]struct {
 	"Field":                {new(idserver.Field), []string{"Name"}},
 	"Refusal":              {new(idserver.Refusal), []string{"Code", "Title"}}, // as an error, it shows its title
 	"Rendered":             {new(idserver.Rendered), []string{"ContentType"}},
-	"TransportOptions":     {new(idserver.TransportOptions), []string{"Origin"}},
 	"Client":               {nil, nil}, // below
 
-	"SignInEvent": {nil, nil}, "SignOutEvent": {nil, nil}, "RefusalEvent": {nil, nil}, "RefreshEvent": {nil, nil}, // issuer and subject
+	"SessionEvent": {nil, nil}, "RefusalEvent": {nil, nil}, // issuer and subject
 	"Authentication": {nil, nil}, "Events": {nil, nil}, "KeysEvent": {nil, nil}, "ProviderEvent": {nil, nil},
 
 	"ProviderConfig": {nil, nil}, "Endpoints": {nil, nil}, "AccessTokenCheck": {nil, nil}, "Route": {nil, nil}, "Resource": {nil, nil}, "ResourceConfig": {nil, nil}, "SessionInfo": {nil, nil}, // nothing secret
-	"Guard": {nil, nil}, "Guards": {nil, nil}, "Header": {nil, nil}, "Store": {nil, nil}, "Swapper": {nil, nil}, "Notifier": {nil, nil}, "ManyFinder": {nil, nil}, // functions and interfaces
+	"Guard": {nil, nil}, "Guards": {nil, nil}, "Header": {nil, nil}, "Store": {nil, nil}, "Swapper": {nil, nil}, "Notifier": {nil, nil}, // functions and interfaces
 	"Reason": {nil, nil}, "RefusalCode": {nil, nil}, // constants
 	"DiscoveryError": {nil, nil}, "InvalidTokenError": {nil, nil}, "AuthorizationError": {nil, nil}, // errors hold no secret
 	"TokenEndpointError": {nil, nil}, "UserInfoError": {nil, nil},

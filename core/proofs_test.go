@@ -429,7 +429,7 @@ func TestTransportProves(t *testing.T) {
 			t.Errorf("the token source: %v, %v", token, err)
 		}
 		other := &api{w: w, header: `Bearer realm="a, b", DPoP algs="ES256", error="use_dpop_nonce"`}
-		client := http.Client{Transport: w.Transport(ctx, idserver.TransportOptions{Origin: "https://api.example", Base: other})}
+		client := http.Client{Transport: w.Transport(ctx, "https://api.example", other)}
 		send := func(body io.Reader) *http.Response {
 			t.Helper()
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.example/orders?page=2#x", body)

@@ -171,7 +171,7 @@ func (w *web) refreshHere(ctx context.Context, s *session, lost bool) (*Tokens, 
 			err = errSignedOut
 		}
 	}
-	tell(ctx, w.cfg.Logger, w.cfg.Events.Refreshed, RefreshEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
+	tell(ctx, w.cfg.Logger, "Refreshed", w.cfg.Events.Refreshed, SessionEvent{s.user.Issuer, s.user.Subject, refreshOutcome(err)})
 	if tokens != nil && endsSession(err) { // nobody keeps the new refresh token, and nobody would ever revoke it
 		w.revoke(ctx, tokens.RefreshToken)
 		tokens = nil

@@ -295,7 +295,7 @@ func (c *Client) tellRefused(ctx context.Context, d *denial, status int) {
 	if d.user != nil {
 		e.Issuer, e.Subject = d.user.Issuer, d.user.Subject
 	}
-	tell(ctx, c.cfg.Logger, c.cfg.Events.Refused, e)
+	tell(ctx, c.cfg.Logger, "Refused", c.cfg.Events.Refused, e)
 }
 
 // signInAgain returns where the user can sign in after a refusal and come back to its page, or "" if that would not help.

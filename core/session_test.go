@@ -547,7 +547,7 @@ func TestNoIDToken(t *testing.T) {
 		b := w.signedIn(t, "alice")
 		for range 2 {
 			ctx, _ := b.pass(w.RequireUser(), "GET", "/")
-			if idserver.UserFrom(ctx) == nil || idserver.SessionIDTokenFrom(ctx) != "" {
+			if idToken, _ := idserver.SessionTokensFrom(ctx); idserver.UserFrom(ctx) == nil || idToken != "" {
 				t.Errorf("the session has an ID token, or no user: %v", idserver.UserFrom(ctx))
 			}
 			w.clock.advance(14*time.Minute + 30*time.Second)

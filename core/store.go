@@ -11,8 +11,8 @@ import (
 // Store keeps bytes by key for all replicas of an application: Redis ([core/store/redisstore]), PostgreSQL
 // ([core/store/postgresstore]), the memory of a single process ([core/store/memorystore]), or one of your own. It has the
 // methods of scs's CtxStore, so that stores published for scs that have them, such as goredisstore, fit as they are, for an
-// application that runs as one process. What else a store can do is found out in [New]: [Swapper], [Notifier], [ManyFinder]. A
-// store is proved by storetest.Run, in core/idtest/storetest.
+// application that runs as one process. What else a store can do is found out in [New]: [Swapper], [Notifier],
+// and two methods, below. A store is proved by storetest.Run, in core/idtest/storetest.
 //
 // Keys are 1 to 127 printable ASCII bytes without space, and two keys are the same if all their bytes are. Values are 1 byte to
 // 1 MiB, any bytes. The store learns nothing from them: keys are keyed hashes, and values are sealed. Of a DPoP proof that was used
@@ -26,6 +26,10 @@ import (
 // nobody is signed out and nobody is let in. After an error of CommitCtx, DeleteCtx or [Swapper].SwapCtx, what was asked for has
 // happened, or not, or happens yet. The store itself repeats no write after an error, unless it knows that the write did not happen.
 // The caller repeats CommitCtx and DeleteCtx as it likes.
+//
+// A store that finds several values in one round trip has a method FindManyCtx(ctx context.Context, keys []string) (values [][]byte,
+// err error). It returns the value of each key, in the order of keys: nil where FindCtx would have found none. The values need not
+// be of one moment. An error means that nothing is known about any of them.
 //
 // A store may say what is wrong with its settings, such as a policy that evicts values, in a method HealthCtx(ctx context.Context)
 // error: [New] logs a warning then, and [Client.Health] returns it. It need not say whether the store answers, which is seen
@@ -79,13 +83,6 @@ type Notifier interface {
 	//
 	// Once stop has returned, neither f nor lost is called, and neither is running. It may be called more than once.
 	Subscribe(ctx context.Context, topic string, f func(message string), lost func()) (stop func(), err error)
-}
-
-// ManyFinder is a [Store] that finds several values in one round trip.
-type ManyFinder interface {
-	// FindManyCtx returns the value of each key, in the order of keys: nil where FindCtx would have found none. The values need
-	// not be of one moment. An error means that nothing is known about any of them.
-	FindManyCtx(ctx context.Context, keys []string) (values [][]byte, err error)
 }
 
 // checkStore checks what the store can do, and never calls it.

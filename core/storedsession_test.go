@@ -176,9 +176,9 @@ func TestSignOutWhileTheStoreIsAway(t *testing.T) {
 		"this replica is stopped": {stopped: true}, "a provider without an end_session_endpoint": {noEndpoint: true},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
-			var told []idserver.SignOutEvent
+			var told []idserver.SessionEvent
 			w := newReplicas(t, 15*time.Minute, idtest.Dialect{}, inStore, func(c *idserver.Config) {
-				c.Events.SignedOut = func(_ context.Context, e idserver.SignOutEvent) { told = append(told, e) }
+				c.Events.SignedOut = func(_ context.Context, e idserver.SessionEvent) { told = append(told, e) }
 			})
 			target := w.provider.URL() + "/connect/endsession?client_id=example&"
 			if test.noEndpoint {
@@ -751,11 +751,7 @@ func TestServerSessionRoundTrips(t *testing.T) {
 			store := func(c *idserver.Config) {
 				c.Session.Idle = time.Hour
 				if c.Store = s; !row.messages {
-					c.Store = struct {
-						idserver.Store
-						idserver.Swapper
-						idserver.ManyFinder
-					}{s, s, s}
+					c.Store = wordlessStore{s, s, s}
 				}
 			}
 			w := newStrictWorld(t, 10*time.Hour, idtest.Dialect{}, inStore, store)
@@ -779,6 +775,17 @@ func TestServerSessionRoundTrips(t *testing.T) {
 			}
 		}))
 	}
+}
+
+// wordlessStore has all that a store can have but messages.
+type wordlessStore struct {
+	idserver.Store
+	idserver.Swapper
+	manyFinder
+}
+
+type manyFinder interface {
+	FindManyCtx(ctx context.Context, keys []string) (values [][]byte, err error)
 }
 
 // Secrets change in three steps, each of which may have reached some replicas and not others; the store's contents outlive it.

@@ -77,7 +77,7 @@ func (p *provider) exchangeCode(ctx context.Context, code string, r *Authorizati
 		return nil, err
 	}
 	if tokens.IDToken == "" {
-		return nil, invalidToken(ReasonMalformed, "%w: openid must be among the scopes", ErrNoIDToken)
+		return nil, invalidToken(ReasonMalformed, "the token endpoint answered without an ID token: openid must be among the scopes")
 	}
 	if tokens.IDToken, err = p.opened(tokens.IDToken); err != nil {
 		return nil, spent(err)
@@ -256,7 +256,7 @@ func (p *provider) requestTokens(ctx context.Context, form url.Values, kept []by
 		return nil, &TokenEndpointError{Status: a.Status, Err: err}
 	}
 	if reply.AccessToken == "" {
-		return nil, &TokenEndpointError{Status: a.Status, Err: ErrNoAccessToken}
+		return nil, &TokenEndpointError{Status: a.Status, Err: errors.New("no access token in the answer")}
 	}
 	if err = checkType(reply.TokenType, key); err == nil {
 		err = p.checkBinding(reply.AccessToken, key)

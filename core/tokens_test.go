@@ -646,8 +646,8 @@ func TestTokenAnswerWithLess(t *testing.T) {
 		want error
 	}{
 		"no token_type":   {func(r map[string]any) { delete(r, "token_type") }, nil},
-		"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrNoAccessToken},
-		"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ErrNoIDToken},
+		"no access token": {func(r map[string]any) { delete(r, "access_token") }, idserver.ErrTokenEndpoint},
+		"no ID token":     {func(r map[string]any) { delete(r, "id_token") }, idserver.ReasonMalformed},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)

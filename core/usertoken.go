@@ -144,33 +144,22 @@ func (w *web) fresh(ctx context.Context, s *session) (*session, error) {
 // it in the store, or the refresh token stays the same.
 func (w *web) mayRefreshAway() bool { return w.leases != nil || w.cfg.Session.NoRotation }
 
-// TransportOptions are the options of [Client.Transport].
-type TransportOptions struct {
-	// Origin is the one origin that gets the token: scheme://host, and a port where it is not the scheme's own. https, or http
-	// on loopback and where Config.InsecurePlainHTTP lists it. Required.
-	Origin string
-	// Base sends the requests. With a token that is bound to Config.ClientCertificate, or that does not say what it is bound to, a copy
-	// of it does, which presents the certificate; a Base that is no *http.Transport has to present it by itself. Default:
-	// http.DefaultTransport.
-	Base http.RoundTripper
-}
-
-// String describes the options without Base, which may hold credentials of its own.
-func (o TransportOptions) String() string {
-	return fmt.Sprintf("idserver.TransportOptions{Origin: %q, Base: %t}", o.Origin, o.Base != nil)
-}
-
 // Transport returns a transport that adds the user's access token ([Client.TokenSource] of ctx) to requests of one origin:
 //
-//	api := http.Client{Transport: client.Transport(ctx, idserver.TransportOptions{Origin: "https://orders.example.com"})}
+//	api := http.Client{Transport: client.Transport(ctx, "https://orders.example.com", nil)}
+//
+// Origin is the one origin that gets the token: scheme://host, and a port where it is not the scheme's own. https, or http on
+// loopback and where Config.InsecurePlainHTTP lists it; with anything else, each request fails. base sends the requests; nil stands
+// for http.DefaultTransport. With a token that is bound to Config.ClientCertificate, or that does not say what it is bound to, a
+// copy of base does, which presents the certificate; a base that is no *http.Transport has to present it by itself.
 //
 // A request to any other origin goes without, also after a redirect, and so does one whose Host is another than its URL's. One that has an
 // Authorization header keeps it. With a token that is bound to a key (Config.DPoP), each request has a proof of that (RFC 9449 section 7); one that the
 // API refuses because it wants a nonce in the proof is sent a second time, if its body can be read again (GetBody). The request is not modified. The error of the token source is that of the request, which
 // is then not sent; the transport does not check what the API's answer says about the token. It is safe for concurrent use.
 // Send a token only to an API that it was issued for (its aud).
-func (c *Client) Transport(ctx context.Context, o TransportOptions) http.RoundTripper {
-	return c.transport(c.userTokens(ctx), o)
+func (c *Client) Transport(ctx context.Context, origin string, base http.RoundTripper) http.RoundTripper {
+	return c.transport(c.userTokens(ctx), origin, base)
 }
 
 // boundSource is where a transport has its tokens from.
@@ -179,17 +168,17 @@ type boundSource interface {
 	bound() (*oauth2.Token, *dpop.Key, error)
 }
 
-func (c *Client) transport(source boundSource, o TransportOptions) *userTransport {
-	t := &userTransport{source: source, base: o.Base, origin: o.Origin, provider: c.provider}
+func (c *Client) transport(source boundSource, origin string, base http.RoundTripper) *userTransport {
+	t := &userTransport{source: source, base: base, origin: origin, provider: c.provider}
 	if t.base == nil {
 		t.base = http.DefaultTransport
 	}
-	u, err := parseServerURL(o.Origin, c.cfg.InsecurePlainHTTP)
+	u, err := parseServerURL(origin, c.cfg.InsecurePlainHTTP)
 	switch {
 	case err != nil:
-		t.fault = baseerror.Errorf("idserver: TransportOptions.Origin %q: %w", o.Origin, err)
-	case originOf(u) != o.Origin:
-		t.fault = baseerror.Errorf("idserver: TransportOptions.Origin %q: want an origin, such as %q", o.Origin, originOf(u))
+		t.fault = baseerror.Errorf("idserver: Transport: origin %q: %w", origin, err)
+	case originOf(u) != origin:
+		t.fault = baseerror.Errorf("idserver: Transport: origin %q: want an origin, such as %q", origin, originOf(u))
 	}
 	return t
 }
@@ -200,7 +189,7 @@ type userTransport struct {
 	base     http.RoundTripper
 	origin   string
 	provider *provider
-	fault    error // of the options
+	fault    error // of origin
 }
 
 // String keeps the source out of a log.

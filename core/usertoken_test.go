@@ -229,7 +229,7 @@ func TestTransport(t *testing.T) {
 			w := newAPI(t, false)
 			token := w.provider.MintAccessToken("alice")
 			network := &apis{got: map[string]string{}}
-			transport := w.Transport(keptContext(t, w.browser(t), bearer(token)), idserver.TransportOptions{Origin: origin, Base: network})
+			transport := w.Transport(keptContext(t, w.browser(t), bearer(token)), origin, network)
 			r, err := http.NewRequest("GET", address, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -258,7 +258,7 @@ func TestTransportAtRedirects(t *testing.T) {
 	network := &apis{got: map[string]string{}, redirect: map[string]string{
 		"https://api.example/1": "https://evil.example/2", "https://evil.example/2": "https://api.example/3",
 	}}
-	client := http.Client{Transport: w.Transport(keptContext(t, w.browser(t), bearer(token)), idserver.TransportOptions{Origin: "https://api.example", Base: network})}
+	client := http.Client{Transport: w.Transport(keptContext(t, w.browser(t), bearer(token)), "https://api.example", network)}
 	answer, err := client.PostForm("https://api.example/1", url.Values{"a": {"b"}})
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +276,7 @@ func TestTokenSourcePrintsNothing(t *testing.T) {
 	w := newAPI(t, false)
 	token := w.provider.MintAccessToken("alice")
 	ctx := keptContext(t, w.browser(t), bearer(token))
-	for _, v := range []any{w.TokenSource(ctx), w.Transport(ctx, idserver.TransportOptions{Origin: "https://api.example"})} {
+	for _, v := range []any{w.TokenSource(ctx), w.Transport(ctx, "https://api.example", nil)} {
 		if leaked := leaks(fmt.Sprintf("%v %+v %#v %s", v, v, v, v), token, "alice@example.test"); leaked != "" {
 			t.Errorf("%T prints it: %s", v, leaked)
 		}
@@ -302,13 +302,13 @@ func TestTransportErrors(t *testing.T) {
 		err    error // of the network
 		want   string
 	}{
-		"no origin":          {good, "", nil, "Origin"},
+		"no origin":          {good, "", nil, "Transport: origin"},
 		"a URL":              {good, "https://api.example/orders", nil, "want an origin, such as \"https://api.example\""},
 		"a slash":            {good, "https://api.example/", nil, "want an origin"},
 		"the default port":   {good, "https://api.example:443", nil, "want an origin"},
 		"in capitals":        {good, "https://API.example", nil, "want an origin"},
 		"http":               {good, "http://api.example", nil, "https"},
-		"a wildcard":         {good, "*", nil, "Origin"},
+		"a wildcard":         {good, "*", nil, "Transport: origin"},
 		"nobody":             {t.Context(), "https://api.example", nil, "nobody is signed in"},
 		"the network breaks": {good, "https://api.example", broken, "broken"},
 	} {
@@ -319,7 +319,7 @@ func TestTransportErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = w.Transport(row.ctx, idserver.TransportOptions{Origin: row.origin, Base: network}).RoundTrip(r)
+			_, err = w.Transport(row.ctx, row.origin, network).RoundTrip(r)
 			if err == nil || !strings.Contains(err.Error(), row.want) || row.err == nil && !errors.Is(err, idserver.Err) {
 				t.Errorf("%v", err)
 			}

@@ -6,7 +6,7 @@
 //
 //	orders, err := apitoken.New(client, apitoken.Config{Audience: "orders-api", Scopes: []string{"orders:read"}})
 //	…
-//	api := http.Client{Transport: orders.UserTransport(r.Context(), idserver.TransportOptions{Origin: "https://orders.example.com"})}
+//	api := http.Client{Transport: orders.UserTransport(r.Context(), "https://orders.example.com", nil)}
 //
 // The client is that of package idserver, with its own authentication: a secret, or a key.
 package apitoken
@@ -150,14 +150,14 @@ func (s *Source) User(ctx context.Context) oauth2.TokenSource {
 
 // ServiceTransport adds the token of [Source.Service] to requests of one origin, in the way of [idserver.Client.Transport], with a proof
 // of its key where it is bound to one.
-func (s *Source) ServiceTransport(ctx context.Context, o idserver.TransportOptions) http.RoundTripper {
-	return s.endpoint.Transport(func() (grants.Token, error) { return s.service(ctx) }, o)
+func (s *Source) ServiceTransport(ctx context.Context, origin string, base http.RoundTripper) http.RoundTripper {
+	return s.endpoint.Transport(func() (grants.Token, error) { return s.service(ctx) }, origin, base)
 }
 
 // UserTransport adds the token of [Source.User] to requests of one origin, in the way of [idserver.Client.Transport], with a proof of
 // its key where it is bound to one.
-func (s *Source) UserTransport(ctx context.Context, o idserver.TransportOptions) http.RoundTripper {
-	return s.endpoint.Transport(func() (grants.Token, error) { return s.user(ctx) }, o)
+func (s *Source) UserTransport(ctx context.Context, origin string, base http.RoundTripper) http.RoundTripper {
+	return s.endpoint.Transport(func() (grants.Token, error) { return s.user(ctx) }, origin, base)
 }
 
 // source is an oauth2.TokenSource.

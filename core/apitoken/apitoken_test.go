@@ -307,18 +307,18 @@ func TestClientOfAnyKind(t *testing.T) {
 		for name, source := range map[string]interface {
 			RoundTrip(*http.Request) (*http.Response, error)
 		}{
-			"service": s.ServiceTransport(t.Context(), idserver.TransportOptions{Origin: "https://orders.example", Base: transport(func(r *http.Request) (*http.Response, error) {
+			"service": s.ServiceTransport(t.Context(), "https://orders.example", transport(func(r *http.Request) (*http.Response, error) {
 				if !strings.HasPrefix(r.Header.Get("Authorization"), "DPoP ") || strings.Count(r.Header.Get("Dpop"), ".") != 2 {
 					t.Errorf("sent with %v", r.Header)
 				}
 				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
-			})}),
-			"user": s.UserTransport(behind(t, bound, w.provider.MintAccessToken("alice")), idserver.TransportOptions{Origin: "https://orders.example", Base: transport(func(r *http.Request) (*http.Response, error) {
+			})),
+			"user": s.UserTransport(behind(t, bound, w.provider.MintAccessToken("alice")), "https://orders.example", transport(func(r *http.Request) (*http.Response, error) {
 				if claims := claimsOf(t, strings.TrimPrefix(r.Header.Get("Authorization"), "DPoP ")); claims["cnf"] == nil || claims["email"] != "alice@example.test" {
 					t.Errorf("sent with %v", claims)
 				}
 				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
-			})}),
+			})),
 		} {
 			r, err := http.NewRequestWithContext(t.Context(), "GET", "https://orders.example/orders", nil)
 			if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/signward/idserver-go/core/internal/baseerror"
 )
 
-// The kinds of errors, for errors.Is, besides those of package idserver: ErrTokenEndpoint, ErrNoAccessToken,
-// ErrNoIDToken, ErrInvalidToken with a Reason, ErrDiscovery for the key set, ErrUserInfo, and ErrUnavailable for what may
+// The kinds of errors, for errors.Is, besides those of package idserver: ErrTokenEndpoint,
+// ErrInvalidToken with a Reason, ErrDiscovery for the key set, ErrUserInfo, and ErrUnavailable for what may
 // be temporary. README.md has a table of them. No error contains a token, a code, a key or a person's data.
 var (
 	// ErrPrivateKey means that Config.PrivateKey is not an RSA private key of 2048 to 16384 bits.

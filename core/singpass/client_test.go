@@ -47,7 +47,7 @@ func TestLogin(t *testing.T) {
 				if err := user.Claims(&claims); err != nil || claims["sub_attributes"] != nil || claims["department"] != "sales" {
 					t.Errorf("the session has %v, %v", claims, err)
 				}
-				if idserver.SessionIDTokenFrom(ctx) != "" || singpass.IdentityFrom(ctx) != nil {
+				if idToken, _ := idserver.SessionTokensFrom(ctx); idToken != "" || singpass.IdentityFrom(ctx) != nil {
 					t.Error("the session has the ID token, or the identity")
 				}
 				form := w.provider.LastPushedRequest()

@@ -254,7 +254,7 @@ func callAll(ctx context.Context, s idserver.Store, key, absent string, value []
 		_, errs["SwapCtx"] = swapper.SwapCtx(ctx, key, value, unique(), later())
 		_, errs["SwapCtx of an absent key"] = swapper.SwapCtx(ctx, absent, nil, unique(), later())
 	}
-	if finder, ok := s.(idserver.ManyFinder); ok {
+	if finder, ok := s.(manyFinder); ok {
 		_, errs["FindManyCtx"] = finder.FindManyCtx(ctx, []string{key, absent})
 	}
 	if notifier, ok := s.(idserver.Notifier); ok {
@@ -292,7 +292,7 @@ func concurrency(t tester, s idserver.Store) {
 
 // findsMany: what FindCtx finds, in the order of the keys.
 func findsMany(t tester, s idserver.Store) {
-	finder := s.(idserver.ManyFinder)
+	finder := s.(manyFinder)
 	var all []string
 	want := map[string][]byte{}
 	for i := range 40 {
@@ -328,4 +328,9 @@ func findsMany(t tester, s idserver.Store) {
 	for _, key := range all {
 		remove(t, s, key)
 	}
+}
+
+// manyFinder is a store that finds several values in one round trip.
+type manyFinder interface {
+	FindManyCtx(ctx context.Context, keys []string) (values [][]byte, err error)
 }

@@ -135,10 +135,10 @@ func prove(t tester, r replicas) {
 	} else {
 		t.Logf("left out: %T has no SwapCtx (idserver.Swapper), so replicas cannot agree: it is for Config.SingleReplica, and is given no expiry that has passed", store)
 	}
-	if _, ok := store.(idserver.ManyFinder); ok {
+	if _, ok := store.(manyFinder); ok {
 		tests = append(tests, namedTest{"FindManyCtx", true, r.of(findsMany)})
 	} else {
-		t.Logf("left out: %T has no FindManyCtx (idserver.ManyFinder): several values are found one after the other", store)
+		t.Logf("left out: %T has no FindManyCtx: several values are found one after the other", store)
 	}
 	_, notifies := store.(idserver.Notifier)
 	if notifies {

@@ -621,7 +621,7 @@ func TestRunPasses(t *testing.T) {
 	}{
 		"memory":         {replicas{open: func(tester) idserver.Store { return memorystore.New() }}, []string{"Replicas.Shared", "Replicas.Cut", "Replicas.Stall"}},
 		"shared memory":  {replicas{open: func(tester) idserver.Store { return shared }, shared: true}, []string{"Replicas.Cut", "Replicas.Stall"}},
-		"a plain store":  {replicas{open: func(tester) idserver.Store { return struct{ idserver.Store }{memorystore.New()} }}, []string{"idserver.Swapper", "idserver.ManyFinder", "idserver.Notifier", "Replicas.Shared", "Replicas.Cut", "Replicas.Stall"}},
+		"a plain store":  {replicas{open: func(tester) idserver.Store { return struct{ idserver.Store }{memorystore.New()} }}, []string{"idserver.Swapper", "FindManyCtx", "idserver.Notifier", "Replicas.Shared", "Replicas.Cut", "Replicas.Stall"}},
 		"over a network": {newNetwork().replicas(func(*remote) {}), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -154,7 +154,7 @@ func calls(s idserver.Store, key, absent string) map[string]func(ctx context.Con
 			return err
 		}
 	}
-	if finder, ok := s.(idserver.ManyFinder); ok {
+	if finder, ok := s.(manyFinder); ok {
 		all["FindManyCtx"] = func(ctx context.Context) error {
 			_, err := finder.FindManyCtx(ctx, []string{key, absent})
 			return err

@@ -34,8 +34,8 @@ type Endpoint interface {
 	// Subject returns the access token of the user who sent the request that ctx is behind, as Client.TokenSource does, and
 	// the key that it is bound to.
 	Subject(ctx context.Context) (*oauth2.Token, *dpop.Key, error)
-	// Transport is Client.Transport with tokens of another source; options are an idserver.TransportOptions.
-	Transport(source func() (Token, error), options any) http.RoundTripper
+	// Transport is Client.Transport with tokens of another source.
+	Transport(source func() (Token, error), origin string, base http.RoundTripper) http.RoundTripper
 	// Device sends a device authorization request (RFC 8628 section 3.1), and returns the body of the answer.
 	Device(ctx context.Context, form url.Values) ([]byte, error)
 	// DeviceTokens sends one device access token request (RFC 8628 section 3.4). tokens is an *idserver.Tokens, whose ID token is

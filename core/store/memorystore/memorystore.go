@@ -26,7 +26,7 @@ var _ interface {
 	idserver.Store
 	idserver.Swapper
 	idserver.Notifier
-	idserver.ManyFinder
+	FindManyCtx(ctx context.Context, keys []string) (values [][]byte, err error)
 } = (*Store)(nil)
 
 // DefaultMaxBytes is the default of Store.MaxBytes: 256 MiB, which is room for about 50,000 sessions of 4 kB.
@@ -39,7 +39,7 @@ const overhead = 200
 // not be forgotten because others begin.
 var ErrFull = errors.New("memorystore: full")
 
-// Store holds values in memory. It is an [idserver.Store], [idserver.Swapper], [idserver.Notifier] and [idserver.ManyFinder], and
+// Store holds values in memory. It is an [idserver.Store], [idserver.Swapper] and [idserver.Notifier], and has FindManyCtx,, and
 // its zero value is one that is empty. Replicas that are clients in one process may share one. It starts no goroutine but while messages are being
 // handed over, and needs no closing. The fields are set before it is used, and not afterwards.
 type Store struct {

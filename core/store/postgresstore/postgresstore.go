@@ -53,10 +53,10 @@ var _ interface {
 	idserver.Store
 	idserver.Swapper
 	idserver.Notifier
-	idserver.ManyFinder
+	FindManyCtx(ctx context.Context, keys []string) (values [][]byte, err error)
 } = (*Store)(nil)
 
-// Store keeps values in a table. It is an [idserver.Store], [idserver.Swapper], [idserver.Notifier] and [idserver.ManyFinder]; their
+// Store keeps values in a table. It is an [idserver.Store], [idserver.Swapper] and [idserver.Notifier], and has FindManyCtx,; their
 // documentation is the contract, and its methods are called concurrently. The fields are set before it is used, and not afterwards.
 type Store struct {
 	// Table is the name of the table, with its schema: "auth.sessions". Without a point, it lies in the schema public. Letters are

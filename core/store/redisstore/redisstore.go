@@ -41,13 +41,13 @@ var _ interface {
 	idserver.Store
 	idserver.Swapper
 	idserver.Notifier
-	idserver.ManyFinder
+	FindManyCtx(ctx context.Context, keys []string) (values [][]byte, err error)
 } = (*Store)(nil)
 
 // DefaultPrefix is the default of Store.Prefix.
 const DefaultPrefix = "idserver:"
 
-// Store is an [idserver.Store], [idserver.Swapper], [idserver.Notifier] and [idserver.ManyFinder] in Redis. It is made by [New], [Open] or
+// Store is an [idserver.Store], [idserver.Swapper] and [idserver.Notifier], and has FindManyCtx, in Redis. It is made by [New], [Open] or
 // [FromEnv]. The field is set before it is used, and not afterwards.
 type Store struct {
 	// Prefix is before every key and every channel: letters that an access control list of the server may want, or somebody who
