@@ -79,11 +79,11 @@ func (c *Client) credentials(r *Request, bySession bool) string {
 	}
 }
 
-// hasUsed reports whether a guard of this client in front of this one has used the proof of a request: a proof is good once, and so
-// for a whole request.
+// hasUsed reports whether a guard in front of this one, of this client or of another Resource, has used the proof of this very request:
+// a proof is good once, and so for a whole request. All else about it is checked again.
 func (c *Client) hasUsed(ctx context.Context, r *Request) bool {
 	before := userContextFrom(ctx)
-	return before != nil && before.client == c && !before.bySession && before.credentials != "" && before.credentials == c.credentials(r, false)
+	return before != nil && before.client != nil && before.client.takesProofs() && !before.bySession && before.credentials != "" && before.credentials == c.credentials(r, false)
 }
 
 // behind returns the context behind a guard that lets a request through.

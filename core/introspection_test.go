@@ -228,6 +228,10 @@ func TestIntrospectionAfterRevocation(t *testing.T) {
 		w.provider.SetIntrospection(func(answer map[string]any) { t.Error("the provider is asked about what was revoked here") })
 		_, err := api.ValidateAccessToken(t.Context(), one)
 		refused(t, err, idserver.ReasonRevoked)
+		time.Sleep(2 * time.Minute) // no answer is kept any more
+		_, err = api.ValidateAccessToken(t.Context(), one)
+		refused(t, err, idserver.ReasonRevoked)
+		w.provider.SetIntrospection(nil)
 		if _, err := api.ValidateAccessToken(t.Context(), two); err != nil {
 			t.Errorf("the other token: %v", err)
 		}

@@ -345,6 +345,13 @@ func TestProofOnce(t *testing.T) {
 				t.Errorf("%s in the same context: %d %s", name, a.Status, a.Body)
 			}
 		}
+		used := proving(token, f.proof(token, nil, nil))
+		if _, a := w.browser(t).pass(api.RequireUser(), "GET", "/orders", used); a.Ends() {
+			t.Fatal(a.Status)
+		}
+		if _, a := api.RequireUser()(ctx, w.browser(t).request("GET", "/orders", []edit{used})); a.Status != 401 || code(t, a) != "invalid_dpop_proof" {
+			t.Errorf("another request's proof in the same context: %d %s", a.Status, a.Body)
+		}
 		for after := time.Duration(0); after < 2*time.Minute; after += 13 * time.Second {
 			w.clock.advance(after)
 			if _, a := w.browser(t).pass(api.RequireUser(), "GET", "/orders", sent); a.Status != 401 || code(t, a) != "invalid_dpop_proof" {
@@ -391,8 +398,13 @@ func TestProofOnceAtAllReplicas(t *testing.T) {
 			return a
 		}
 		sent := proving(token, f.proof(token, nil, nil))
-		if a := ask(0, sent); a.Ends() {
+		ctx, a := w.browser(t).pass(replicas[0].RequireUser(), "GET", "/orders", sent)
+		if a.Ends() {
 			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		// A group of routes may have a Resource of its own in front of a route's.
+		if _, a := replicas[1].RequireUser()(ctx, w.browser(t).request("GET", "/orders", []edit{sent})); a.Ends() {
+			t.Errorf("another Resource of the same Identifier, in the same request: %d %s", a.Status, a.Body)
 		}
 		for i := range replicas {
 			if a := ask(i, sent); a.Status != 401 || code(t, a) != "invalid_dpop_proof" {
