@@ -455,3 +455,76 @@ func TestLeasesOfBeforeAreEarlier(t *testing.T) {
 		}
 	})
 }
+
+// What this process knows of a grant it need not wait for, nor ask the provider again, when the store has lost it.
+func TestLostIsKnownHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newStore(), &provider{}
+		here := replicaOf(t, s, true, 0)
+		g := here.before(t, 0)
+		refresh(t.Context(), here, 0, p, 1)
+		time.Sleep(time.Minute)
+		s.becomes(nil)
+		begun := time.Now()
+		r, err := here.Do(t.Context(), g, never(t))
+		if waited := time.Since(begun); err != nil || r.Version != 1 || waited > 0 {
+			t.Errorf("%+v, %v after %v", r, err, waited)
+		}
+	})
+}
+
+// publish has a replica publish a version of each of some grants, and returns what the store has then.
+func publish(t *testing.T, l *Leases, s *store, from, to int) map[string][]byte {
+	t.Helper()
+	for i := from; i < to; i++ {
+		g := grant(0)
+		g.ID = fmt.Sprint("g", i)
+		r, err := l.Do(t.Context(), g, func(context.Context, bool) Attempt { return Attempt{Payload: payload(1)} })
+		if err != nil || !r.Own {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	return s.snapshot()
+}
+
+// A store that begins anew may have lost anything, not only what was written last.
+func TestOldOnesAreLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		here := replicaOf(t, s, true, 0)
+		here.notice(t)
+		old := publish(t, here, s, 0, 50)
+		kept := publish(t, here, s, 50, 50+mostAsked)
+		whole := len(kept)
+		maps.DeleteFunc(kept, func(key string, _ []byte) bool { return old[key] != nil }) // the root is among them
+		time.Sleep(time.Minute)
+		s.becomes(kept)
+		here.notice(t)
+		time.Sleep(time.Second)
+		if found := len(s.snapshot()); found != whole {
+			t.Errorf("the store has %d values, want %d", found, whole)
+		}
+	})
+}
+
+// After an outage, a process with many grants looks whether the latest are there, and asks no more of the store if they are.
+func TestOutageCostsLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		here := replicaOf(t, s, true, 0)
+		publish(t, here, s, 0, 10*mostAsked)
+		time.Sleep(time.Minute)
+		s.away(true)
+		for range 5 {
+			here.Latest(t.Context(), grant(0))
+			time.Sleep(time.Second)
+		}
+		s.away(false)
+		before := s.operations()
+		here.Latest(t.Context(), grant(0))
+		time.Sleep(time.Minute)
+		if asked := s.operations() - before; asked < 2 || asked > 5 {
+			t.Errorf("%d operations, want 2 to 5: the root, the grant, and the latest ones", asked)
+		}
+	})
+}
