@@ -210,7 +210,7 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind string) (facts access
 func (f *accessFacts) check(iss, issuer, clientID string, want tokenRules, now time.Time) error {
 	switch {
 	case f.bound != nil && !want.bound && (want.boundTo == "" || f.bound.key != want.boundTo): // nobody is asked to show the key here
-		return invalidToken(ReasonType, "it is bound to a key (cnf), and came as a bearer token")
+		return invalidToken(ReasonType, "it is bound to a key or a certificate (cnf), and only bearer tokens are taken here: a Resource with ResourceConfig.DPoP or MTLS has the sender show the key")
 	case f.bound == nil && want.only:
 		return invalidToken(ReasonType, "it is bound to no key (cnf), and only those that are bound are taken (ResourceConfig.OnlyBound)")
 	case want.typed && !f.typed:

@@ -256,6 +256,8 @@ func (c *Client) bearer(ctx context.Context, r *Request, lines []string) (v iden
 	switch {
 	case len(lines) > 1:
 		return v, refused(CodeInvalidRequest, errors.New("more than one "+c.header+" header"))
+	case !byProof && strings.EqualFold(scheme, dpopType):
+		return v, refused(CodeNotSignedIn, errors.New("the "+c.header+" header is of the scheme DPoP, which a Resource with ResourceConfig.DPoP takes"))
 	case !byProof && !strings.EqualFold(scheme, "Bearer"):
 		return v, refused(CodeNotSignedIn, errors.New("the "+c.header+" header is not of the scheme Bearer"))
 	}

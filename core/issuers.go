@@ -23,7 +23,8 @@ import (
 // keys, audience, leeway and place of the roles. The iss of a token chooses the client before anything is verified or
 // fetched; a token of any other issuer is refused. [User].Issuer tells whose it was: a subject is unique at its issuer only.
 // What an API has once (log, Events, RenderRefusal, ScopeIncludes) is that of the first client. An API with one audience for
-// all of them has [ResourceConfig].Issuers.
+// all of them has [ResourceConfig].Issuers. Bearer tokens only are taken: proofs of possession are for a URL, which an Identifier
+// tells (ResourceConfig.Issuers with DPoP or MTLS).
 //
 // It is an error if there is no client, if one is nil, and if two take tokens of the same issuer. The tenants of one Entra
 // authority are one client: see Config.Provider.Tenants.

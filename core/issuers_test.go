@@ -92,6 +92,28 @@ func TestIssuers(t *testing.T) {
 	})
 }
 
+// Issuers have no URL that proofs could be for: a bound token is refused, and the log says what takes it.
+func TestIssuersTakeNoBoundTokens(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		other, client := w.another(t, otherURL)
+		api, err := idserver.Issuers(w.Client, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newForger(t, w)
+		token := other.MintAccessToken("alice", f.bind)
+		_, bare := w.browser(t).pass(api.RequireUser(), "GET", "/orders", bearer(token))
+		if bare.Status != 401 || code(t, bare) != idserver.CodeInvalidToken || !strings.Contains(w.log.String(), "ResourceConfig.DPoP") {
+			t.Errorf("as a bearer token: %d %s\n%s", bare.Status, bare.Body, w.log)
+		}
+		_, proven := w.browser(t).pass(api.RequireUser(), "GET", "/orders", proving(token, f.proof(token, nil, nil)))
+		if proven.Status != 401 || code(t, proven) != idserver.CodeNotSignedIn || !strings.Contains(w.log.String(), "is of the scheme DPoP") {
+			t.Errorf("with a proof: %d %s\n%s", proven.Status, proven.Body, w.log)
+		}
+	})
+}
+
 // What a client revoked is refused behind another guard, its streams end, and TokenSource knows the token of its own issuer only.
 func TestIssuersOfStreamsAndSources(t *testing.T) {
 	bubble(t, func(t *testing.T) {
