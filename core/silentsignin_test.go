@@ -200,12 +200,17 @@ func TestNoSilentSignIn(t *testing.T) {
 			b := w.signedIn(t, "alice")
 			w.provider.SetSignedIn("alice")
 			row.ends(t, w, b)
-			sent := query(t, b.begin("/auth/login?return_to=%2F"+row.link))
-			if sent.Get("prompt") == "none" || sent.Has("id_token_hint") {
+			to := b.begin("/auth/login?return_to=%2F" + row.link)
+			if sent := query(t, to); sent.Get("prompt") == "none" || sent.Has("id_token_hint") {
 				t.Errorf("it is silent: %v", sent)
 			}
 			if b.has("-lost") {
 				t.Error("the mark stays")
+			}
+			w.provider.Heal(idtest.Token)
+			b.route("GET", w.authorize(t, to, "bob"), navigates)
+			if u, _ := b.visit(); u == nil || !strings.HasPrefix(u.Email, "bob") {
+				t.Errorf("whoever is asked may be another: signed in is %v", u)
 			}
 		}))
 	}
