@@ -141,6 +141,33 @@ func TestTokenSourceWithoutStore(t *testing.T) {
 	}
 }
 
+// Whoever signs out while the token is being refreshed gets it no more.
+func TestTokenSourceSignedOutMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newStrictWorld(t, 15*time.Minute, idtest.Dialect{NoRotation: true}, func(c *idserver.Config) { c.Session.NoRotation = true })
+		b := w.signedIn(t, "alice")
+		source := w.TokenSource(keptContext(t, b))
+		time.Sleep(15*time.Minute + time.Second)
+		w.provider.Fail(idtest.Token, idtest.Fault{Slow: 2 * time.Second, When: ofRefreshes})
+		w.provider.Fail(idtest.Revocation, idtest.Fault{Status: 500}) // or the provider would refuse by itself
+		got := make(chan error)
+		go func() {
+			_, err := source.Token()
+			got <- err
+		}()
+		time.Sleep(time.Second)
+		if a := b.route("POST", "/auth/logout", navigates); a.Status != http.StatusSeeOther {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		if err := <-got; !errors.Is(err, idserver.ErrSignedOut) {
+			t.Errorf("%v, want ErrSignedOut", err)
+		}
+		if n := w.provider.RefreshCounts().Answered; n != 1 {
+			t.Errorf("%d refreshes were answered, want the one", n)
+		}
+	})
+}
+
 // A bearer token is the caller's: it is passed on as long as it is good.
 func TestTokenSourceOfABearerToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
