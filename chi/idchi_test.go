@@ -34,6 +34,7 @@ func onChi(client *idserver.Client, listener net.Listener) error {
 		r.With(auth.Guard(client.Require(adaptertest.IsAlice))).Get("/own", seen)
 		for path, guard := range adaptertest.Guards(client) {
 			r.With(auth.Guard(guard)).Get(path, seen)
+			r.With(auth.Guard(guard)).Post(path, seen)
 		}
 		r.With(auth.LoadUser()).Get("/public", public)
 		r.With(clash, auth.RequireUser()).Get("/clash", seen)
@@ -69,6 +70,7 @@ func onServeMux(client *idserver.Client, listener net.Listener) error {
 	mux.Handle("GET /suite/own", auth.Guard(client.Require(adaptertest.IsAlice))(http.HandlerFunc(seen)))
 	for path, guard := range adaptertest.Guards(client) {
 		mux.Handle("GET /suite"+path, auth.Guard(guard)(http.HandlerFunc(seen)))
+		mux.Handle("POST /suite"+path, auth.Guard(guard)(http.HandlerFunc(seen)))
 	}
 	mux.Handle("GET /suite/public", auth.LoadUser()(http.HandlerFunc(public)))
 	mux.Handle("GET /suite/clash", clash(auth.RequireUser()(http.HandlerFunc(seen))))

@@ -35,6 +35,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/own", seen, auth.Guard(client.Require(adaptertest.IsAlice)))
 	for path, guard := range adaptertest.Guards(client) {
 		suite.GET(path, seen, auth.Guard(guard))
+		suite.POST(path, seen, auth.Guard(guard))
 	}
 	suite.GET("/public", public, auth.LoadUser())
 	suite.GET("/clash", seen, clash, auth.RequireUser())

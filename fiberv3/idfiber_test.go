@@ -50,6 +50,7 @@ func serve(cfg fiber.Config, client *idserver.Client, listener net.Listener) err
 	suite.Get("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
 	for path, guard := range adaptertest.Guards(client) {
 		suite.Get(path, auth.Guard(guard), seen)
+		suite.Post(path, auth.Guard(guard), seen)
 	}
 	suite.Get("/public", auth.LoadUser(), public, seen)
 	suite.Get("/clash", func(c fiber.Ctx) error {

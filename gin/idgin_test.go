@@ -39,6 +39,7 @@ func application(client *idserver.Client, listener net.Listener) error {
 	suite.GET("/own", auth.Guard(client.Require(adaptertest.IsAlice)), seen)
 	for path, guard := range adaptertest.Guards(client) {
 		suite.GET(path, auth.Guard(guard), seen)
+		suite.POST(path, auth.Guard(guard), seen)
 	}
 	suite.GET("/public", auth.LoadUser(), public, seen)
 	suite.GET("/clash", func(c *gin.Context) {

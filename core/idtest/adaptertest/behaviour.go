@@ -42,7 +42,7 @@ type T interface {
 //	GET /suite/of/{tenant}         RequireTenant("tenant")
 //	GET /suite/builtin             Guard(client.RequireBuiltInRole("billing"))
 //	GET /suite/own                 Guard(client.Require(adaptertest.IsAlice))
-//	GET /suite/…                   Guard, for each of [Guards]
+//	GET, POST /suite/…             Guard, for each of [Guards]
 //	on the root router             the routes of [Published], mounted with an adapter
 //	GET /suite/clash               RequireUser, after a middleware that sets the header fields of [Clash]
 //	GET /suite/public              LoadUser; the handler sets the header fields of [Public] first

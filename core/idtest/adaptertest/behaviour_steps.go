@@ -25,7 +25,7 @@ import (
 var scenarios = []func(*suite){
 	strangers, browsers, caches, beginning, callbacks, returning, roles, bearers,
 	scopes, stepUp, tenants, resources, publishedMetadata, issuers, introspected, boundTokens, certificates, typedClaims,
-	cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, outage, ownWords, routers,
+	cookieLines, crossSite, otherOrigins, renewal, signOut, backchannelLogout, tabs, nextAPI, outage, ownWords, routers,
 	handedOver, onTheWire, clientKeys, streams, pushed, bound, fapi2, serverSessions,
 }
 
@@ -411,6 +411,25 @@ func stepUp(s *suite) {
 	asked = v.step("alice's sign-in of six minutes ago", "sent to sign in again", "GET", "/suite/recent", aPage)
 	begun = v.step("alice signs in again", "with max_age", "GET", asked.Header.Get("Location"), aPage)
 	v.step("alice comes back with an old sign-in", "a page says so", "GET", v.backWith(idtest.Authentication{Age: time.Hour}, begun.Header.Get("Location")), aPage)
+	s.stepUpOfForms()
+}
+
+// stepUpOfForms tests what becomes of a form that is posted where a step-up is wanted: nothing of it is kept or sent again.
+func (s *suite) stepUpOfForms() {
+	s.provider.SetAuthentication(idtest.Authentication{ACR: "silver"})
+	v := s.visitor(s.serve()).signIn("alice")
+	from := func(referer ...string) map[string][]string { return with(aForm, "Referer", referer...) }
+	for name, header := range inOrder(map[string]map[string][]string{
+		"from nowhere": from(), "from another site's page": from("https://evil.example/form"), "from what is no URL": from("/\\evil.example"),
+	}) {
+		v.step("alice posts a form "+name+" where an acr is wanted", "a page with the way to sign in", "POST", "/suite/gold", header)
+	}
+	v.step("alice posts from another site where an acr is wanted", "refused before", "POST", "/suite/gold", with(with(aForm, "Sec-Fetch-Site", "cross-site"), "Origin", "https://evil.example"))
+	v.step("alice's script posts where an acr is wanted", "with the way to sign in", "POST", "/suite/gold", aScript)
+	asked := v.step("alice posts a form where an acr is wanted", "sent to sign in again, and then to the form", "POST", "/suite/gold", from(suiteOrigin+"/suite/open?form=2"))
+	begun := v.step("alice signs in again for her form", "with the acr", "GET", asked.Header.Get("Location"), aPage)
+	v.step("alice comes back to her form", "to the form's page, by GET", "GET", v.backWith(idtest.Authentication{}, begun.Header.Get("Location")), aPage)
+	v.step("alice posts her form once more", "let in", "POST", "/suite/gold", from(suiteOrigin+"/suite/open?form=2"))
 }
 
 // backWith is the person at the provider, who is authenticated in this way; it returns the callback.

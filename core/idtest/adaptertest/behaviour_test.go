@@ -118,6 +118,7 @@ func (a *adapter) serve(listener net.Listener) error {
 	}
 	for path, guard := range Guards(a.client) {
 		mux.Handle("GET /suite"+path, a.guard(guard, seen))
+		mux.Handle("POST /suite"+path, a.guard(guard, seen))
 	}
 	return http.Serve(listener, mux)
 }

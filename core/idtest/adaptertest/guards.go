@@ -7,7 +7,7 @@ import (
 	idserver "github.com/signward/idserver-go/core"
 )
 
-// Guards returns more guards for the application of a suite, by the path below /suite of a GET route each: an application
+// Guards returns more guards for the application of a suite, by the path below /suite of a GET and a POST route each: an application
 // registers them all, auth.Guard(guard) before a handler that answers with [Seen].
 func Guards(client *idserver.Client) map[string]idserver.Guard {
 	api := resource(client, idserver.ResourceConfig{Identifier: suiteAPI, IgnoreFinalSlash: true, OnlyTyped: true, Scopes: []string{"orders:read"}})
@@ -34,6 +34,7 @@ func Guards(client *idserver.Client) map[string]idserver.Guard {
 		"/bound-twice":   idserver.AllOf(onlyBound.LoadUser(), onlyBound.RequireUser()),
 		"/certified":     certified.RequireUser(),
 		"/forwarded":     forwarded.RequireUser(),
+		"/next-api":      idserver.AllOf(client.RequireUser(), tellNextToken(client)),
 		"/claims":        idserver.AllOf(client.RequireUser(), tellClaims),
 		"/api":           api.RequireUser(),
 		"/api-get":       api.RequireScope("orders:read"),
