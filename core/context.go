@@ -79,11 +79,15 @@ func (c *Client) credentials(r *Request, bySession bool) string {
 	}
 }
 
-// hasUsed reports whether a guard in front of this one, of this client or of another Resource, has used the proof of this very request:
-// a proof is good once, and so for a whole request. All else about it is checked again.
-func (c *Client) hasUsed(ctx context.Context, r *Request) bool {
-	before := userContextFrom(ctx)
-	return before != nil && before.client != nil && before.client.takesProofs() && !before.bySession && before.credentials != "" && before.credentials == c.credentials(r, false)
+// provenIn returns what a guard in front of this one, of this client or of another Resource, found about the very proof of this request,
+// or nil: a proof is good once, and so for a whole request, whatever guards of the application's own stand in between.
+func (c *Client) provenIn(ctx context.Context, r *Request) *userContext {
+	for u := userContextFrom(ctx); u != nil; u = userContextFrom(u.Context) {
+		if u.client != nil && u.client.takesProofs() && !u.bySession && u.credentials != "" && u.credentials == c.credentials(r, false) {
+			return u
+		}
+	}
+	return nil
 }
 
 // behind returns the context behind a guard that lets a request through.

@@ -274,7 +274,7 @@ func (c *Client) bearer(ctx context.Context, r *Request, lines []string) (v iden
 		return v, refused(CodeProviderUnavailable, err)
 	}
 	if c.possession != nil {
-		if v.fields, err = c.possession.check(ctx, r, token, known.facts.bound, byProof, c.hasUsed(ctx, r), now); err != nil {
+		if v.fields, err = c.possession.check(ctx, r, token, known.facts.bound, byProof, c.provenIn(ctx, r), now); err != nil {
 			return v, err
 		}
 	}

@@ -146,9 +146,8 @@ func (cfg *ResourceConfig) checkBound(faults *fault.List) {
 func (c *Client) takesProofs() bool { return c.possession != nil && c.possession.dpop }
 
 // check checks that the sender of a request holds what its access token is bound to, and returns the fields to answer with. byProof
-// says that the token came with the scheme DPoP; before says that this proof was found to be the first use of it by a guard in front
-// of this one.
-func (p *possession) check(ctx context.Context, r *Request, token string, b *binding, byProof, before bool, now time.Time) ([]Field, error) {
+// says that the token came with the scheme DPoP; before is what a guard in front of this one found about this proof, or nil.
+func (p *possession) check(ctx context.Context, r *Request, token string, b *binding, byProof bool, before *userContext, now time.Time) ([]Field, error) {
 	refuse := func(format string, args ...any) error {
 		return refused(CodeInvalidToken, invalidToken(ReasonType, format, args...))
 	}
@@ -171,15 +170,18 @@ func (p *possession) check(ctx context.Context, r *Request, token string, b *bin
 			return nil, refuse("%w", err)
 		}
 	}
-	if b.key == "" {
+	switch {
+	case b.key == "":
 		return nil, nil
+	case before != nil && before.client.possession == p: // the same proof of the same request: a stream may have outlasted it since
+		return before.fields, nil
 	}
-	return p.checkProof(ctx, r, token, b, before, now)
+	return p.checkProof(ctx, r, token, b, before != nil, now)
 }
 
-// checkProof applies RFC 9449 section 4.3, and sections 9 and 11.1. That a proof was used is remembered only when all else is found
+// checkProof applies RFC 9449 section 4.3, and sections 9 and 11.1. used says that another Resource has found this to be the first use. That a proof was used is remembered only when all else is found
 // to be good: strangers have nothing to fill the memory with.
-func (p *possession) checkProof(ctx context.Context, r *Request, token string, b *binding, before bool, now time.Time) ([]Field, error) {
+func (p *possession) checkProof(ctx context.Context, r *Request, token string, b *binding, used bool, now time.Time) ([]Field, error) {
 	refuse := func(err error) error { return refused(codeInvalidProof, err, p.nonces.fields(now)...) }
 	lines := r.values(proofHeader)
 	if len(lines) != 1 {
@@ -201,7 +203,7 @@ func (p *possession) checkProof(ctx context.Context, r *Request, token string, b
 		b.proofs.Store(checked.Known)
 	}
 	fields, err := p.nonces.check(checked.Nonce, now)
-	if err != nil || before {
+	if err != nil || used {
 		return fields, err
 	}
 	use, oldest := replays.UseOf(checked.Thumbprint, checked.ID), now.Add(-proofAge-p.leeway)

@@ -345,6 +345,26 @@ func TestProofOnce(t *testing.T) {
 				t.Errorf("%s in the same context: %d %s", name, a.Status, a.Body)
 			}
 		}
+		if _, a := api.RequireUser()(idserver.WithUser(ctx, &idserver.User{Name: "an own one"}), r); a.Ends() {
+			t.Errorf("behind a guard of the application's own: %d %s", a.Status, a.Body)
+		}
+		elsewhere, err := w.NewResource(idserver.ResourceConfig{Identifier: "https://other.example", DPoP: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		both := w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = []string{ordersAPI, "https://other.example"} }, f.bind)
+		ofBoth := proving(both, f.proof(both, nil, nil))
+		behind, a := w.browser(t).pass(api.RequireUser(), "GET", "/orders", ofBoth)
+		if a.Ends() {
+			t.Fatal(a.Status)
+		}
+		if _, a := elsewhere.RequireUser()(behind, w.browser(t).request("GET", "/orders", []edit{ofBoth})); a.Status != 401 || code(t, a) != "invalid_dpop_proof" {
+			t.Errorf("at another API in the same request: %d %s", a.Status, a.Body)
+		}
+		w.clock.advance(4 * time.Minute) // a stream is open
+		if _, a := api.RequireUser()(ctx, r); a.Ends() {
+			t.Errorf("much later in the same request: %d %s", a.Status, a.Body)
+		}
 		used := proving(token, f.proof(token, nil, nil))
 		if _, a := w.browser(t).pass(api.RequireUser(), "GET", "/orders", used); a.Ends() {
 			t.Fatal(a.Status)

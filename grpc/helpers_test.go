@@ -207,6 +207,11 @@ func bearer(ctx context.Context, token string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 }
 
+// proving is a call's context with a token that is bound to a key, and the proof of that for one method.
+func proving(ctx context.Context, token, proof string) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "DPoP "+token, "dpop", proof)
+}
+
 // call makes a unary call.
 func call(ctx context.Context, conn *grpc.ClientConn, method string) (string, error) {
 	out := new(text)

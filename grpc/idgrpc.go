@@ -107,7 +107,7 @@ func (a *Auth) admit(ctx context.Context, method string) (context.Context, error
 	return behind, nil
 }
 
-// stillAdmits reports whether a stream's user would be admitted now. ctx is what the stream had before any guard.
+// stillAdmits reports whether a stream's user would be admitted now. ctx has no user.
 func (a *Auth) stillAdmits(ctx context.Context, method string, user *idserver.User) error {
 	behind, err := a.admit(ctx, method)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
@@ -114,6 +115,85 @@ func TestBehaviour(t *testing.T) {
 	}
 	if strings.Contains(transcript.String(), alice[:20]) || strings.Contains(transcript.String(), "another-api") {
 		t.Error("the client is told a token, or why in detail it is refused")
+	}
+}
+
+// shop is the Identifier of an API whose tokens are bound to a key.
+const shop = "https://shop.example"
+
+// boundAPI takes tokens that are bound to a key, and others.
+func (w *world) boundAPI(t *testing.T, edit ...func(*idserver.ResourceConfig)) *idserver.Resource {
+	t.Helper()
+	cfg := idserver.ResourceConfig{Identifier: shop, DPoP: true}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	api, err := w.NewResource(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api
+}
+
+func (w *world) boundTo(key *idtest.ProofKey) string {
+	return w.provider.MintAccessToken("alice", func(c map[string]any) { c["aud"] = shop }, key.Bind)
+}
+
+// A token that is bound to a key comes with a proof for the Identifier's origin, POST, and the full method name (RFC 9449 section 7).
+func TestBoundTokens(t *testing.T) {
+	w, key := newWorld(t), idtest.NewProofKey(nil)
+	api := w.boundAPI(t)
+	conn, _ := serve(t, idgrpc.New(api, idgrpc.Config{Methods: map[string]idserver.Guard{admin: api.RequireRole("admin")}, Others: api.RequireUser()}).ServerOptions()...)
+	token := w.boundTo(key)
+	proof := func(method, url string) string { return key.Proof(method, url, token, "") }
+	used := proof("POST", shop+whoAmI)
+	for _, row := range []struct {
+		what   string
+		ctx    context.Context
+		reason string
+	}{
+		{"its proof", proving(t.Context(), token, used), ""},
+		{"its proof, once more", proving(t.Context(), token, used), "invalid_dpop_proof"},
+		{"another proof", proving(t.Context(), token, proof("POST", shop+whoAmI)), ""},
+		{"no proof", metadata.AppendToOutgoingContext(t.Context(), "authorization", "DPoP "+token), "invalid_dpop_proof"},
+		{"a proof for another method", proving(t.Context(), token, proof("POST", shop+admin)), "invalid_dpop_proof"},
+		{"a proof for GET", proving(t.Context(), token, proof("GET", shop+whoAmI)), "invalid_dpop_proof"},
+		{"a proof for the host of the connection", proving(t.Context(), token, proof("POST", "http://memory"+whoAmI)), "invalid_dpop_proof"},
+		{"a proof in binary metadata", metadata.AppendToOutgoingContext(t.Context(), "authorization", "DPoP "+token, "dpop-bin", proof("POST", shop+whoAmI)), "invalid_dpop_proof"},
+		{"two proofs", proving(metadata.AppendToOutgoingContext(t.Context(), "dpop", proof("POST", shop+whoAmI)), token, proof("POST", shop+whoAmI)), "invalid_dpop_proof"},
+		{"a proof of another key", proving(t.Context(), token, idtest.NewProofKey(nil).Proof("POST", shop+whoAmI, token, "")), "invalid_dpop_proof"},
+		{"the scheme Bearer", bearer(t.Context(), token), "invalid_token"},
+	} {
+		got, err := call(row.ctx, conn, whoAmI)
+		if (err == nil) != (row.reason == "") || reason(err) != row.reason || err != nil && status.Code(err) != codes.Unauthenticated {
+			t.Errorf("%s: %q %v", row.what, got, err)
+		}
+	}
+	if got, err := call(proving(t.Context(), token, proof("POST", shop+admin)), conn, admin); err != nil {
+		t.Errorf("a role: %q %v", got, err)
+	}
+}
+
+// A nonce that the API wants is in the refusal, and the next proof has it.
+func TestProofWithNonce(t *testing.T) {
+	w, key := newWorld(t), idtest.NewProofKey(nil)
+	api := w.boundAPI(t, func(c *idserver.ResourceConfig) {
+		c.DPoPNonces, c.DPoPNonceSecrets = true, []string{"a-secret-for-nonces-of-at-least-32-bytes"}
+	})
+	conn, _ := serve(t, idgrpc.New(api, idgrpc.Config{Others: api.RequireUser()}).ServerOptions()...)
+	token := w.boundTo(key)
+	_, err := call(proving(t.Context(), token, key.Proof("POST", shop+whoAmI, token, "")), conn, whoAmI)
+	var nonce string
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			nonce = info.Metadata["dpop_nonce"]
+		}
+	}
+	if reason(err) != "use_dpop_nonce" || nonce == "" {
+		t.Fatalf("%s", told(err))
+	}
+	if got, err := call(proving(t.Context(), token, key.Proof("POST", shop+whoAmI, token, nonce)), conn, whoAmI); err != nil {
+		t.Errorf("%q %v", got, err)
 	}
 }
 

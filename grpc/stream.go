@@ -7,6 +7,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	idserver "github.com/signward/idserver-go/core"
 )
 
 // stream is a stream behind a guard.
@@ -35,15 +37,16 @@ func attempt(do func() error) (o outcome) {
 
 var errPanicked = status.Error(codes.Internal, "The guard of this stream panicked")
 
-// watched hands a stream to its handler that ends when stillAdmitted, which is asked again and again, returns an error. When
+// watched hands a stream to its handler that ends when stillAdmitted, which is asked again and again, returns an error. found is the
+// context behind the guard. When
 // watched returns, nothing is left running but a message that was on its way, and that gRPC interrupts as soon as the interceptor
 // has returned.
-func watched(ctx context.Context, ss grpc.ServerStream, every time.Duration, stillAdmitted func(context.Context) error, handle func(grpc.ServerStream) error) error {
-	ctx, end := context.WithCancelCause(ctx)
+func watched(found context.Context, ss grpc.ServerStream, every time.Duration, stillAdmitted func(context.Context) error, handle func(grpc.ServerStream) error) error {
+	ctx, end := context.WithCancelCause(found)
 	defer end(nil)
 	s := &stream{ServerStream: ss, ctx: ctx, ended: make(chan struct{}), received: make(chan outcome, 1), sent: make(chan outcome, 1)}
 	err := func() error {
-		asking, stop := context.WithCancel(ss.Context()) // not ctx, which has the user that the guard found
+		asking, stop := context.WithCancel(idserver.WithUser(found, nil)) // nobody is known any more, but that a proof was shown
 		stopped := make(chan struct{})
 		defer func() {
 			stop()

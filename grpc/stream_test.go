@@ -67,6 +67,53 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	}
 }
 
+// A proof is for the call that it came with: a stream is not asked for another one, however long it lasts. All else ends it.
+func TestStreamOfABoundToken(t *testing.T) {
+	for name, row := range map[string]struct {
+		happens func(w *world, token string)
+		after   time.Duration
+		reason  string
+	}{
+		"nothing":      {func(*world, string) {}, lasting - time.Second, ""},
+		"it expires":   {func(*world, string) {}, lasting + time.Minute, "invalid_token"},
+		"a revocation": {func(w *world, token string) { _ = w.RevokeToken(context.Background(), token) }, 11 * time.Second, "invalid_token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, key := newWorld(t), idtest.NewProofKey(time.Now)
+				api := w.boundAPI(t)
+				for kind, guard := range map[string]idserver.Guard{"Resource": api.RequireUser(), "LoadUser": api.LoadUser(), "behind an own one": idserver.AllOf(api.RequireUser(), known, api.RequireRole("admin"))} {
+					conn, s := serve(t, idgrpc.New(api, idgrpc.Config{Methods: map[string]idserver.Guard{forever: guard}}).ServerOptions()...)
+					token := w.boundTo(key)
+					ss := begin(t, proving(t.Context(), token, key.Proof("POST", shop+forever, token, "")), conn, forever)
+					ask(t, ss)
+					if got, err := hear(ss); err != nil {
+						t.Fatalf("%s: %q %v", kind, got, err)
+					}
+					row.happens(w, token)
+					time.Sleep(row.after)
+					if synctest.Wait(); (len(s.causes) == 0) != (row.reason == "") {
+						t.Fatalf("%s: ended %d times", kind, len(s.causes))
+					}
+					if row.reason == "" {
+						continue
+					}
+					if cause := <-s.causes; reason(cause) != row.reason {
+						t.Errorf("%s: the handler is told %v", kind, cause)
+					}
+				}
+			})
+		})
+	}
+}
+
+// known is a guard of an application's own, which gives the user another name.
+func known(ctx context.Context, _ idserver.Request) (context.Context, idserver.Answer) {
+	user := *idserver.UserFrom(ctx)
+	user.Name = "known"
+	return idserver.WithUser(ctx, &user), idserver.Answer{}
+}
+
 // What else ends a stream, and what does not.
 func TestStreamEnds(t *testing.T) {
 	for name, row := range map[string]struct {
