@@ -63,12 +63,14 @@ func fapiClient(t *testing.T, binary, addr, issuer, profile, keys, begins string
 
 // The examples follow FAPI 2.0 at npm oidc-provider, which insists on it.
 func TestFAPIOIDCProvider(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct{ profile, alg, nonces, signed string }{
 		"PS256":                  {"fapi2", "PS256", "", ""},
 		"ES256, and nonces":      {"fapi2", "ES256", "1", ""},
 		"PS256, message signing": {"fapi2-message-signing", "PS256", "", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait until a token ends
 			program := oidcProvider(t)
 			keys := clientKeys(t, "-alg", row.alg)
 			eachExample(t, func(t *testing.T, binary string) {
@@ -88,11 +90,13 @@ func TestFAPIOIDCProvider(t *testing.T) {
 
 // The examples follow FAPI 2.0 at go-oidc, which encrypts ID tokens and userinfo as Singpass does.
 func TestFAPIGoOIDC(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct{ profile, signed string }{
 		"encrypted":                      {"fapi2", ""},
 		"encrypted, and message signing": {"fapi2-message-signing", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait until a token ends
 			program := buildOnce(t, "go-oidc", "./scripts/go-oidc")
 			keys := clientKeys(t, "-enc")
 			eachExample(t, func(t *testing.T, binary string) {

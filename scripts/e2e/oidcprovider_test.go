@@ -32,6 +32,7 @@ func oidcProvider(t *testing.T) string {
 
 // The examples sign in at a provider that nobody here wrote.
 func TestOIDCProvider(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		alg, secret string
 		env         []string
@@ -41,6 +42,7 @@ func TestOIDCProvider(t *testing.T) {
 		"all claims in the ID token as well": {"RS256", rand.Text() + rand.Text(), []string{"PLAIN_ID_TOKEN=1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait until a token ends
 			eachExample(t, func(t *testing.T, binary string) {
 				addr := freeAddr(t)
 				app := "http://" + addr

@@ -50,7 +50,8 @@ func endToEnd(ctx context.Context, r *report, want options) error {
 	servers, missing := testServers(ctx, r)
 	leftOut = append(leftOut, missing...)
 	env = append(append(env, servers...), "E2E_LEFT_OUT="+strings.Join(leftOut, " "))
-	return goTest(ctx, r, env, "-race", "-count=1", "-timeout", "20m", "-tags", "e2e", "./scripts/e2e/...")
+	// Those that run in parallel wait, mostly: for a token to end, or for a server that is away. There may be more of them than processors.
+	return goTest(ctx, r, env, "-race", "-count=1", "-parallel", "6", "-timeout", "20m", "-tags", "e2e", "./scripts/e2e/...")
 }
 
 // needed says why something is left out: by a flag, or because it could not be had.
