@@ -577,6 +577,49 @@ func TestSignOutDuringARefreshElsewhere(t *testing.T) {
 	})
 }
 
+// Nor when it is signed out in the instant before it is written: the store is not given it again.
+func TestSignOutBeforeASave(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &swapWatcher{sharedStore: newSharedStore()}
+		store := func(c *idserver.Config) { c.Store = s }
+		w := newStrictWorld(t, 15*time.Minute, idtest.Dialect{}, inStore, store)
+		other := w.client(t, inStore, store)
+		w.provider.Fail(idtest.Revocation, idtest.Fault{Status: 500}) // or the refresh is refused
+		synctest.Wait()                                               // the root is written
+		before := s.keys()
+		b := w.signedIn(t, "alice")
+		key := newKey(t, before, s.keys())
+		elsewhere := &browser{t, other, copyOf(b.cookies)}
+		time.Sleep(nearlyOver)
+		s.key, s.about = key, func() {
+			if a := elsewhere.route("POST", "/auth/logout", navigates); a.Status != 303 {
+				t.Errorf("%d %s", a.Status, a.Body)
+			}
+		}
+		if got := b.seen(); got != "401" || s.about != nil {
+			t.Errorf("the request that was on its way is answered as %s, and signed out %t", got, s.about == nil)
+		}
+		if s.values[key] != nil {
+			t.Error("the store has the session again")
+		}
+	})
+}
+
+// swapWatcher tells of the next swap of a key, when it is about to be made.
+type swapWatcher struct {
+	*sharedStore
+	key   string
+	about func()
+}
+
+func (s *swapWatcher) SwapCtx(ctx context.Context, key string, old, value []byte, expiry time.Time) (bool, error) {
+	if about := s.about; about != nil && key == s.key {
+		s.about = nil
+		about()
+	}
+	return s.sharedStore.SwapCtx(ctx, key, old, value, expiry)
+}
+
 // A background job goes on with a session of the store, and notices that it was signed out elsewhere.
 func TestTokenSourceOfAServerSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {

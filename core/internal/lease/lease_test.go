@@ -338,3 +338,18 @@ func TestAttemptIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// While the store is away, nothing is known of a grant: that the caller's version is the newest may not be said.
+func TestLatestOfAStoreThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		l := replica(t, s, 0)
+		if got, err := l.Latest(t.Context(), grant(0)); got != nil || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		s.away(true)
+		if got, err := l.Latest(t.Context(), grant(0)); got != nil || !errors.Is(err, vault.ErrAway) {
+			t.Errorf("%q, %v, want %v", got, err, vault.ErrAway)
+		}
+	})
+}
