@@ -224,6 +224,27 @@ func TestBackchannelLogoutAtReplicas(t *testing.T) {
 	}
 }
 
+// A sign-in after the sign-out stands, also where nobody could know of that and the provider's clock is ahead: what the provider says of
+// a time to come by our clock says nothing of who signs in until then.
+func TestBackchannelLogoutBySomebodyAhead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, messenger := newMessengers(t)
+		w.provider.Advance(5 * time.Second)
+		b := w.signedIn(t, "alice")
+		w.warmUp(b)
+		messenger.set(true, false)
+		if a := logout(t, w.clients[2], w.provider.MintLogoutToken("alice", idtest.ExampleClient)); a.Status != 503 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		pass(time.Second)
+		again := w.signedIn(t, "alice")
+		messenger.set(false, false)
+		pass(time.Minute)
+		w.expectAt(b, "", "signed out by the provider")
+		w.expectAt(again, "012", "signed in again")
+	})
+}
+
 // While the store is away, the provider is asked to repeat; the session is over here at once, and everywhere when the store is
 // back, whether or not the provider repeats.
 func TestBackchannelLogoutWhileTheStoreIsAway(t *testing.T) {
