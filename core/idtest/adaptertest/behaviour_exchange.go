@@ -354,6 +354,13 @@ var RouterAnswers = []RouterAnswer{
 	{"GET", "/auth/logout/", []int{200, 301, 307, 404}, "fiber serves it unless StrictRouting is set, gin redirects, echo and chi answer 404"},
 	{"GET", "/auth/nothing", []int{404}, "there is no such route"},
 	{"GET", "/auth//login", []int{301, 307, 404}, "a ServeMux redirects to the clean path, gin unless RedirectFixedPath is off; the others answer 404"},
+	{"GET", "/.well-known/oauth-protected-resource/../../suite/user", []int{301, 307, 404}, "some redirect to the clean path, which has a guard of its own"},
+	{"GET", "/.well-known/oauth-protected-resource/suite/mcp/../../../suite/user", []int{301, 307, 404}, "the same"},
+	{"GET", "/.well-known/oauth-protected-resource/%2e%2e/%2e%2e/suite/user", []int{404}, "there is no such route"},
+	{"GET", "/.well-known/oauth-protected-resource//suite/mcp", []int{301, 307, 404}, "some redirect to the clean path"},
+	{"GET", "/.well-known/oauth-protected-resource/suite%2Fmcp", []int{200, 404}, "gin takes it for a slash"},
+	{"GET", "/.well-known/oauth-protected-resource/suite/mcp/", []int{200, 301, 404}, "fiber serves it unless StrictRouting is set, gin redirects, the others answer 404"},
+	{"GET", "/.well-known/oauth-protected-resource/suite/other", []int{404}, "an API that publishes nothing"},
 	{"GET", "/AUTH/LOGOUT", []int{200, 404}, "fiber serves it unless CaseSensitive is set"},
 }
 
