@@ -25,11 +25,11 @@ type tokenRules struct {
 	finalSlash bool // the audience is a URL, and the token's may have a slash more or less at its end
 	typed      bool // typ must be at+jwt
 	leeway     time.Duration
-	issuer     string // "": that of the metadata
-	boundTo    string // the key that a token of our own is bound to (jkt); "": none
-	bound      bool   // it may be bound to a key: the caller has the sender show that they hold it
-	only       bool   // it must be
-	resource   bool   // of a Resource: where the settings are, for the log
+	issuer     string              // "": that of the metadata
+	holds      func(*binding) bool // whether what a token of our own is bound to is ours; nil: a token is another's
+	bound      bool                // it may be bound to a key: the caller has the sender show that they hold it
+	only       bool                // it must be
+	resource   bool                // of a Resource: where the settings are, for the log
 }
 
 // rules are those of a configuration.
@@ -154,11 +154,21 @@ func (p *provider) checkAccessToken(ctx context.Context, issuer string, v verifi
 // verifyAccessToken returns the claims of an access token that the provider has just issued and that is valid here.
 func (p *provider) verifyAccessToken(ctx context.Context, t *Tokens) (*claims.Claims, error) {
 	want := p.cfg.rules()
-	if key, err := proofKey(t.ProofKey); err == nil && key != nil {
-		want.boundTo = key.Thumbprint()
-	}
+	want.holds = func(b *binding) bool { return p.holds(b, t.ProofKey) }
 	v, _, err := p.proveAccessToken(ctx, t.AccessToken, issuedAccessToken, want, p.now())
 	return v.Claims, err
+}
+
+// holds reports whether what an access token is bound to is ours: the key that it was asked for with, and the certificate of then.
+func (p *provider) holds(b *binding, proofKeyOfToken []byte) bool {
+	if b.other || b.certificate != "" && (p.presenter == nil || !p.presenter.isOurs(b.certificate)) {
+		return false
+	}
+	if b.key == "" {
+		return true
+	}
+	key, err := proofKey(proofKeyOfToken)
+	return err == nil && key != nil && b.key == key.Thumbprint()
 }
 
 // accessFacts are what is checked of an access token at each request, besides its issuer. Times are in milliseconds, to
@@ -209,7 +219,7 @@ func (p *provider) accessTokenFacts(t *claims.Claims, kind string) (facts access
 // check applies the rest of RFC 9068 section 4: what depends on the time and on the caller.
 func (f *accessFacts) check(iss, issuer, clientID string, want tokenRules, now time.Time) error {
 	switch {
-	case f.bound != nil && !want.bound && (want.boundTo == "" || f.bound.key != want.boundTo): // nobody is asked to show the key here
+	case f.bound != nil && !want.bound && (want.holds == nil || !want.holds(f.bound)): // nobody is asked to show the key here
 		return invalidToken(ReasonType, "it is bound to a key or a certificate (cnf), and only bearer tokens are taken here: a Resource with ResourceConfig.DPoP or MTLS has the sender show the key")
 	case f.bound == nil && want.only:
 		return invalidToken(ReasonType, "it is bound to no key (cnf), and only those that are bound are taken (ResourceConfig.OnlyBound)")

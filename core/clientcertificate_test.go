@@ -74,6 +74,18 @@ func newMutual(t *testing.T, registered idtest.Client, edit func(*idserver.Confi
 	return w
 }
 
+// What is in an access token that is bound to somebody else's certificate does not count.
+func TestTokenOfAnotherCertificate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.SetAccessTokenClaims(idtest.BindCertificate(clientCertificates().issued.Leaf.Raw))
+		w.signedIn(t, "alice")
+		if n := w.provider.Requests(idtest.UserInfo); n != 1 {
+			t.Errorf("userinfo was asked for the roles %d times, want once", n)
+		}
+	})
+}
+
 // A certificate authenticates every request that wants it, at the endpoints where it counts, and access tokens are bound to it.
 func TestClientCertificate(t *testing.T) {
 	c := clientCertificates()
@@ -109,6 +121,9 @@ func TestClientCertificate(t *testing.T) {
 			user, token := b.visit()
 			if user == nil || token == before || len(user.Roles) == 0 {
 				t.Fatalf("signed in is %v: %s", user, w.log)
+			}
+			if n := w.provider.Requests(idtest.UserInfo); n != 0 {
+				t.Errorf("userinfo was asked %d times, and the roles are in the access token", n)
 			}
 			_, claims := jwtParts(t, token)
 			cnf, _ := claims["cnf"].(map[string]any)
