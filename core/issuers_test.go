@@ -14,6 +14,17 @@ import (
 	"github.com/signward/idserver-go/core/idtest"
 )
 
+// ofTwoIssuers returns an API that takes the tokens of another issuer, which is served by a client of its own, too.
+func (w *world) ofTwoIssuers(t *testing.T) (other *idtest.Provider, client *idserver.Client, api *idserver.Resource) {
+	t.Helper()
+	other, client = w.another(t, otherURL)
+	api, err := idserver.Issuers(w.Client, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other, client, api
+}
+
 // another is another provider of the world, and an API's client of it.
 func (w *world) another(t *testing.T, at string, edit ...func(*idserver.Config)) (*idtest.Provider, *idserver.Client) {
 	t.Helper()
@@ -96,11 +107,7 @@ func TestIssuers(t *testing.T) {
 func TestIssuersTakeNoBoundTokens(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		other, client := w.another(t, otherURL)
-		api, err := idserver.Issuers(w.Client, client)
-		if err != nil {
-			t.Fatal(err)
-		}
+		other, _, api := w.ofTwoIssuers(t)
 		f := newForger(t, w)
 		token := other.MintAccessToken("alice", f.bind)
 		_, bare := w.browser(t).pass(api.RequireUser(), "GET", "/orders", bearer(token))
@@ -118,11 +125,7 @@ func TestIssuersTakeNoBoundTokens(t *testing.T) {
 func TestIssuersOfStreamsAndSources(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		other, client := w.another(t, otherURL)
-		api, err := idserver.Issuers(w.Client, client)
-		if err != nil {
-			t.Fatal(err)
-		}
+		other, client, api := w.ofTwoIssuers(t)
 		token := other.MintAccessToken("alice")
 		b := w.browser(t)
 		ctx, a := b.pass(api.RequireUser(), "GET", "/", bearer(token))
@@ -154,11 +157,7 @@ func TestIssuersOfStreamsAndSources(t *testing.T) {
 func TestIssuersApart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		other, client := w.another(t, otherURL)
-		api, err := idserver.Issuers(w.Client, client)
-		if err != nil {
-			t.Fatal(err)
-		}
+		other, _, api := w.ofTwoIssuers(t)
 		other.Fail(idtest.Discovery, idtest.Fault{Status: 500})
 		if _, err := api.ValidateAccessToken(t.Context(), w.provider.MintAccessToken("alice")); err != nil {
 			t.Errorf("of the one that is there: %v", err)
