@@ -97,6 +97,7 @@ type authorizationRequest struct {
 	silent             bool   // prompt=none
 	idTokenHint        string
 	authentication     wantedAuthentication
+	device             string // the user code of the device that is signed in to, in place of a client
 }
 
 // authorize shows the sign-in page and receives the choice made there. The page posts to its own URL, so that the request

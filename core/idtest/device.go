@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -61,16 +62,35 @@ func (p *Provider) DecideDevice(userCode, login string) error {
 	}
 	p.devices.mu.Lock()
 	defer p.devices.mu.Unlock()
-	for _, d := range p.devices.byCode {
-		if d.userCode != userCode || d.grant != nil || d.denied || !p.now().Before(d.expires) {
-			continue
-		}
-		if d.denied = login == ""; !d.denied {
-			d.grant = &grant{client: d.client, login: person.Login, scope: d.scope, sid: rand.Text(), authTime: p.now()}
-		}
-		return nil
+	d := p.devices.waiting(userCode, p.now())
+	if d == nil {
+		return fmt.Errorf("idtest: nothing waits for the code %q", userCode)
 	}
-	return fmt.Errorf("idtest: nothing waits for the code %q", userCode)
+	if d.denied = login == ""; !d.denied {
+		d.grant = &grant{client: d.client, login: person.Login, scope: d.scope, sid: rand.Text(), authTime: p.now()}
+	}
+	return nil
+}
+
+// waiting returns the sign-in that waits for a code, or nil. The caller holds the lock.
+func (l *devices) waiting(userCode string, now time.Time) *device {
+	for _, d := range l.byCode {
+		if d.userCode == userCode && d.grant == nil && !d.denied && now.Before(d.expires) {
+			return d
+		}
+	}
+	return nil
+}
+
+var notInCode = regexp.MustCompile("[^A-Z0-9]")
+
+// typedCode is a code as it was meant by who typed it (RFC 8628 section 6.1).
+func typedCode(text string) string {
+	code := notInCode.ReplaceAllString(strings.ToUpper(text), "")
+	if len(code) > 4 {
+		code = code[:4] + "-" + code[4:min(len(code), 8)]
+	}
+	return code
 }
 
 // deviceTokens implements RFC 8628 sections 3.4 and 3.5.
@@ -111,13 +131,16 @@ func (l *devices) poll(code, client string, now time.Time) (*grant, *oauthError)
 
 // devicePage is where the person enters the code, and chooses who they are.
 func (p *Provider) devicePage(w http.ResponseWriter, r *http.Request) {
-	code := r.URL.Query().Get("user_code")
-	if code == "" {
-		messagePage(w, http.StatusOK, "Sign in on another device", "Open this address with ?user_code= and the code that the device shows.")
-		return
-	}
+	code := typedCode(r.URL.Query().Get("user_code"))
 	if r.Method != http.MethodPost {
-		p.signInPage(w, authorizationRequest{client: Client{ID: "The device with the code " + code}, redirectURI: "this page"})
+		p.devices.mu.Lock()
+		waits := p.devices.waiting(code, p.now()) != nil
+		p.devices.mu.Unlock()
+		if !waits {
+			writePage(w, http.StatusOK, "device", struct{ Wrong string }{code})
+			return
+		}
+		p.signInPage(w, authorizationRequest{device: code})
 		return
 	}
 	if err := sameOrigin(r); err != nil {

@@ -23,9 +23,10 @@ h1{margin:0;font-size:1.375rem;line-height:1.3}
 p{margin:.5rem 0 0;color:var(--soft);overflow-wrap:anywhere}
 strong{color:var(--text);font-weight:600}
 form{display:grid;gap:.625rem;margin-top:1.5rem}
+input{width:100%;padding:.75rem .875rem;border:1px solid var(--line);border-radius:12px;background:none;color:inherit;font:inherit;letter-spacing:.125em}
 button{width:100%;padding:.75rem .875rem;border:1px solid var(--line);border-radius:12px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}
 button:hover{border-color:var(--accent);background:var(--tint)}
-button:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+button:focus-visible,input:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 .person{display:grid;grid-template-columns:2.5rem 1fr;gap:0 .875rem;align-items:center}
 .person.hinted{border-color:var(--accent);background:var(--tint)}
 .initials{display:grid;place-items:center;width:2.5rem;height:2.5rem;border-radius:50%;background:var(--tint);color:var(--accent);font-weight:600}
@@ -65,7 +66,8 @@ var pages = template.Must(template.New("").Parse(`
 </html>
 {{end}}
 
-{{- define "sign in"}}{{template "head" "Sign in"}}<p>Choose who you are. <strong>{{.Client}}</strong> takes you back to <strong>{{.Destination}}</strong>.</p>
+{{- define "sign in"}}{{template "head" "Sign in"}}<p>Choose who you are. {{if .Device}}You sign in to the device that shows <strong>{{.Device}}</strong>.
+{{- else}}<strong>{{.Client}}</strong> takes you back to <strong>{{.Destination}}</strong>.{{end}}</p>
 <form method="post">
 {{- range .People}}
 <button class="person{{if .Hinted}} hinted{{end}}" name="user" value="{{.Login}}"{{if .Hinted}} autofocus{{end}}>
@@ -78,6 +80,13 @@ var pages = template.Must(template.New("").Parse(`
 </button>
 {{- end}}
 <button class="cancel" name="cancel" value="1">Cancel</button>
+</form>
+{{template "foot"}}{{end}}
+
+{{- define "device"}}{{template "head" "Sign in on another device"}}<p>{{with .Wrong}}No device waits for the code <strong>{{.}}</strong>. {{end}}Enter the code that the device shows.</p>
+<form>
+<input name="user_code" aria-label="Code" placeholder="ABCD-EFGH" required autofocus autocomplete="off" autocapitalize="characters" spellcheck="false">
+<button>Continue</button>
 </form>
 {{template "foot"}}{{end}}
 
@@ -110,9 +119,9 @@ func (p *Provider) signInPage(w http.ResponseWriter, request authorizationReques
 		destination = u.Scheme + "://" + u.Host
 	}
 	writePage(w, http.StatusOK, "sign in", struct {
-		Client, Destination string
-		People              []personButton
-	}{request.client.ID, destination, people})
+		Client, Destination, Device string
+		People                      []personButton
+	}{request.client.ID, destination, request.device, people})
 }
 
 // initials are the first letters of a name's first and last word.
