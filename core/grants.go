@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -47,11 +48,16 @@ func (e grantEndpoint) Request(ctx context.Context, form url.Values, key *dpop.K
 	if err != nil {
 		return t, baseerror.Of(err)
 	}
+	if strings.ContainsFunc(tokens.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }) { // it would be more than one word of a header field
+		return t, &TokenEndpointError{Status: http.StatusOK, Err: errNotSendable}
+	}
 	return grants.Token{
 		Token: &oauth2.Token{AccessToken: tokens.AccessToken, TokenType: tokens.kind(), Expiry: tokens.Expiry},
 		Key:   key, IssuedType: tokens.issuedType,
 	}, nil
 }
+
+var errNotSendable = errors.New("the access token has characters that cannot be sent with it (RFC 6749 appendix A.12)")
 
 func (e grantEndpoint) Subject(ctx context.Context) (*oauth2.Token, *dpop.Key, error) {
 	t, key, err := e.client.userTokens(ctx).bound()

@@ -143,7 +143,7 @@ func (s *Source) Service(ctx context.Context) oauth2.TokenSource {
 // What is exchanged is the token that idserver's TokenSource returns, and its errors are this one's: [idserver.ErrSignedOut] when
 // the session is over. An exchanged token is kept with the one that it was exchanged for, and never given to another user, or
 // for another token of the same. For the others see [Source.Service]. An answer that is of another type than an access token
-// (issued_token_type) is refused.
+// (issued_token_type) is refused; with Config.OnBehalfOf it may leave that out.
 func (s *Source) User(ctx context.Context) oauth2.TokenSource {
 	return source(func() (grants.Token, error) { return s.user(ctx) })
 }
@@ -214,9 +214,13 @@ func (s *Source) exchange(ctx context.Context, subject string, bound *dpop.Key) 
 		}
 	}
 	if s.cfg.OnBehalfOf {
-		return s.endpoint.Request(ctx, s.form(url.Values{
+		t, err := s.endpoint.Request(ctx, s.form(url.Values{
 			"grant_type": {jwtBearerGrant}, "assertion": {subject}, "requested_token_use": {"on_behalf_of"},
 		}), bound)
+		if err == nil && t.IssuedType != "" && t.IssuedType != accessTokenType { // RFC 7523 has no such member, and Entra sends none
+			return grants.Token{}, &idserver.TokenEndpointError{Status: http.StatusOK, Err: errOtherType}
+		}
+		return t, err
 	}
 	t, err := s.endpoint.Request(ctx, s.form(url.Values{
 		"grant_type": {exchangeGrant}, "subject_token": {subject}, "subject_token_type": {accessTokenType}, "requested_token_type": {accessTokenType},

@@ -246,6 +246,14 @@ func TestExchangeRefused(t *testing.T) {
 		},
 		"no access token":   func(r map[string]any) { r["token_type"] = "N_A" },
 		"bound to some key": func(r map[string]any) { r["token_type"] = "DPoP" },
+		"of MAC type":       func(r map[string]any) { r["token_type"] = "mac" },
+		"its type's number": func(r map[string]any) { r["token_type"] = 7 },
+		"none":              func(r map[string]any) { delete(r, "access_token") },
+		"empty":             func(r map[string]any) { r["access_token"] = "" },
+		"a number":          func(r map[string]any) { r["access_token"] = 7 },
+		"two in one":        func(r map[string]any) { r["access_token"] = "x, Bearer y" },
+		"a line end":        func(r map[string]any) { r["access_token"] = "x\r\nX-User: admin" },
+		"beyond ASCII":      func(r map[string]any) { r["access_token"] = "tök" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -262,10 +270,89 @@ func TestExchangeRefused(t *testing.T) {
 	}
 }
 
+// Whatever is wrong with the answer to an exchange, the user's own token is never sent in its place, and an outage is told from a refusal.
+func TestExchangeAnswers(t *testing.T) {
+	const good = `"access_token":"x","token_type":"Bearer","issued_token_type":"urn:ietf:params:oauth:token-type:access_token"`
+	for name, row := range map[string]struct {
+		fault   idtest.Fault
+		passing bool
+	}{
+		"slow":                {idtest.Fault{Slow: time.Minute}, true},
+		"it hangs":            {idtest.Fault{Hang: true}, true},
+		"503":                 {idtest.Fault{Status: 503}, true},
+		"endless":             {idtest.Fault{Endless: true}, false},
+		"gzip bomb":           {idtest.Fault{GzipBomb: true}, false},
+		"elsewhere":           {idtest.Fault{Redirect: "https://evil.example"}, false},
+		"over 1 MiB":          {idtest.Fault{Body: `{` + good + `,"x":"` + strings.Repeat("x", 1<<20) + `"}`}, false},
+		"another token, too":  {idtest.Fault{Body: `{"access_token":"y",` + good + `}`}, false},
+		"another type, too":   {idtest.Fault{Body: `{"issued_token_type":"urn:ietf:params:oauth:token-type:id_token",` + good + `}`}, false},
+		"a list":              {idtest.Fault{Body: `[{` + good + `}]`}, false},
+		"more behind it":      {idtest.Fault{Body: `{` + good + `}{}`}, false},
+		"an error and tokens": {idtest.Fault{Body: `{"error":"invalid_target",` + good + `}`}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t)
+				ctx := behind(t, w.Client, w.provider.MintAccessToken("alice"))
+				w.provider.Fail(idtest.Token, row.fault)
+				s := w.source(t, w.Client, orders)
+				token, err := s.User(ctx).Token()
+				if token != nil || !errors.Is(err, idserver.ErrTokenEndpoint) || errors.Is(err, idserver.ErrUnavailable) != row.passing {
+					t.Errorf("%v", err)
+				}
+				r, err := http.NewRequestWithContext(t.Context(), "GET", "https://orders.example/orders", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.UserTransport(ctx, "https://orders.example", transport(func(*http.Request) (*http.Response, error) {
+					t.Error("the request is sent")
+					return nil, errors.New("it was sent")
+				})).RoundTrip(r); err == nil {
+					t.Error("no error")
+				}
+			})
+		})
+	}
+}
+
+// How long an exchanged token is good is what the provider says in seconds; what cannot be right counts as not said: a minute.
+func TestExchangeExpiry(t *testing.T) {
+	for said, want := range map[string]time.Duration{ // until it is exchanged anew: a fifth of its life before it ends
+		"100": 80 * time.Second, `"100"`: 80 * time.Second, "1e2": 80 * time.Second,
+		"0": 48 * time.Second, "-100": 48 * time.Second, "1e300": 48 * time.Second, "9e17": 48 * time.Second, "null": 48 * time.Second, `"soon"`: 48 * time.Second, "[100]": 48 * time.Second, `"NaN"`: 48 * time.Second, `"Infinity"`: 48 * time.Second,
+	} {
+		t.Run(said, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t)
+				ctx := behind(t, w.Client, w.provider.MintAccessToken("alice"))
+				w.provider.Fail(idtest.Token, idtest.Fault{Body: `{"access_token":"x","token_type":"Bearer","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","expires_in":` + said + `}`})
+				tokens := w.source(t, w.Client, orders).User(ctx)
+				ask := func(requests int) {
+					t.Helper()
+					if token, err := tokens.Token(); err != nil || token.AccessToken != "x" || w.provider.Requests(idtest.Token) != requests {
+						t.Errorf("%v, after %d requests, want %d", err, w.provider.Requests(idtest.Token), requests)
+					}
+				}
+				ask(1)
+				time.Sleep(want - time.Millisecond)
+				ask(1)
+				time.Sleep(time.Millisecond)
+				ask(2)
+			})
+		})
+	}
+}
+
 // Entra's on-behalf-of flow.
 func TestOnBehalfOf(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.provider.SetTokenResponse(func(r map[string]any) { r["issued_token_type"] = "urn:ietf:params:oauth:token-type:refresh_token" })
+		other := w.source(t, w.Client, apitoken.Config{Scopes: []string{"api://orders/.default"}, OnBehalfOf: true})
+		if token, err := other.User(behind(t, w.Client, w.provider.MintAccessToken("bob"))).Token(); token != nil || !errors.Is(err, idserver.ErrTokenEndpoint) {
+			t.Errorf("a token of another type: %v", err)
+		}
+		w.provider.SetTokenResponse(nil)
 		s := w.source(t, w.Client, apitoken.Config{Scopes: []string{"api://orders/.default"}, OnBehalfOf: true, Parameters: url.Values{"x": {"1"}}})
 		token, err := s.User(behind(t, w.Client, w.provider.MintAccessToken("bob"))).Token()
 		if err != nil {

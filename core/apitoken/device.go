@@ -63,6 +63,7 @@ func (d Device) GoString() string { return d.String() }
 // Limits on what the provider says.
 const (
 	defaultInterval = 5 * time.Second
+	minInterval     = time.Second // whatever a provider says, nobody asks it all the time
 	maxInterval     = time.Minute
 	maxDeviceLife   = time.Hour
 	maxUserCode     = 64
@@ -144,6 +145,7 @@ func (d *Device) read(body []byte) error {
 	if d.interval = seconds(reply.Interval, maxInterval); d.interval <= 0 {
 		d.interval = defaultInterval
 	}
+	d.interval = max(d.interval, minInterval)
 	return nil
 }
 
@@ -175,7 +177,8 @@ func (d *Device) Print(w io.Writer) error {
 	return err
 }
 
-// Wait asks the provider until the person has signed in (RFC 8628 sections 3.4 and 3.5), not more often than it wants, and returns
+// Wait asks the provider until the person has signed in (RFC 8628 sections 3.4 and 3.5), not more often than it wants, nor than once a
+// second, and returns
 // the tokens; with openid among the scopes their User is made from the ID token, which is verified, and [idserver.Client.RefreshToken]
 // refreshes them. A passing fault of the provider or the network is none: Wait asks again, later each time. The error is
 // [ErrDenied], [ErrExpired], ctx's, an [idserver.TokenEndpointError] that no further attempt would change, or one of those of

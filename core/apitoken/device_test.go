@@ -273,6 +273,106 @@ func TestDeviceAnswers(t *testing.T) {
 	}
 }
 
+// Whatever the provider says, it is asked no more often than once a second, and at least every minute.
+func TestDeviceIntervals(t *testing.T) {
+	for interval, want := range map[string]time.Duration{
+		"": 5 * time.Second, "null": 5 * time.Second, "0": 5 * time.Second, "-3": 5 * time.Second, `"NaN"`: 5 * time.Second, "[7]": 5 * time.Second, `""`: 5 * time.Second,
+		"7": 7 * time.Second, `"7"`: 7 * time.Second, "1.5": 1500 * time.Millisecond,
+		"1e-9": time.Second, "0.001": time.Second, "3600": time.Minute, "1e300": time.Minute, `"Infinity"`: time.Minute,
+	} {
+		t.Run(interval, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w, _ := answering(t, "access_denied")
+				w.provider.Fail(idtest.DeviceAuthorization, idtest.Fault{Body: deviceAnswer("interval", interval)})
+				d, begun := w.device(t, apitoken.DeviceOptions{}), time.Now()
+				if _, err := d.Wait(t.Context()); !errors.Is(err, apitoken.ErrDenied) || time.Since(begun) != want {
+					t.Errorf("%v after %v, want %v", err, time.Since(begun), want)
+				}
+			})
+		})
+	}
+}
+
+// A code is good for an hour at most, and one that is good for no time is none.
+func TestDeviceLives(t *testing.T) {
+	for life, want := range map[string]time.Duration{
+		"600": 10 * time.Minute, `"600"`: 10 * time.Minute, "86400": time.Hour, "1e300": time.Hour, "0": 0, "-600": 0, "null": 0, `"soon"`: 0, "[600]": 0, "1e-10": 0,
+	} {
+		t.Run(life, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, public)
+				w.provider.Fail(idtest.DeviceAuthorization, idtest.Fault{Body: deviceAnswer("expires_in", life)})
+				d, err := apitoken.BeginDevice(t.Context(), w.Client, apitoken.DeviceOptions{})
+				if (err == nil) != (want > 0) || err == nil && d.Life != want || err != nil && !errors.Is(err, idserver.Err) {
+					t.Errorf("%+v, %v", d, err)
+				}
+			})
+		})
+	}
+}
+
+// deviceFaults are those of an endpoint that is no answer, and whether they may pass.
+var deviceFaults = map[string]struct {
+	fault   idtest.Fault
+	passing bool
+}{
+	"away":              {idtest.Fault{Drop: true}, true},
+	"it hangs":          {idtest.Fault{Hang: true}, true},
+	"slow":              {idtest.Fault{Slow: time.Minute}, true},
+	"503":               {idtest.Fault{Status: 503}, true},
+	"endless":           {idtest.Fault{Endless: true}, false},
+	"gzip bomb":         {idtest.Fault{GzipBomb: true}, false},
+	"a page":            {idtest.Fault{HTML: true}, false},
+	"elsewhere":         {idtest.Fault{Redirect: "https://evil.example"}, false},
+	"over 1 MiB":        {idtest.Fault{Body: `{"x":"` + strings.Repeat("a", 1<<20) + `"}`}, false},
+	"a list":            {idtest.Fault{Body: `[]`}, false},
+	"null":              {idtest.Fault{Body: `null`}, false},
+	"nothing":           {idtest.Fault{Body: ` `}, false},
+	"an error as a 200": {idtest.Fault{Status: 200, Body: `{"error":"invalid_request"}`}, false},
+}
+
+func TestDeviceFaults(t *testing.T) {
+	for name, row := range deviceFaults {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, public)
+				d := w.device(t, apitoken.DeviceOptions{Scopes: []string{"orders:read"}})
+				w.provider.Fail(idtest.DeviceAuthorization, row.fault)
+				if _, err := apitoken.BeginDevice(t.Context(), w.Client, apitoken.DeviceOptions{}); !errors.Is(err, idserver.Err) || errors.Is(err, idserver.ErrUnavailable) != row.passing {
+					t.Errorf("of a code: %v", err)
+				}
+				row.fault.Once = true
+				w.provider.Fail(idtest.Token, row.fault)
+				if err := w.provider.DecideDevice(d.UserCode, "alice"); err != nil {
+					t.Fatal(err)
+				}
+				if tokens, err := d.Wait(t.Context()); row.passing && (err != nil || tokens.AccessToken == "") || !row.passing && (tokens != nil || !errors.Is(err, idserver.ErrTokenEndpoint)) {
+					t.Errorf("of tokens: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// The tokens of a device are of type Bearer, and said once.
+func TestDeviceTokenAnswers(t *testing.T) {
+	for name, body := range map[string]string{
+		"of MAC type": `{"access_token":"x","token_type":"mac"}`, "of no type": `{"access_token":"x","token_type":"N_A"}`, "bound to some key": `{"access_token":"x","token_type":"DPoP"}`,
+		"twice": `{"access_token":"x","access_token":"y","token_type":"Bearer"}`, "no token": `{"token_type":"Bearer"}`, "a number": `{"access_token":7,"token_type":"Bearer"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, public)
+				d := w.device(t, apitoken.DeviceOptions{})
+				w.provider.Fail(idtest.Token, idtest.Fault{Body: body})
+				if tokens, err := d.Wait(t.Context()); tokens != nil || !errors.Is(err, idserver.ErrTokenEndpoint) || errors.Is(err, idserver.ErrUnavailable) {
+					t.Errorf("%v %v", tokens, err)
+				}
+			})
+		})
+	}
+}
+
 func TestBeginDeviceRefuses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, public)
