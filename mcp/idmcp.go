@@ -35,7 +35,8 @@ func New(api *idserver.Resource, tools map[string]idserver.Guard) *Auth {
 // tells where to get one. A call of a tool whose guard refuses it gets the guard's answer, such as the 403 insufficient_scope with
 // which clients ask for more, if the request says in Mcp-Method and Mcp-Name what it calls: clients of protocol version
 // 2026-07-28 do. The server has the user by [User], and in [auth.TokenInfo] the scopes, the expiration, and issuer and subject as
-// UserID, by which it keeps sessions apart.
+// UserID, by which it keeps sessions apart. A stream for the server's messages (a GET, or subscriptions/listen) ends with the token, see
+// [idserver.UntilSignedOut]; a call that was let in is finished.
 func (a *Auth) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, answer := a.requireUser(r.Context(), idserver.RequestFrom(r))
@@ -48,6 +49,11 @@ func (a *Auth) Handler(next http.Handler) http.Handler {
 		}
 		behind, end := answer.Behind(w)
 		defer end()
+		if r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == listen { // nobody else ends it
+			var stop context.CancelFunc
+			ctx, stop = idserver.UntilSignedOut(ctx)
+			defer stop()
+		}
 		admitted := &admission{user: idserver.UserFrom(ctx), tools: a.tools, ctx: ctx, request: r}
 		verify := func(context.Context, string, *http.Request) (*auth.TokenInfo, error) {
 			return info(admitted.user, map[string]any{admissionKey: admitted}), nil
@@ -59,6 +65,7 @@ func (a *Auth) Handler(next http.Handler) http.Handler {
 
 const (
 	callTool     = "tools/call"
+	listen       = "subscriptions/listen"
 	decided      = time.Duration(1<<63 - 1)
 	admissionKey = "idserver"
 )

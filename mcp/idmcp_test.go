@@ -311,6 +311,40 @@ func TestClockIsTheClients(t *testing.T) {
 	}
 }
 
+// What stays open for the server's messages ends when its token is revoked here; a call goes on.
+func TestStreamsEndWithTheToken(t *testing.T) {
+	for name, row := range map[string]struct {
+		method, calls string
+		ends          bool
+	}{
+		"GET": {"GET", "", true}, "a subscription": {"POST", "subscriptions/listen", true}, "a call": {"POST", "tools/call", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			token := w.token("openid")
+			r := httptest.NewRequestWithContext(t.Context(), row.method, w.URL+"/mcp", nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			r.Header.Set("Mcp-Method", row.calls)
+			reached := false
+			w.auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				reached = true
+				if err := w.client.RevokeToken(t.Context(), token); err != nil {
+					t.Error(err)
+				}
+				if row.ends {
+					<-r.Context().Done() // the test's own deadline ends one that does not
+				}
+				if err := context.Cause(r.Context()); row.ends != errors.Is(err, idserver.ReasonRevoked) {
+					t.Errorf("the request's context ended with %v", err)
+				}
+			})).ServeHTTP(httptest.NewRecorder(), r)
+			if !reached {
+				t.Error("it was not let in")
+			}
+		})
+	}
+}
+
 func TestVerify(t *testing.T) {
 	w := newWorld(t)
 	ask := func(token string) (*http.Response, auth.TokenInfo) {
