@@ -207,6 +207,19 @@ func TestAssertionFileAtStart(t *testing.T) {
 	}
 }
 
+// One that has expired by less than the clocks may differ is left to the provider.
+func TestAssertionFileThatHasJustExpired(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, name, claims := newFederated(t, workload)
+		claims["exp"] = claims["iat"].(int64) - 9 // the leeway is 10 s
+		writeAssertion(t, name, claims)
+		w.client(t)
+		if strings.Contains(w.log.String(), "level=WARN") {
+			t.Errorf("it says %s", w.log)
+		}
+	})
+}
+
 // A file that cannot be used is as if the provider were away: nothing is sent, a sign-in can be tried again, and sessions go on.
 func TestAssertionFileLost(t *testing.T) {
 	for what, row := range notAssertions {

@@ -95,7 +95,7 @@ func TestFAPI2Refused(t *testing.T) {
 			c.ClientKeys = []idserver.ClientKey{{Private: signRSA(), Algorithm: "RS256"}}
 		}, []string{"signs with RS256"}},
 		"a secret":          {func(c *idserver.Config) { c.ClientSecret = clientSecretText }, []string{"ClientSecret (IDSERVER_CLIENT_SECRET) is set"}},
-		"a file":            {func(c *idserver.Config) { c.ClientAssertionFile = "/none" }, []string{"ClientAssertionFile (IDSERVER_CLIENT_ASSERTION_FILE) is set"}},
+		"a file":            {func(c *idserver.Config) { c.ClientAssertionFile = "/none" }, []string{"ClientAssertionFile (IDSERVER_CLIENT_ASSERTION_FILE) is set, and Profile (IDSERVER_PROFILE) is fapi2"}},
 		"a secret's method": {func(c *idserver.Config) { c.Provider.ClientAuth = "client_secret_basic" }, []string{"Provider.ClientAuth", `want one of ["private_key_jwt" "tls_client_auth" "self_signed_tls_client_auth"]`}},
 		"another audience":  {func(c *idserver.Config) { c.Provider.AssertionAudience = "token_endpoint" }, []string{"Provider.AssertionAudience is set"}},
 		"weak signatures":   {func(c *idserver.Config) { c.Provider.Algorithms = []string{"ES256", "RS256"} }, []string{`Provider.Algorithms (IDSERVER_ALGORITHMS) has "RS256"`}},
