@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -68,13 +69,13 @@ func tryAll(mutations []mutation, jobs int) (survivors []mutation) {
 			places <- struct{}{}
 			defer func() { <-places }()
 			begun := time.Now()
-			verdict, noticed := m.try()
+			verdict, by := m.try()
 			mu.Lock()
 			defer mu.Unlock()
-			if !noticed {
+			if by == "" {
 				survivors = append(survivors, m)
 			}
-			fmt.Printf("%-10s %-44s %s (%.0f s)\n", verdict, m.name, m.file, time.Since(begun).Seconds())
+			fmt.Printf("%-10s %-44s %s (%.0f s) %s\n", verdict, m.name, m.file, time.Since(begun).Seconds(), by)
 		})
 	}
 	running.Wait()
@@ -90,28 +91,38 @@ type mutation struct {
 	reason   string // why no test notices, if none can
 }
 
-// try runs the tests on the broken code.
-func (m *mutation) try() (verdict string, noticed bool) {
+// try runs the tests on the broken code. by is what noticed it; "": nothing.
+func (m *mutation) try() (verdict, by string) {
 	dir, err := os.MkdirTemp("", "mutate")
 	if err != nil {
-		return "error", false
+		return "error", ""
 	}
 	defer os.RemoveAll(dir)
 	overlay, err := m.overlay(dir)
 	if err != nil {
-		return "error", false
+		return "error", ""
 	}
 	test := exec.Command("go", append([]string{"test", "-failfast", "-count=1", "-timeout=5m", "-overlay=" + overlay}, m.packages...)...)
 	out, err := test.CombinedOutput()
 	switch {
 	case err == nil && m.reason != "":
-		return "explained", false
+		return "explained", ""
 	case err == nil:
-		return "SURVIVES", false
+		return "SURVIVES", ""
 	case strings.Contains(string(out), "[build failed]") || strings.Contains(string(out), "[setup failed]"):
-		return "no build", false // it proves nothing
+		return "no build", "" // it proves nothing
 	}
-	return "noticed", true
+	return "noticed", failedFirst(string(out))
+}
+
+var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+
+// failedFirst is the test that noticed: one that has nothing to do with the mutation fails by itself.
+func failedFirst(out string) string {
+	if match := failedTest.FindStringSubmatch(out); match != nil {
+		return match[1]
+	}
+	return "no test alone: a panic, or the time was up"
 }
 
 // overlay writes the broken file and the map of it that the compiler reads.
