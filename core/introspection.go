@@ -193,6 +193,9 @@ func (i *introspection) read(ctx context.Context, a *endpoint.Answer, issuer str
 	if err == nil {
 		answer, err = claims.ParseObject([]byte(v.Get("token_introspection")))
 	}
+	if invalid := (*InvalidTokenError)(nil); errors.As(err, &invalid) { // the answer is, and says nothing of the token
+		err = fmt.Errorf("%v: %w", invalid.Reason, invalid.Err)
+	}
 	if err != nil {
 		return answer, cannotJudge(fmt.Errorf("introspection: the signed answer is not good: %w", err))
 	}

@@ -2,6 +2,7 @@ package idserver_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -66,6 +67,22 @@ func TestIntrospection(t *testing.T) {
 		"a DPoP token":                   {set("token_type", "DPoP"), idserver.ReasonType, idserver.CodeInvalidToken, 401},
 		"bound to a key":                 {set("cnf", map[string]string{"x5t#S256": "x"}), idserver.ReasonType, idserver.CodeInvalidToken, 401},
 		"a token_type that is no string": {set("token_type", 7), idserver.ReasonType, idserver.CodeInvalidToken, 401},
+		"a MAC token":                    {set("token_type", "mac"), idserver.ReasonType, idserver.CodeInvalidToken, 401},
+		"active is a number":             {set("active", 1), idserver.ErrUnavailable, idserver.CodeProviderUnavailable, 503},
+		"active is a list":               {set("active", []bool{true}), idserver.ErrUnavailable, idserver.CodeProviderUnavailable, 503},
+		"active in capitals":             {func(c map[string]any) { c["Active"] = true; delete(c, "active") }, idserver.ErrUnavailable, idserver.CodeProviderUnavailable, 503},
+		"aud is a number":                {set("aud", 7), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"aud is an empty list":           {set("aud", []string{}), idserver.ReasonAudience, idserver.CodeInvalidToken, 401},
+		"aud has a number":               {set("aud", []any{ordersAPI, 7}), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"exp is a text":                  {set("exp", "4102444800"), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"exp is huge":                    {set("exp", 1e300), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"exp is negative":                {set("exp", -1), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"exp is 0":                       {set("exp", 0), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"nbf is a text":                  {set("nbf", "0"), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"sub is a number":                {set("sub", 7), idserver.ReasonMalformed, idserver.CodeInvalidToken, 401},
+		"sub is giant":                   {set("sub", strings.Repeat("x", 256)), idserver.ReasonSubject, idserver.CodeInvalidToken, 401},
+		"cnf is a text":                  {set("cnf", "x"), idserver.ReasonType, idserver.CodeInvalidToken, 401},
+		"a logout token":                 {set("events", map[string]any{}), idserver.ReasonType, idserver.CodeInvalidToken, 401},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
@@ -248,6 +265,13 @@ func TestIntrospectionFails(t *testing.T) {
 		"429":                {idtest.Fault{Status: 429}, idserver.CodeProviderUnavailable},
 		"down":               {idtest.Fault{Drop: true}, idserver.CodeProviderUnavailable},
 		"hangs":              {idtest.Fault{Hang: true}, idserver.CodeProviderUnavailable},
+		"slow":               {idtest.Fault{Slow: time.Minute}, idserver.CodeProviderUnavailable},
+		"a JWT, unasked for": {idtest.Fault{Body: "eyJhbGciOiJub25lIn0.eyJhY3RpdmUiOnRydWV9.", ContentType: "application/token-introspection+jwt"}, idserver.CodeProviderUnavailable},
+		"duplicates inside":  {idtest.Fault{Body: `{"active":true,"sub":"x","aud":"` + ordersAPI + `","act":{"sub":"a","sub":"b"}}`}, idserver.CodeProviderUnavailable},
+		"the same, escaped":  {idtest.Fault{Body: `{"active":false,"\u0061ctive":true,"sub":"x","aud":"` + ordersAPI + `"}`}, idserver.CodeProviderUnavailable},
+		"more behind it":     {idtest.Fault{Body: `{"active":true,"sub":"x","aud":"` + ordersAPI + `"}{}`}, idserver.CodeProviderUnavailable},
+		"no UTF-8":           {idtest.Fault{Body: "{\"active\":true,\"sub\":\"\xff\",\"aud\":\"" + ordersAPI + "\"}"}, idserver.CodeProviderUnavailable},
+		"nested deep":        {idtest.Fault{Body: `{"active":true,"x":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + `}`}, idserver.CodeProviderUnavailable},
 		"HTML":               {idtest.Fault{HTML: true}, idserver.CodeProviderUnavailable},
 		"endless":            {idtest.Fault{Endless: true}, idserver.CodeProviderUnavailable},
 		"gzip bomb":          {idtest.Fault{GzipBomb: true}, idserver.CodeProviderUnavailable},
@@ -297,6 +321,36 @@ func TestIntrospectionFails(t *testing.T) {
 			t.Errorf("a configured endpoint: %v", err)
 		}
 	})
+}
+
+// A token has the scopes that the answer says, in the way of a JWT's: what can be none is left out, and of too many none counts.
+func TestIntrospectedScopes(t *testing.T) {
+	for name, row := range map[string]struct {
+		scope any
+		good  bool
+	}{
+		"the scope":       {"openid orders:read", true},
+		"in a list":       {[]string{"orders:read"}, true},
+		"quotation marks": {`"orders:read" orders:read"`, false},
+		"a backslash":     {`orders:read\`, false},
+		"beyond ASCII":    {"órders:read x orders:read", false},
+		"a line end":      {"x\norders:read", false},
+		"commas":          {"x,orders:read", false},
+		"giant":           {strings.Repeat("s ", 20_000) + "orders:read", false},
+		"one giant":       {"orders:read" + strings.Repeat("s", 100_000), false},
+		"a number":        {7, false},
+		"an object":       {map[string]any{"orders:read": true}, false},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			w := newWorld(t)
+			api := w.introspecting(t)
+			token := w.provider.MintOpaqueToken("alice", forOrders, func(c map[string]any) { c["scope"] = row.scope })
+			_, a := w.browser(t).pass(api.RequireScope("orders:read"), "GET", "/", bearer(token))
+			if a.Ends() == row.good || !row.good && (a.Status != 403 || code(t, a) != idserver.CodeInsufficientScope || field(a, "WWW-Authenticate") != `Bearer error="insufficient_scope", scope="orders:read"`) {
+				t.Errorf("%d %s %s", a.Status, field(a, "WWW-Authenticate"), a.Body)
+			}
+		}))
+	}
 }
 
 // Strangers cannot use us against the provider: 32 requests at once, one for each token, and none for a token that is asked about.
@@ -349,6 +403,15 @@ func TestSignedIntrospection(t *testing.T) {
 		"the claim is a text": {func(a *answer) { a.claims["token_introspection"] = `{"active":true}` }, false},
 		"unsigned":            {func(a *answer) { a.header["alg"] = "none" }, false},
 		"of an unknown key":   {func(a *answer) { a.header["kid"] = "x" }, false},
+		"aud is missing":      {func(a *answer) { delete(a.claims, "aud") }, false},
+		"iat is a text":       {func(a *answer) { a.claims["iat"] = "now" }, false},
+		"the claim is a list": {func(a *answer) { a.claims["token_introspection"] = []any{map[string]any{"active": true}} }, false},
+		"active twice": {func(a *answer) {
+			a.claims["token_introspection"] = json.RawMessage(`{"active":false,"active":true,"sub":"alice","aud":"` + ordersAPI + `"}`)
+		}, false},
+		"active is a text": {func(a *answer) {
+			a.claims["token_introspection"] = map[string]any{"active": "true", "sub": "alice", "aud": ordersAPI}
+		}, false},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			w := newWorld(t)
@@ -361,8 +424,11 @@ func TestSignedIntrospection(t *testing.T) {
 			row.edit(&a)
 			w.provider.Fail(idtest.Introspection, idtest.Fault{ContentType: "application/token-introspection+jwt", Body: w.provider.SignRaw(a.header, a.claims)})
 			_, err := api.ValidateAccessToken(t.Context(), token)
-			if row.good && err != nil || !row.good && !errors.Is(err, idserver.ErrUnavailable) {
+			if row.good && err != nil || !row.good && (!errors.Is(err, idserver.ErrUnavailable) || errors.Is(err, idserver.ErrInvalidToken)) {
 				t.Error(err)
+			}
+			if _, a := w.browser(t).pass(api.RequireUser(), "GET", "/", bearer(token)); a.Ends() == row.good || !row.good && (a.Status != 503 || code(t, a) != idserver.CodeProviderUnavailable) {
+				t.Errorf("%d %s", a.Status, a.Body)
 			}
 		}))
 	}
@@ -373,8 +439,27 @@ func TestSignedIntrospection(t *testing.T) {
 			t.Errorf("the provider's own: %v", err)
 		}
 		w.provider.Fail(idtest.Introspection, idtest.Fault{Body: `{"active":true,"sub":"x","aud":"` + ordersAPI + `"}`})
-		if _, a := w.browser(t).pass(api.RequireUser(), "GET", "/", bearer("x")); a.Status != 502 {
+		if _, a := w.browser(t).pass(api.RequireUser(), "GET", "/", bearer("x")); a.Status != 502 || code(t, a) != idserver.CodeProviderMisconfigured {
 			t.Errorf("not signed: %d %s", a.Status, a.Body)
+		}
+		header := map[string]any{"alg": "RS256", "kid": w.provider.KeyID(), "typ": "token-introspection+jwt"}
+		for name, row := range map[string]struct {
+			said   map[string]any
+			status int
+			code   idserver.RefusalCode
+		}{
+			"not active":            {map[string]any{"active": false}, 401, idserver.CodeInvalidToken},
+			"of another issuer":     {map[string]any{"active": true, "sub": "x", "aud": ordersAPI, "iss": "https://other.example"}, 401, idserver.CodeInvalidToken},
+			"for another audience":  {map[string]any{"active": true, "sub": "x", "aud": "other"}, 401, idserver.CodeInvalidToken},
+			"of a refresh token":    {map[string]any{"active": true, "sub": "x", "aud": ordersAPI, "token_use": "refresh_token"}, 401, idserver.CodeInvalidToken},
+			"more than is verified": {map[string]any{"active": true, "sub": "x", "aud": ordersAPI, "x": strings.Repeat("x", 1<<20)}, 503, idserver.CodeProviderUnavailable},
+		} {
+			w.provider.Fail(idtest.Introspection, idtest.Fault{ContentType: "application/token-introspection+jwt", Body: w.provider.SignRaw(header, map[string]any{
+				"iss": w.provider.URL(), "aud": idtest.ExampleClient, "iat": w.clock.Now().Unix(), "token_introspection": row.said,
+			})})
+			if _, a := w.browser(t).pass(api.RequireUser(), "GET", "/", bearer(w.provider.MintOpaqueToken("alice", forOrders))); a.Status != row.status || code(t, a) != row.code {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
 		}
 	})
 }

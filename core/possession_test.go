@@ -203,6 +203,69 @@ func TestProofs(t *testing.T) {
 	}
 }
 
+// FuzzProof gives the header fields of a request to an API of bound tokens. Whatever they are, nobody comes of them without the token and a
+// proof of its key, as they were made, or a token that is bound to none; and the answer is a refusal with a code, and repeats nothing of them.
+func FuzzProof(f *testing.F) {
+	provider := idtest.NewProvider(f, func(o *idtest.Options) { o.InMemory = true })
+	client, err := idserver.New(provider.Config(""))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(client.Close)
+	api, err := client.NewResource(idserver.ResourceConfig{Identifier: ordersAPI, DPoP: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	key := idtest.NewProofKey(time.Now)
+	bound, unbound := provider.MintAccessToken("alice", forOrders, key.Bind), provider.MintAccessToken("bob", forOrders)
+	used := key.Proof("GET", ordersURL+"/orders", bound, "")
+	for _, line := range []string{
+		"DPoP {bound}", "dpop  {bound}", "Bearer {bound}", "Bearer {unbound}", "bearer {unbound}", "DPoP {unbound}", "DPoP", "DPoP ", "DPoP\t{bound}", "DPoP {bound}, Bearer {unbound}", "Bearer {unbound}, DPoP {bound}",
+		"Basic {bound}", "", "DPoP \x00", "DPoP {bound}=",
+	} {
+		for _, proof := range []string{"{proof}", "{used}", "", "{proof},{proof}", "{bound}", "a.b.c", " {proof}", "eyJhbGciOiJub25lIn0.e30."} {
+			f.Add(line, "", proof, "", uint8(0))
+		}
+		f.Add(line, "Bearer {unbound}", "{proof}", "", uint8(1))
+		f.Add(line, "", "{proof}", "{proof}", uint8(2))
+	}
+	guard := api.RequireUser()
+	serve := func(ctx context.Context, lines, proofs []string) (context.Context, idserver.Answer) {
+		return guard(ctx, idserver.Request{Method: "GET", Path: "/orders", Header: http.Header{"Authorization": lines, "Dpop": proofs}})
+	}
+	if _, a := serve(f.Context(), []string{"DPoP " + bound}, []string{used}); a.Ends() {
+		f.Fatalf("a good one: %d %s", a.Status, a.Body)
+	}
+	codes := map[idserver.RefusalCode]int{"not_signed_in": 401, "invalid_token": 401, "invalid_dpop_proof": 401, "invalid_request": 400}
+	f.Fuzz(func(t *testing.T, line, second, proof, other string, more uint8) {
+		fresh := key.Proof("GET", ordersURL+"/orders", bound, "")
+		fill := strings.NewReplacer("{bound}", bound, "{unbound}", unbound, "{proof}", fresh, "{used}", used).Replace
+		lines, proofs := []string{fill(line)}, []string{fill(proof)}
+		if more&1 != 0 {
+			lines = append(lines, fill(second))
+		}
+		if more&2 != 0 {
+			proofs = append(proofs, fill(other))
+		}
+		ctx, a := serve(t.Context(), lines, proofs)
+		scheme, token, _ := strings.Cut(lines[0], " ")
+		token = strings.TrimLeft(token, " ")
+		want := len(lines) == 1 && (strings.EqualFold(scheme, "Bearer") && token == unbound || strings.EqualFold(scheme, "DPoP") && token == bound && len(proofs) == 1 && proofs[0] == fresh)
+		if admitted := !a.Ends(); admitted != want || admitted != (idserver.UserFrom(ctx) != nil) {
+			t.Fatalf("%q with %q is admitted: %v", lines, proofs, admitted)
+		}
+		if want {
+			return
+		}
+		if status, ok := codes[a.Refusal.Code]; !ok || a.Status != status || len(challengesOf(a)) != 2 || field(a, "Cache-Control") != "no-store" {
+			t.Errorf("%q with %q is answered %d %s", lines, proofs, a.Status, a.Body)
+		}
+		if leaked := leaks(string(a.Body)+strings.Join(challengesOf(a), "\n"), bound, unbound, fresh); leaked != "" || len(a.Body) > 1000 {
+			t.Errorf("%q with %q is answered %s", lines, proofs, a.Body)
+		}
+	})
+}
+
 type proofRow = struct {
 	proofs func(w *world, f *forger, token string) []string
 	code   idserver.RefusalCode

@@ -178,11 +178,10 @@ func (d *Device) Print(w io.Writer) error {
 }
 
 // Wait asks the provider until the person has signed in (RFC 8628 sections 3.4 and 3.5), not more often than it wants, nor than once a
-// second, and returns
-// the tokens; with openid among the scopes their User is made from the ID token, which is verified, and [idserver.Client.RefreshToken]
-// refreshes them. A passing fault of the provider or the network is none: Wait asks again, later each time. The error is
-// [ErrDenied], [ErrExpired], ctx's, an [idserver.TokenEndpointError] that no further attempt would change, or one of those of
-// [idserver.Client.ExchangeCode].
+// second, and returns the tokens; with openid among the scopes their User is made from the ID token, which is verified, and
+// [idserver.Client.RefreshToken] refreshes them. A passing fault of the provider or the network is none: Wait asks again, later each
+// time. The error is [ErrDenied], [ErrExpired], ctx's, an [idserver.TokenEndpointError] that no further attempt would change, or one of
+// those of [idserver.Client.ExchangeCode].
 func (d *Device) Wait(ctx context.Context) (*idserver.Tokens, error) {
 	left := d.Life - time.Since(d.begun)
 	within, cancel := context.WithTimeoutCause(ctx, left, ErrExpired)

@@ -47,3 +47,23 @@ func TestNonces(t *testing.T) {
 		}
 	}
 }
+
+// FuzzNonces takes nonces that strangers wrote: ours alone are good, and only as we wrote them.
+func FuzzNonces(f *testing.F) {
+	n := Nonces{Secrets: [][]byte{[]byte(strings.Repeat("1", 32)), []byte(strings.Repeat("2", 32))}, Life: 5 * time.Minute}
+	ours := map[string]bool{}
+	for age := range 6 {
+		for _, secret := range n.Secrets {
+			nonce := Nonces{Secrets: [][]byte{secret}, Life: n.Life}.At(now.Add(-time.Duration(age) * time.Minute))
+			ours[nonce] = true
+			f.Add(nonce)
+		}
+	}
+	f.Add("")
+	f.Add(strings.Repeat("_", 32))
+	f.Fuzz(func(t *testing.T, nonce string) {
+		if made, good := n.Made(nonce, now); good && (!ours[nonce] || made.After(now) || now.Sub(made) > n.Life) || !good && !made.IsZero() {
+			t.Errorf("%q: made %v, %v", nonce, made, good)
+		}
+	})
+}

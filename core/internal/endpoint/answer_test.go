@@ -110,3 +110,19 @@ func TestText(t *testing.T) {
 		})
 	}
 }
+
+// FuzzAnswer gives what a provider writes in its header. Whatever it is, nobody waits, or keeps an answer, for longer than is sensible.
+func FuzzAnswer(f *testing.F) {
+	for _, value := range []string{"120", "-1", "1e9", "99999999999999999999", "Wed, 01 Jan 9999 00:00:00 GMT", "max-age=60, no-store", `MAX-AGE="4294967295"`, "max-age=,,=", "\x00"} {
+		f.Add(value, value)
+	}
+	f.Fuzz(func(t *testing.T, retry, control string) {
+		a := &Answer{Header: http.Header{"Retry-After": {retry}, "Cache-Control": {control}}, received: now}
+		if d := a.RetryAfter(); d < 0 || d > day {
+			t.Errorf("%q: come back after %v", retry, d)
+		}
+		if d := a.FreshFor(); d < 0 || d > 1<<31*time.Second || d > 0 && !strings.Contains(control, "=") && !strings.Contains(strings.ToLower(control), "no-") {
+			t.Errorf("%q: fresh for %v", control, d)
+		}
+	})
+}
