@@ -145,6 +145,11 @@ func (cfg *ResourceConfig) checkBound(faults *fault.List) {
 // takesProofs reports whether an API takes access tokens with a DPoP proof.
 func (c *Client) takesProofs() bool { return c.possession != nil && c.possession.dpop }
 
+// takesOnlyProofs reports whether it takes no others.
+func (c *Client) takesOnlyProofs() bool {
+	return c.takesProofs() && c.possession.only && !c.possession.tls
+}
+
 // check checks that the sender of a request holds what its access token is bound to, and returns the fields to answer with. byProof
 // says that the token came with the scheme DPoP; before is what a guard in front of this one found about this proof, or nil.
 func (p *possession) check(ctx context.Context, r *Request, token string, b *binding, byProof bool, before *userContext, now time.Time) ([]Field, error) {

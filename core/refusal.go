@@ -279,6 +279,8 @@ func (c *Client) refuse(ctx context.Context, r *Request, err error) Answer {
 		refusal.Detail = "Send an access token and try again."
 	case d.code == CodeStoreUnavailable && c.takesProofs():
 		refusal.Title, refusal.Detail = "The store of DPoP proofs is not available", "Try again in a moment, with a new proof."
+	case d.code == CodeInvalidRequest && c.takesOnlyProofs():
+		refusal.Detail = "Send one Authorization header of the form: DPoP <access token>."
 	case d.code == CodeInvalidRequest && c.header != authorization:
 		refusal.Title, refusal.Detail = "The access token cannot be read", "Send one "+c.header+" header with the access token."
 	case (d.code == CodeNotSignedIn || d.code == CodeInsufficientAuthentication) && refusal.Navigation && r.Method == http.MethodPost: // a form filled in before the session ended
@@ -340,7 +342,7 @@ func (c *Client) challenges(r *Request, code RefusalCode, parameters ...paramete
 	if !c.takesProofs() {
 		return []Field{challenge("Bearer", code, parameters...)}
 	}
-	onlyProofs := c.possession.only && !c.possession.tls
+	onlyProofs := c.takesOnlyProofs()
 	scheme, _, _ := strings.Cut(r.value(c.header), " ")
 	ofBearer, ofProof := code, CodeNotSignedIn // which has no error
 	if onlyProofs || strings.EqualFold(scheme, dpopType) {

@@ -49,6 +49,9 @@ func boundTokens(s *suite) {
 	s.clock.advance(2 * time.Minute)
 	v.step("a bound token with an old proof", "iat", "GET", only, late)
 	v.step("two tokens, one of them bound", "which one is not known", "GET", only, with(sent(token, proof(only, "")), "Authorization", "DPoP "+token, "Bearer "+unbound))
+	v.step("two tokens in one line, one of them bound", "the same", "GET", only, with(sent(token, proof(only, "")), "Authorization", "Bearer "+unbound+", DPoP "+token))
+	v.step("the scheme of a bound token alone", "no token", "GET", only, with(sent(token, proof(only, "")), "Authorization", "DPoP"))
+	v.step("a bound token, and its scheme in small letters", "RFC 9110 section 11.1", "GET", only, with(sent(token, proof(only, "")), "Authorization", "dpop "+token))
 	v.step("bob's bound token at a role", "403, and which scheme", "GET", only, func() map[string][]string {
 		bobs := s.provider.MintAccessToken("bob", func(c map[string]any) { c["aud"] = suiteAPI }, key.Bind)
 		return sent(bobs, key.Proof("GET", suiteOrigin+only, bobs, ""))
