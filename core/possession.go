@@ -184,8 +184,9 @@ func (p *possession) check(ctx context.Context, r *Request, token string, b *bin
 	return p.checkProof(ctx, r, token, b, before != nil, now)
 }
 
-// checkProof applies RFC 9449 section 4.3, and sections 9 and 11.1. used says that another Resource has found this to be the first use. That a proof was used is remembered only when all else is found
-// to be good: strangers have nothing to fill the memory with.
+// checkProof applies RFC 9449 section 4.3, and sections 9 and 11.1. used says that another Resource, in front of this one, has found this
+// to be the first use. That a proof was used is remembered only when all else is found to be good: strangers have nothing to fill the
+// memory with.
 func (p *possession) checkProof(ctx context.Context, r *Request, token string, b *binding, used bool, now time.Time) ([]Field, error) {
 	refuse := func(err error) error { return refused(codeInvalidProof, err, p.nonces.fields(now)...) }
 	lines := r.values(proofHeader)

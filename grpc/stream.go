@@ -38,9 +38,8 @@ func attempt(do func() error) (o outcome) {
 var errPanicked = status.Error(codes.Internal, "The guard of this stream panicked")
 
 // watched hands a stream to its handler that ends when stillAdmitted, which is asked again and again, returns an error. found is the
-// context behind the guard. When
-// watched returns, nothing is left running but a message that was on its way, and that gRPC interrupts as soon as the interceptor
-// has returned.
+// context behind the guard. When watched returns, nothing is left running but a message that was on its way, and that gRPC interrupts as
+// soon as the interceptor has returned.
 func watched(found context.Context, ss grpc.ServerStream, every time.Duration, stillAdmitted func(context.Context) error, handle func(grpc.ServerStream) error) error {
 	ctx, end := context.WithCancelCause(found)
 	defer end(nil)
